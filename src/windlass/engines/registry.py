@@ -8,6 +8,7 @@ from typing import Any
 
 from windlass.engines.base import Source, Target
 from windlass.engines.landing import Landing
+from windlass.engines.origin import Origin
 from windlass.errors import BadSpec, WindlassError
 from windlass.model.flow import resolve
 
@@ -21,6 +22,7 @@ class Engine:
     target: str = ""
     landing: str = ""  # takes a URL, and `runs`: tables in use, to load into
     runs: str = ""  # what keeps the runs of loads, where that is not the engine itself
+    origin: str = ""  # takes a URL: what is migrated into another engine
     extra: str = "export"  # of our distribution, with the libraries that it needs
 
 
@@ -52,7 +54,7 @@ ENGINES = (
 _FILE = re.compile(r"(sqlite|duckdb):.*|\.{0,2}/.*|.*\.(db3?|sqlite3?|duckdb)", re.IGNORECASE)
 
 
-_PARTS = {"source": "source", "warehouse": "target", "target": "landing"}
+_PARTS = {"source": "source", "warehouse": "target", "target": "landing", "origin": "origin"}
 
 
 def engine_of(url: str, role: str) -> Engine:
@@ -115,6 +117,18 @@ def open_landing(url: str) -> Landing:
     runs = [_opened(engine, engine.runs)] if engine.runs else []
     landing: Landing = _opened(engine, engine.landing, url, *runs)
     return landing
+
+
+def open_origin(url: str) -> Origin:
+    """A database that is migrated into another engine. Connects to nothing yet.
+
+    Raises:
+        BadSpec: the URL cannot be understood.
+        WindlassError: the library for this engine is not installed.
+    """
+    engine = engine_of(url, "origin")
+    origin: Origin = _opened(engine, engine.origin, url)
+    return origin
 
 
 def _opened(engine: Engine, place: str, *given: object) -> Any:

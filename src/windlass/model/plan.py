@@ -28,13 +28,14 @@ class Server:
     encoding: str
     identity: str  # identifies the database, however it is addressed
     superuser: bool = False
+    engine: str = "PostgreSQL"
 
     @property
     def major(self) -> int:
         return self.version // 10000
 
     def __str__(self) -> str:
-        return f"{self.database} on {self.place} (PostgreSQL {self.version_text})"
+        return f"{self.database} on {self.place} ({self.engine} {self.version_text})"
 
 
 class Arrival(StrEnum):

@@ -1,0 +1,81 @@
+"""The interface of an engine whose databases are translated for another engine.
+
+Decides nothing and imports no driver. `windlass.engines.registry` chooses an engine by URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, Self
+
+from windlass.model.chunk import Range
+from windlass.model.plan import Server
+from windlass.model.snapshot import Snapshot
+from windlass.model.translation import (
+    Answers,
+    Digest,
+    Fit,
+    Reading,
+    Row,
+    SourceSchema,
+    SourceTable,
+)
+
+
+class Origin(Protocol):
+    """A database that is only read. Call `hold` first; leaving the context closes all sessions.
+
+    Its methods may be called by several threads at once, after `hold`.
+    """
+
+    place: str  # for people, without secrets
+    dialect: str  # of its SQL, as sqlglot names it
+    schema: str  # the target's schema for its tables, if the user names none
+    floats: str  # how FLOAT is hashed: "bits" (16 digits, big-endian) or "digits" (see `Sort`)
+
+    @property
+    def server(self) -> Server:
+        """What and whose it is. Known once the snapshot is held."""
+
+    def hold(self, number: int = 1) -> Snapshot:
+        """Take the snapshot that everything is read in.
+
+        Raises:
+            WindlassError: it cannot be read; `retryable` where trying again can help.
+        """
+
+    def notices(self) -> Sequence[str]:
+        """What users need to know about the snapshot."""
+
+    def check(self) -> None:
+        """Raises:
+        SnapshotLost: the snapshot is gone.
+        """
+
+    def schemas(self) -> SourceSchema:
+        """Structure, from its catalog."""
+
+    def fit(self, table: SourceTable, answers: Answers) -> Fit:
+        """Scan all rows, and choose types that hold every value. Never guesses from some rows."""
+
+    def cut(self, table: SourceTable, count: int) -> Sequence[Range]:
+        """About `count` ranges of rows, each row in exactly one; `Whole` alone if it cannot be."""
+
+    def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
+        """Blocks of whole lines of PostgreSQL's COPY in text format."""
+
+    def digest(self, reading: Reading, range_: Range) -> Digest:
+        """Of all rows of a range."""
+
+    def buckets(self, reading: Reading) -> Mapping[int, Digest]:
+        """The digests of all rows, by bucket; without empty ones."""
+
+    def rows(self, reading: Reading, buckets: Sequence[int]) -> Iterator[Row]:
+        """The rows of some buckets."""
+
+    def cancel(self) -> None:
+        """Stop what other threads are reading: they raise Interrupted."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *fault: object) -> None: ...

@@ -1,0 +1,226 @@
+"""Nouns of a migration between different engines: what a database is made of, in no engine's own
+words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from windlass.model.relation import Name
+from windlass.model.report import Loss, Problem
+
+
+class Sort(StrEnum):
+    """What values are, and in which text they travel. That text is the same on both sides: a
+    source writes it, PostgreSQL's COPY reads it, and both hash it.
+    """
+
+    BOOLEAN = "boolean"  # t, f
+    INTEGER = "integer"  # decimal digits
+    DECIMAL = "decimal"  # exact, without exponent, with all digits of its scale
+    FLOAT = "float"  # travels as the shortest text that gives the same number; see `Origin.floats`
+    TEXT = "text"  # hashed with its length in bytes before it
+    BYTES = "bytes"  # travels as `\\x` and hexadecimal digits, which are hashed
+    DATE = "date"  # 2026-11-29
+    TIME = "time"  # 23:59:59.000000
+    TIMESTAMP = "timestamp"  # 2026-11-29 23:59:59.000000
+    INSTANT = "instant"  # the same in UTC, and +00
+    INTERVAL = "interval"  # travels as -838:59:59.000000; hashed as microseconds
+    JSON = "json"  # travels as it is; hashed as `jsonb` prints it
+    UUID = "uuid"  # lower case, with hyphens
+    BITS = "bits"  # zeros and ones
+    ENUM = "enum"  # as text
+    SET = "set"  # travels as {"a","b"}; hashed as `array_to_json` prints it
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type that no engine owns. Each engine says which of its types has the same values."""
+
+    sort: Sort
+    bits: int = 0  # of an integer (16, 32, 64) or a float (32, 64)
+    precision: int = 0  # of a decimal; 0: any
+    scale: int = 0
+    length: int = 0  # most characters of a text, exact number of bits; 0: any
+    is_fixed: bool = False  # a text that is padded with blanks to its length
+    digits: int = 6  # of seconds
+    labels: tuple[str, ...] = ()  # of an enum in their order, or of a set
+    ignores_case: bool = False  # equal texts may differ by case (by PostgreSQL's lower)
+    least: int | None = None  # of an integer, where its own type forbids less
+
+    @property
+    def described(self) -> str:
+        """For people."""
+        match self.sort:
+            case Sort.DECIMAL if self.precision:
+                return f"decimal({self.precision},{self.scale})"
+            case Sort.INTEGER | Sort.FLOAT if self.bits:
+                return f"{self.sort} of {self.bits} bits"
+            case Sort.TEXT | Sort.BITS if self.length:
+                return f"{self.sort}({self.length})"
+        return str(self.sort)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column as the source's catalog describes it; expressions are in the source's SQL."""
+
+    name: str
+    type: str  # as the source writes it
+    not_null: bool = False
+    default: str = ""  # an expression; empty: none
+    generated: str = ""  # an expression that computes it
+    is_stored: bool = True  # if it is generated
+    counts_up: bool = False  # a row inserted without it gets the next number
+    collation: str = ""
+    comment: str = ""
+    on_update: str = ""  # an expression that an UPDATE of the row sets it to
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A primary key or unique constraint."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    name: str
+    columns: tuple[str, ...]
+    refers_to: Name
+    referred: tuple[str, ...]
+    on_update: str = "NO ACTION"  # in the words of SQL's standard
+    on_delete: str = "NO ACTION"
+    is_deferrable: bool = False
+    is_deferred: bool = False  # initially
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    expression: str  # in the source's SQL
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPart:
+    column: str = ""
+    expression: str = ""  # in the source's SQL, where it is no column
+    prefix: int = 0  # only the first characters, or bytes
+    descends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One that is no constraint's. `kind` is "" for an ordinary one, else a word for people:
+    "full-text", "spatial"."""
+
+    name: str
+    parts: tuple[IndexPart, ...]
+    is_unique: bool = False
+    where: str = ""  # in the source's SQL
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    name: Name
+    columns: tuple[SourceColumn, ...]
+    primary_key: Key | None = None
+    uniques: tuple[Key, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    comment: str = ""
+    rows: int = -1  # about
+    size_bytes: int = 0  # about
+    next_number: int = 0  # that a column that counts up would get; 0: not known
+    pages_by: tuple[str, ...] = ()  # ordered columns by whose ranges its rows can be read
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    name: Name
+    columns: tuple[str, ...]
+    query: str  # in the source's SQL
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSchema:
+    """All that a source has. `others` are kinds and names of what is never translated, such as
+    triggers and routines."""
+
+    tables: tuple[SourceTable, ...]
+    views: tuple[SourceView, ...] = ()
+    others: tuple[tuple[str, Name], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column whose type holds all of its values. `form` is a word of the source's engine: how its
+    values are written as the text of their sort."""
+
+    name: str
+    type: Type
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a scan of all rows of a table has found. `problems` are what people have to decide, with
+    the words of the spec that decide it; `losses` are counted."""
+
+    fields: tuple[Field, ...]
+    rows: int
+    size_bytes: int
+    problems: tuple[Problem, ...] = ()
+    losses: tuple[Loss, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What people have decided about a table's columns: types by column in PostgreSQL's words, and
+    which losses of values they accept."""
+
+    types: Mapping[str, str] = field(default_factory=dict)
+    accepts_values: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of a table, for copying and for the proof. `fields` are in the order of the
+    target's columns; `key` are columns that identify rows, or none."""
+
+    table: Name
+    fields: tuple[Field, ...]
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Of a set of rows, however often each occurs. A row's text is that of its fields in order: `N`
+    for NULL, else the hashed text of its sort, each after a `|`. Of its MD5 the first 15
+    hexadecimal digits are one number, the next 15 another; each is summed over the rows."""
+
+    rows: int = 0
+    first: int = 0
+    second: int = 0
+
+    def __add__(self, other: Digest) -> Digest:
+        return Digest(self.rows + other.rows, self.first + other.first, self.second + other.second)
+
+
+BUCKETS = 4096
+"""By the first three hexadecimal digits of the MD5 of the key's text, or of the row's without a
+key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a bucket: its key's texts (all its fields' without a key), and each field's hashed
+    text, None for NULL."""
+
+    key: tuple[str | None, ...]
+    texts: tuple[str | None, ...]
