@@ -20,7 +20,7 @@ class Sort(StrEnum):
     INTEGER = "integer"  # decimal digits
     DECIMAL = "decimal"  # exact, without exponent, with all digits of its scale
     FLOAT = "float"  # travels as the shortest text that gives the same number; see `Origin.floats`
-    TEXT = "text"  # hashed with its length in bytes before it
+    TEXT = "text"  # hashed with its length in bytes before it: 5:hello
     BYTES = "bytes"  # travels as `\\x` and hexadecimal digits, which are hashed
     DATE = "date"  # 2026-11-29
     TIME = "time"  # 23:59:59.000000
@@ -30,7 +30,7 @@ class Sort(StrEnum):
     JSON = "json"  # travels as it is; hashed as `jsonb` prints it
     UUID = "uuid"  # lower case, with hyphens
     BITS = "bits"  # zeros and ones
-    ENUM = "enum"  # as text
+    ENUM = "enum"  # as text, length included
     SET = "set"  # travels as {"a","b"}; hashed as `array_to_json` prints it
 
 
@@ -201,8 +201,9 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class Digest:
     """Of a set of rows, however often each occurs. A row's text is that of its fields in order: `N`
-    for NULL, else the hashed text of its sort, each after a `|`. Of its MD5 the first 15
-    hexadecimal digits are one number, the next 15 another; each is summed over the rows."""
+    for NULL, else the hashed text of its sort, each after a `|`: `|7|N|5:hello`. Of its MD5 the
+    first 15 hexadecimal digits are one number, the next 15 another; each is summed over the rows.
+    """
 
     rows: int = 0
     first: int = 0
