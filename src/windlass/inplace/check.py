@@ -143,7 +143,7 @@ class _Checking:
         return RewritePlan(
             run=run,
             table=self.name,
-            oid=self.table.oid,
+            number=self.table.oid,
             where=Where(f"{info.host}:{info.port}", info.dbname),
             selection=Selection(spec.select, spec.limit_rows),
             key=spec.key or "",

@@ -34,7 +34,7 @@ def read_costs(connection: Connection, staging: Staging, rows: int, commit_rows:
     """An upper estimate: every page that a row is on is written to the WAL once as a whole."""
     plan = staging.plan
     with connection.cursor(row_factory=class_row(_Table)) as cursor:
-        table = cursor.execute(_text("costs.sql"), {"oid": plan.oid}).fetchone()
+        table = cursor.execute(_text("costs.sql"), {"oid": plan.number}).fetchone()
     assert table is not None
     width = _width(connection, staging)
     backup = {"full": table.size_bytes, "touched": rows * (width + _ROW_BYTES)}

@@ -36,7 +36,7 @@ def read_keys(connection: Connection, oid: int) -> list[tuple[str, ...]]:
 def keep(connection: Connection, staging: Staging) -> None:
     """Keep the keys of the rows that are deleted now, and that the table had at the beginning."""
     plan = staging.plan
-    wanted = {plan.id, *(name for key in read_keys(connection, plan.oid) for name in key)}
+    wanted = {plan.id, *(name for key in read_keys(connection, plan.number) for name in key)}
     names = [one.name for one in plan.columns if one.name in wanted]
     if not names:
         return

@@ -73,7 +73,7 @@ def preview(connection: Connection, spec: RewriteSpec) -> Preview:
 def _has_key(connection: Connection, plan: RewritePlan) -> bool:
     """Whether a key of the table stays as it is; what a function changes is not known."""
     moved = {plan.stamp, *(one.column for one in plan.changes)}
-    return any(moved.isdisjoint(key) for key in read_keys(connection, plan.oid))
+    return any(moved.isdisjoint(key) for key in read_keys(connection, plan.number))
 
 
 def _sample(connection: Connection, staging: Staging) -> tuple[tuple[Sampled, ...], str]:

@@ -138,9 +138,9 @@ def _expect_own_rows(
     Refused: the statements would read or write other tables' rows too, or do something else.
     """
     inserts = bool(_count(connection, beside.count_gone()))
-    found = read_problems(connection, plan.table, plan.oid, False, inserts=inserts)
+    found = read_problems(connection, plan.table, plan.number, False, inserts=inserts)
     found += read_problems(connection, beside.backup, _oid(connection, beside.backup), False)
-    if keys := read_resetting(connection, plan.oid, done.changed):
+    if keys := read_resetting(connection, plan.number, done.changed):
         found.append(Problem(str(plan.table), f"{RESETS}: {', '.join(keys)}", RESETS_HINT))
     if found:
         raise Refused(found)
@@ -164,7 +164,7 @@ def _count(connection: Connection, query: sql.Composed) -> int:
 
 def _beside(connection: Connection, plan: RewritePlan, done: Done) -> _Beside:
     backup = find_backup(connection, plan)
-    columns = read_columns(connection, plan.oid)
+    columns = read_columns(connection, plan.number)
     found = {one.name: one.type for one in columns}
     kept = read_columns(connection, _oid(connection, backup))
     lost = [one.name for one in kept if one.name not in found]
@@ -289,7 +289,7 @@ def _key(
     Raises:
         Refused: nothing does.
     """
-    keys = read_keys(connection, plan.oid)
+    keys = read_keys(connection, plan.number)
     moved = {*changed, plan.stamp}
     for key in keys:
         if not moved.intersection(key) and _holds_for(connection, backup, key):

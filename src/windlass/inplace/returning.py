@@ -32,13 +32,13 @@ def return_deleted(connection: Connection, staging: Staging, ordinals: sql.Compo
     wanted = _count(
         connection, sql.SQL("select count(*) from ({}) q").format(staging.old_rows(ordinals))
     )
-    name = read_name(connection, plan.oid)
+    name = read_name(connection, plan.number)
     if not wanted or name is None:  # if the table was dropped, so were they
         return Returned()
     before = {one.number: one for one in plan.columns}
     pairs = [
         (sql.Identifier(one.name), sql.Identifier(before[one.number].old))
-        for one in read_columns(connection, plan.oid)
+        for one in read_columns(connection, plan.number)
         if one.number in before and not one.generated
     ]
     query = sql.SQL(

@@ -76,8 +76,8 @@ def _migration(old: Json) -> Json:
 def _rewrite(old: Json) -> Json:
     if "place" not in old:
         return old
-    kept = {key: value for key, value in old.items() if key not in _gone(_REWRITE)}
-    return kept | _parts(old, _REWRITE)
+    kept = {key: value for key, value in old.items() if key not in _gone(_REWRITE) | {"oid"}}
+    return kept | _parts(old, _REWRITE) | {"number": old["oid"]}
 
 
 Parts = Mapping[str, Mapping[str, str]]

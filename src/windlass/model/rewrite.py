@@ -9,10 +9,9 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True)
 class RewriteColumn:
-    """A column as it was when the run began. `number` is PostgreSQL's: it stays when the column is
-    renamed."""
+    """A column as it was when the run began."""
 
-    number: int
+    number: int  # as its engine numbers columns: it stays when the column is renamed
     name: str
     type: str  # as the server writes it
     is_generated: bool = False
@@ -74,7 +73,7 @@ class Call:
 class RewritePlan:
     run: str
     table: Name
-    oid: int
+    number: int  # of the table, as its engine numbers relations: it stays when it is renamed
     where: Where
     columns: tuple[RewriteColumn, ...]
     selection: Selection

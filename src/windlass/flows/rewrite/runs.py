@@ -130,7 +130,7 @@ def seconds_by_step(lines: Lines) -> dict[str, float]:
 
 def is_altered(connection: Connection, plan: RewritePlan, names: Collection[str] = ()) -> bool:
     """Whether columns were altered since the plan: any, or those with these names."""
-    now = {one.number: (one.name, one.type) for one in read_columns(connection, plan.oid)}
+    now = {one.number: (one.name, one.type) for one in read_columns(connection, plan.number)}
     return any(
         now.get(one.number) != (one.name, one.type)
         for one in plan.columns

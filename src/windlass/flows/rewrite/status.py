@@ -33,7 +33,7 @@ def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
         rows = found.outcome.totals.counts.get("written", 0) if found.outcome else 0
         return replace(known, progress=replace(progress, rows=rows))
     lines = read_lines(connection, found.run)
-    holder = read_holder(connection, relation_key(plan.oid))
+    holder = read_holder(connection, relation_key(plan.number))
     counts = count(plan, lines)
     place = backup.find_place(connection, plan)
     return replace(

@@ -128,7 +128,7 @@ def _set(run: Rewriting, connection: Connection) -> Result:
 def _find_extra(run: Rewriting, connection: Connection) -> Result:
     staging, plan = run.staging, run.plan
     unchanged = set(plan.duplicates or ()) - set(staging.written_columns)
-    if has_key(connection, plan.oid, sorted(unchanged)):
+    if has_key(connection, plan.number, sorted(unchanged)):
         return {"rows": 0}  # no two rows can be equal
     rows = connection.execute(staging.find_extra()).rowcount
     run.staging.index(connection, "_extra")

@@ -36,7 +36,7 @@ def foresee_rewrite(connection: Connection, found: records.Run) -> Foreseen:
     summary = f"puts the rows of {plan.table} back as they are in {place or 'its backup'}"
     lines = read_lines(connection, found.run)
     is_over = found.state not in UNFINISHED and has_changed(plan, lines)
-    if not is_over or place is None or read_name(connection, plan.oid) != plan.table:
+    if not is_over or place is None or read_name(connection, plan.number) != plan.table:
         return Foreseen(summary)
     enter(connection, plan.table)
     rows = restoring.count_others(connection, plan, _done(found.run, lines))
@@ -66,8 +66,8 @@ def undo_rewrite(
     """
     plan = read_rewrite_plan(connection, found.run)
     what = f"run {found.run}"
-    if not try_lock(connection, relation_key(plan.oid)):
-        holder = read_holder(connection, relation_key(plan.oid))
+    if not try_lock(connection, relation_key(plan.number)):
+        holder = read_holder(connection, relation_key(plan.number))
         raise Refused([Problem(str(plan.table), f"is being rewritten: {holder}", "wait for it")])
     found = find_run(connection, found.run)
     if found.state is State.ROLLED_BACK:
@@ -78,7 +78,7 @@ def undo_rewrite(
         if found.state is State.DONE:
             raise Refused([Problem(what, "has changed nothing, so there is nothing to undo")])
         return Undone(drop_run(connection, plan, done.added))
-    if read_name(connection, plan.oid) != plan.table:
+    if read_name(connection, plan.number) != plan.table:
         raise Refused([Problem(what, f"{plan.table} is another table now, or gone")])
     restoring.find_backup(connection, plan)
     done = replace(done, undone=_expect_no_later(connection, found))

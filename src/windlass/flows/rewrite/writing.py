@@ -56,14 +56,14 @@ def add_columns(run: Rewriting) -> None:
 
     def add(timeout: str) -> Result:
         def work(connection: Connection) -> Result:
-            there = {one.name for one in read_columns(connection, plan.oid)}
+            there = {one.name for one in read_columns(connection, plan.number)}
             connection.execute(sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout)))
             connection.execute(sql.SQL("alter table {} {}").format(run.staging.target, clauses))
             return {"columns": [name for name in plan.missing if name not in there]}
 
         return run.once("write_rows", "add column", work)
 
-    in_short_waits(add, wants_long=lambda: is_maintained(run.connection, plan.oid))
+    in_short_waits(add, wants_long=lambda: is_maintained(run.connection, plan.number))
 
 
 def begin(run: Rewriting) -> None:
@@ -76,7 +76,7 @@ def begin(run: Rewriting) -> None:
         if plan.keeps_backup:
             backup.check_place(connection, plan)
         _check_keys(connection, plan, staging.written_columns)
-        triggers = read_triggers(connection, plan.oid)
+        triggers = read_triggers(connection, plan.number)
         connection.execute(staging.make_written())
         if triggers:
             staging.index(connection, "_written")
@@ -89,7 +89,7 @@ def begin(run: Rewriting) -> None:
             "columns": columns,
             "triggers": [one.name for one in triggers],
             "may_skip": [one.name for one in triggers if one.may_skip_rows],
-            "locks": _LOCK_KEYS if takes_key(connection, plan.oid, stamped) else _LOCK_ROWS,
+            "locks": _LOCK_KEYS if takes_key(connection, plan.number, stamped) else _LOCK_ROWS,
         }
 
     run.once("write_rows", "begin", prepare)
@@ -101,7 +101,7 @@ def _check_keys(connection: Connection, plan: RewritePlan, columns: Sequence[str
     Raises:
         WindlassError: their change would take values from rows of other tables.
     """
-    if keys := read_resetting(connection, plan.oid, columns):
+    if keys := read_resetting(connection, plan.number, columns):
         raise WindlassError(f"{plan.table}: {RESETS}: {', '.join(keys)}", hint=RESETS_HINT)
 
 
