@@ -4,16 +4,12 @@ from collections.abc import Sequence
 
 from bench.pages.markdown import (
     cases_table,
-    data_text,
     document,
-    goals_table,
     made_from,
-    measured_on,
     median_column,
-    notes,
     seconds_column,
+    section_of,
     span_column,
-    surroundings_list,
 )
 from bench.result import Metric, Result
 
@@ -51,12 +47,10 @@ def render(results: Sequence[Result]) -> str:
 
 def _section(result: Result) -> str:
     title, words = SECTIONS[result.benchmark]
-    return document(
-        f"## {title}",
+    return section_of(
+        title,
+        result,
         words,
-        data_text(result),
-        measured_on(result),
-        surroundings_list(result),
         cases_table(
             "",
             result.cases,
@@ -70,6 +64,4 @@ def _section(result: Result) -> str:
             median_column(Metric.FREEZE_SECONDS, 2),
             median_column(Metric.WORST_FREEZE_SECONDS, 2),
         ),
-        goals_table(result),
-        notes(result),
     )

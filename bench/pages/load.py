@@ -4,16 +4,12 @@ from collections.abc import Sequence
 
 from bench.pages.markdown import (
     cases_table,
-    data_text,
     document,
-    goals_table,
     made_from,
-    measured_on,
     median_column,
-    notes,
     seconds_column,
+    section_of,
     span_column,
-    surroundings_list,
 )
 from bench.result import Metric, Result
 
@@ -65,22 +61,13 @@ infers the types of JSON from its first rows. Sums over every column are compare
 
 
 def render(results: Sequence[Result]) -> str:
-    return document(HEAD, made_from(results), *(block for one in results for block in _of(one)))
+    return document(HEAD, made_from(results), *(_section(one) for one in results))
 
 
-def _of(result: Result) -> list[str]:
+def _section(result: Result) -> str:
     title, text = SECTIONS[result.benchmark]
     groups = list(dict.fromkeys(case.group for case in result.cases))
-    return [
-        f"## {title}",
-        text,
-        data_text(result),
-        measured_on(result),
-        surroundings_list(result),
-        *(_table(result, group) for group in groups),
-        goals_table(result),
-        notes(result),
-    ]
+    return section_of(title, result, text, *(_table(result, group) for group in groups))
 
 
 def _table(result: Result, group: str) -> str:

@@ -30,6 +30,20 @@ def page_of(title: str, results: Sequence[Result], introduction: str, *blocks: s
     )
 
 
+def section_of(title: str, result: Result, introduction: str, *blocks: str) -> str:
+    """A section about one of a page's results: as `page_of`, with the goals."""
+    return document(
+        f"## {title}",
+        introduction,
+        data_text(result),
+        measured_on(result),
+        surroundings_list(result),
+        *blocks,
+        goals_table(result),
+        notes(result),
+    )
+
+
 def paragraph(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 

@@ -9,40 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-
 from awaiting import until
 from command import Ran, Running, start, windlass
+from follow_runs import FOLLOW as FOLLOW
+from follow_runs import following, until_lag_known
+from follow_runs import phase as phase
 from servers import Database, Pair
 from windlass.demo.ledger import Ledger, faults, make_ledger, writing
 
 TAKEN_BACK = 5
-FOLLOW = ("migrate", "--follow", "--json", "--jobs", "2")
 WIDE = ("--max-lag", "10s", "--max-freeze", "20s")  # on a busy machine
-
-
-@contextmanager
-def following(pair: Pair) -> Iterator[Running]:
-    """A process that follows, from when all rows are copied."""
-    follower = start(*FOLLOW, pair=pair)
-    try:
-        until(lambda: phase(pair) == "following" or follower.poll() is not None, "following")
-        until(lambda: pair.target.value(_LAG) is not None or follower.poll() is not None, "a lag")
-        assert follower.poll() is None, follower.said()
-        yield follower
-    finally:
-        follower.kill()
-        follower.wait()
-
-
-def phase(pair: Pair) -> str:
-    try:
-        return str(pair.target.value("select phase from windlass.following"))
-    except psycopg.errors.UndefinedTable:
-        return ""
-
-
-_LAG = "select lag_ms from windlass.applied where direction = 'forward'"
 
 
 @dataclass
@@ -121,6 +97,7 @@ def moving(pair: Pair, folder: Path, *, clients: int = 3, readers: bool = True) 
     make_ledger(pair.source.url)
     (folder / "port").write_text(str(pair.source.server.port))
     with following(pair) as follower:
+        until_lag_known(pair, follower)
         urls = (pair.source.url, pair.target.url) if readers else ()
 
         def where() -> str:

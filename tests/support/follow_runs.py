@@ -11,6 +11,7 @@ from awaiting import until
 from command import Running, start
 from servers import Pair
 
+_LAG = "select lag_ms from windlass.applied where direction = 'forward'"
 FOLLOW = ("migrate", "--follow", "--jobs", "2", "--json")
 
 
@@ -24,6 +25,12 @@ def following(pair: Pair, *words: str) -> Iterator[Running]:
     finally:
         follower.kill()
         follower.wait()
+
+
+def until_lag_known(pair: Pair, follower: Running) -> None:
+    """The process that follows knows how far it lags, without which no cutover begins."""
+    until(lambda: pair.target.value(_LAG) is not None or follower.poll() is not None, "a lag")
+    assert follower.poll() is None, follower.said()
 
 
 def phase(pair: Pair) -> str:

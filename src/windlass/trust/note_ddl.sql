@@ -1,6 +1,6 @@
 -- The body of a run's event triggers on its source: notes each statement that changes what the run
 -- follows, in the transaction of that statement. It never makes a statement fail.
--- What is in braces is replaced: by the run's name, and by the query of shapes.sql.
+-- What is in braces is replaced: by the run's name, and by the queries of shapes.sql and within.sql.
 declare
     ours     constant text := 'windlass_{run}_forward';
     followed oid[];
@@ -92,15 +92,7 @@ begin
             select used.relation, within.type
               from used
               join pg_type t on t.oid = used.type
-             cross join lateral (select t.typelem
-                                 union all
-                                 select t.typbasetype
-                                 union all
-                                 select r.rngsubtype from pg_range r where r.rngtypid = t.oid
-                                 union all
-                                 select a.atttypid from pg_attribute a
-                                  where a.attrelid = t.typrelid and a.attnum > 0
-                                    and not a.attisdropped) as within (type)
+             cross join lateral ({within}) as within (type)
              where within.type <> 0
         ), direct (oid) as (
             select c.relation from commands c where c.relation = any (followed)

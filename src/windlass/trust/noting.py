@@ -20,12 +20,14 @@ def function_name(run: str) -> str:
 @cache
 def function_body() -> str:
     """What the function of a run does; `{run}` stands for the run."""
-    return _text("note_ddl.sql").replace("{shapes}", shapes_query("touched"))
+    body = _text("note_ddl.sql").replace("{shapes}", shapes_query("touched"))
+    return body.replace("{within}", _text("within.sql"))
 
 
 def shapes_query(relations: str) -> str:
     """The query for the shapes of relations: an array expression has their oids."""
-    return _text("shapes.sql").replace("{relations}", relations)
+    query = _text("shapes.sql").replace("{within}", _text("within.sql"))
+    return query.replace("{relations}", relations)
 
 
 def _text(name: str) -> str:

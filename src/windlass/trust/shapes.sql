@@ -1,5 +1,6 @@
 -- What of a relation's definition decides how its rows are applied: columns, constraints, the types
--- of the user that its columns need. `{relations}` is an array of oids.
+-- of the user that its columns need. `{relations}` is an array of oids; the other braces
+-- take the query of within.sql.
 with recursive asked (oid) as (
 select unnest({relations}::oid[])
 ), used (relation, type) as (
@@ -10,15 +11,7 @@ union
 select used.relation, within.type
   from used
   join pg_type t on t.oid = used.type
- cross join lateral (select t.typelem
-                     union all
-                     select t.typbasetype
-                     union all
-                     select r.rngsubtype from pg_range r where r.rngtypid = t.oid
-                     union all
-                     select a.atttypid from pg_attribute a
-                      where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
-                    ) as within (type)
+ cross join lateral ({within}) as within (type)
  where within.type <> 0
 )
 select jsonb_build_object(

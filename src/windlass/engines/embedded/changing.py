@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from windlass.engines.embedded.dialect import by_key, fetch, of
+from windlass.engines.embedded.dialect import by_key, changed, fetch, of
 from windlass.engines.embedded.names import NUMBER, SIDE, WHAT, staged_rows
 from windlass.engines.embedded.shape import (
     all_columns,
@@ -171,19 +171,13 @@ class Changing(Work):
         columns = changeable(self.load)
         if not columns or not matching_key(self.load):
             return []
-        tests = [
-            sql.SQL("max(case when {} then 1 else 0 end)").format(
-                self.dialect.distinct("s", "t", [one])
-            )
-            for one in columns
-        ]
         query = self.text(
             "select {tests} from {change} as c join {staged} as s on s.{number} = c.s"
             " join {table} as t on {same} where c.what = 'updated'",
-            tests=listed(tests), staged=staged_rows(), number=names(NUMBER), same=self.at(),
+            tests=self.dialect.changes("s", "t", columns), staged=staged_rows(),
+            number=names(NUMBER), same=self.at(),
         )  # fmt: skip
-        (row,) = fetch(self.session, query)
-        return [one for one, is_changed in zip(columns, row, strict=True) if is_changed]
+        return changed(self.session, query, columns)
 
     def _insert(self) -> None:
         words, columns = self.load.words, assigned(self.load)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString, Protocol
 
 from psycopg import sql
 
-from windlass.engines.statements import each, names
+from windlass.engines.statements import each, listed, names
 from windlass.model.export import Column
 from windlass.model.load import Field, Load, Table, TableColumn
 from windlass.model.relation import Name
@@ -52,6 +52,15 @@ class Dialect:
         parts = [self._pair(self.other, one, other, column) for column in some]
         return sql.SQL("({})").format(sql.SQL(" or ").join(parts))
 
+    def changes(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
+        """SELECT items, one for each of these columns: whether any rows are distinct in it."""
+        return listed(
+            sql.SQL("max(case when {} then 1 else 0 end)").format(
+                self.distinct(one, other, [column])
+            )
+            for column in columns
+        )
+
     def _all(
         self, how: LiteralString, one: str, other: str, columns: Iterable[str]
     ) -> sql.Composable:
@@ -74,6 +83,12 @@ def of(alias: str, columns: Iterable[str]) -> sql.Composed:
 def fetch(session: Session, query: str, given: Any = ()) -> list[Any]:
     found: list[Any] = session.execute(query, given).fetchall()
     return found
+
+
+def changed(session: Session, query: str, columns: Sequence[str]) -> list[str]:
+    """Those of the columns for which a query with the items of `Dialect.changes` is true."""
+    (row,) = fetch(session, query)
+    return [one for one, is_changed in zip(columns, row, strict=True) if is_changed]
 
 
 def number(session: Session, query: str, given: Any = ()) -> int:

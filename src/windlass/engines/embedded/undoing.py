@@ -9,7 +9,15 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from windlass.engines.embedded.checking import key_text
-from windlass.engines.embedded.dialect import Dialect, Session, by_key, fetch, number, of
+from windlass.engines.embedded.dialect import (
+    Dialect,
+    Session,
+    by_key,
+    changed,
+    fetch,
+    number,
+    of,
+)
 from windlass.engines.embedded.names import SIDE, WHAT
 from windlass.engines.statements import each, listed, names, statement
 from windlass.model.load import Table
@@ -185,19 +193,12 @@ class Undoing:
         columns = [one for one in self.made.columns if one not in self.made.key]
         if loses or not columns:
             return columns
-        tests = [
-            sql.SQL("max(case when {} then 1 else 0 end)").format(
-                self.dialect.distinct("u", "o", [one])
-            )
-            for one in columns
-        ]
         query = self._text(
             "select {tests} from {undo} as u join {undo} as o on {same} and o.{what} = u.{what}"
             " where u.{side} = 'new' and o.{side} = 'old'",
-            tests=listed(tests), same=by_key("u", "o", self.made.key),
+            tests=self.dialect.changes("u", "o", columns), same=by_key("u", "o", self.made.key),
         )  # fmt: skip
-        (row,) = fetch(self.session, query)
-        return [one for one, is_changed in zip(columns, row, strict=True) if is_changed]
+        return changed(self.session, query, columns)
 
     # rows without a key: as many as are the same
 

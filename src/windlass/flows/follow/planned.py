@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from windlass.flows.follow.hold import FollowHold
+from windlass.flows.migrate.planned import read_planned
 from windlass.model.event import Emit
 from windlass.spec.migrate import Spec
 
 if TYPE_CHECKING:
+    from windlass.flows.follow.context import Following
     from windlass.flows.migrate.unfinished import Planned
 
 
@@ -21,10 +22,11 @@ def plan_following(spec: Spec, emit: Emit) -> Planned:
         AlreadyFinished: there is nothing left to do.
         WindlassError: reading failed.
     """
-    with closing(FollowHold(spec)) as hold:
-        hold.connect()
-        # slow to load, so both sides are reached first
+    hold = FollowHold(spec)
+
+    def opened() -> Following:
         from windlass.flows.follow.context import Following
 
-        with Following(spec, emit, hold=hold) as run, run.watching():
-            return run.read_plan()
+        return Following(spec, emit, hold=hold)
+
+    return read_planned(hold, opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from windlass.model.event import Emit
 from windlass.spec.migrate import Spec
 
 if TYPE_CHECKING:
+    from windlass.engines.postgres.hold import Hold
+    from windlass.flows.migrate.context import Migration
     from windlass.flows.migrate.unfinished import Planned
 
 
@@ -21,10 +24,20 @@ def plan_migration(spec: Spec, emit: Emit) -> Planned:
         AlreadyFinished: there is nothing left to do.
         WindlassError: reading failed.
     """
-    with closing(hold_of(spec)) as hold:
-        hold.connect()
-        # slow to load, so both sides are reached first
+    hold = hold_of(spec)
+
+    def opened() -> Migration:
         from windlass.flows.migrate.context import Migration
 
-        with Migration(spec, emit, hold=hold) as run, run.watching():
+        return Migration(spec, emit, hold=hold)
+
+    return read_planned(hold, opened)
+
+
+def read_planned(hold: Hold, opened: Callable[[], Migration]) -> Planned:
+    """Read the plan of a run that is `opened` once both sides are reached: what it needs is slow to
+    load."""
+    with closing(hold):
+        hold.connect()
+        with opened() as run, run.watching():
             return run.read_plan()
