@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -388,6 +389,50 @@ def test_many_rows_take_little_memory(duck: Target) -> None:
         what = planned(landing, "kept", words_of("merge"), source)
         counts = load(landing, new_run(), what, source)
     assert (counts.inserted, counts.updated) == (50_000, 150_000)
+
+
+def test_rows_of_megabytes_get_the_memory_that_they_need(duck: Target) -> None:
+    """130 MB of them are more than DuckDB gets at first, and it cannot spill what it compresses."""
+    duck.run("create table kept (id bigint, n varchar)")
+    source = Records(("id", "n"), [(str(n), "0123456789" * 200_000) for n in range(65)])
+    with duck.open() as landing:
+        counts = load(
+            landing, new_run(), planned(landing, "kept", words_of("append"), source), source
+        )
+    assert counts.inserted == 65
+    with duckdb.connect(duck.url.removeprefix("duckdb://")) as file:  # without a limit
+        found = file.execute("select count(*), min(length(n)) from kept").fetchall()
+    assert found == [(65, 2_000_000)]
+
+
+WITHOUT_PANDAS = """
+import sys
+from windlass.cli.main import main
+try:
+    main()
+finally:
+    print([one for one in ("pandas", "pyarrow.pandas_compat") if one in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", "id,n\n1,10\n2,20\n"),
+        ("rows.jsonl", '{"id": 1, "n": "10"}\n{"id": 2, "n": "\\\\ 20"}\n'),
+    ],
+)
+def test_a_load_imports_no_pandas(duck: Target, tmp_path: Path, name: str, content: str) -> None:
+    """Arrow does for a list of Python, where pandas is installed, and it takes 45 MB."""
+    duck.run("create table kept (id bigint, n varchar)")
+    (tmp_path / name).write_text(content)
+    options = ["--target", duck.url, "--into", "kept", "--load", "append", "-q"]
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PANDAS, "load", str(tmp_path / name), *options],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout.splitlines()[-1] == "[]"
+    assert len(duck.rows("select * from kept")) == 2
 
 
 TEXTS = (

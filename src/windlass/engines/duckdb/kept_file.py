@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from windlass.engines.duckdb.session import MEMORY, is_locked
+from windlass.engines.duckdb.session import MEMORY, has_too_little_memory, is_locked
 
 IDLE_SECONDS = 0.5  # without a call, until it is closed
 LONGEST_SECONDS = 2.0  # then it is closed for others, even if the next call is waiting
@@ -43,8 +43,9 @@ class KeptFile:
             connection.interrupt()
 
     @contextmanager
-    def session(self) -> Iterator[Any]:
-        """The connection, with no open transaction. An error rolls back and closes it.
+    def session(self, settings: str = "") -> Iterator[Any]:
+        """The connection, with no open transaction, and with these settings, statements. An error
+        rolls back and closes it.
 
         Raises:
             duckdb.Error: the file cannot be opened; another process may have it open.
@@ -56,6 +57,8 @@ class KeptFile:
                 self._connection = self._open()
                 self._opened_at = time.monotonic()
             try:
+                if settings:
+                    self._connection.execute(settings)
                 yield self._connection
             except BaseException:
                 self._let_go()
@@ -75,12 +78,16 @@ class KeptFile:
 
     def _open(self) -> Any:
         time.sleep(max(self._free_until - time.monotonic(), 0))
-        until = time.monotonic() + PATIENCE_SECONDS
+        until, is_settled = time.monotonic() + PATIENCE_SECONDS, False
         while True:
             try:
                 connection = duckdb.connect(self._path, config={"memory_limit": MEMORY})
                 break
             except duckdb.Error as error:
+                if has_too_little_memory(error) and not is_settled:
+                    _settle(self._path)
+                    is_settled = True
+                    continue
                 if not is_locked(error) or time.monotonic() > until or self._stopped.is_set():
                     raise
                 self._stopped.wait(_LOOK_SECONDS)
@@ -101,3 +108,9 @@ class KeptFile:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _settle(path: str) -> None:
+    """Put what its log has, which is read at once when the file is opened, into the file."""
+    with duckdb.connect(path) as connection:
+        connection.execute("checkpoint")

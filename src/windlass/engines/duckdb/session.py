@@ -14,7 +14,10 @@ from windlass.errors import ConnectionLost, Interrupted, WindlassError
 from windlass.model.text import first_line
 
 _FAULTS = (duckdb.Error, pa.ArrowException)
-MEMORY = "128MB"  # memory limit of a session, besides the rest of the process; it spills to disk
+MEMORY_MB = 128  # limit of a session, besides the rest of the process; it spills to disk
+MEMORY = f"{MEMORY_MB}MB"
+
+_TOO_LITTLE = re.compile("out of memory|failed to pin|could not allocate", re.IGNORECASE)
 
 
 @contextmanager
@@ -51,6 +54,11 @@ def _explained(error: Exception, place: str, doing: str) -> WindlassError:
 def is_locked(error: BaseException) -> bool:
     """Whether another process has the file open."""
     return "set lock" in first_line(error)
+
+
+def has_too_little_memory(error: BaseException | None) -> bool:
+    """Whether DuckDB's limit was too low."""
+    return isinstance(error, duckdb.Error) and _TOO_LITTLE.search(str(error)) is not None
 
 
 def without_values(error: BaseException) -> str:

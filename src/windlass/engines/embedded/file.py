@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from windlass.engines.base import Facts
 from windlass.engines.embedded.dialect import Dialect, Session
@@ -13,6 +13,8 @@ from windlass.engines.landing import Input
 from windlass.model.load import Load, Staged, Table
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+
+Result = TypeVar("Result")
 
 
 class File(Protocol):
@@ -37,6 +39,10 @@ class File(Protocol):
         Raises:
             ConnectionLost: another process has the file locked; retryable.
         """
+
+    def with_memory(self, call: Callable[[], Result], *, adds: bool = False) -> Result:
+        """What the call returns, which works in a transaction: it may be repeated, with more
+        memory. What only `adds` rows needs little."""
 
     def describe(self, session: Session, name: Name) -> Table | None:
         """A table and what is wrong with it."""

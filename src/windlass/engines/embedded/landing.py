@@ -137,6 +137,9 @@ class FileLanding:
     def check(self, run: str, load: Load) -> Sequence[Finding]:
         if self._note(run, APPLIED, load.name) is not None:
             return []
+        return self._file.with_memory(lambda: self._checked(run, load))
+
+    def _checked(self, run: str, load: Load) -> Sequence[Finding]:
         with self._file.reading(f"checking {load.name}", self._there(run, load)) as session:
             checking = Checking(session, self._file.dialect, load, _places(session))
             found = [one.finding for one in checking.broken()]
@@ -148,6 +151,9 @@ class FileLanding:
         noted = self._note(run, APPLIED, load.name)
         if noted is not None:
             return Counts(**noted["counts"])
+        return self._file.with_memory(lambda: self._apply(run, load), adds=only_adds(load))
+
+    def _apply(self, run: str, load: Load) -> Counts:
         with self._file.writing(f"loading {load.name}", self._there(run, load)) as session:
             noted = self._books.note(session, run, APPLIED, load.name)
             if noted is not None:
@@ -200,7 +206,7 @@ class FileLanding:
         return self._undos.foresee(run)
 
     def undo(self, run: str, others: Others) -> Undone:
-        return self._undos.undo(run, others)
+        return self._file.with_memory(lambda: self._undos.undo(run, others))
 
     def watermark(self, load: Load) -> str:
         if not self._file.is_there:

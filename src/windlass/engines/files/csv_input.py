@@ -36,6 +36,7 @@ from windlass.model.load import BadValue, Field, Identity
 
 MOST_BAD = 20  # of which one error tells
 BATCH_ROWS = 50_000
+_POOL = pa.system_memory_pool()  # Arrow's own keeps 20 MB of what is freed
 TOO_LONG = f"longer than {MOST_RECORD_BYTES >> 20} MB"
 
 
@@ -228,6 +229,7 @@ class CsvInput:
             table = pa.csv.read_csv(
                 pa.BufferReader(rows.data),
                 read_options=read, parse_options=parse, convert_options=convert,
+                memory_pool=_POOL,
             )  # fmt: skip
             assert table.num_rows == len(rows.ends), "pyarrow reads other rows than were checked"
             yield from table.rename_columns(self._start.names).to_batches()

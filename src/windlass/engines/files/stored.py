@@ -24,7 +24,7 @@ from windlass.model.inputs import Compression
 from windlass.model.load import Identity
 from windlass.model.wording import word
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 512 << 10
 _ENDS = {
     ".gz": Compression.GZIP,
     ".gzip": Compression.GZIP,

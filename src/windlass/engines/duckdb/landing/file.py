@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,10 +14,12 @@ from psycopg import sql
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.landing.catalog import columns, positions, read_table
+from windlass.engines.duckdb.landing.memory import ADDING_MB, STAGING_MB, Memory
 from windlass.engines.duckdb.landing.staging import Filling, find_done, prepare
-from windlass.engines.duckdb.session import explaining, without_values
+from windlass.engines.duckdb.session import MEMORY_MB, explaining, without_values
 from windlass.engines.duckdb.types import type_of
 from windlass.engines.embedded.dialect import Dialect, Session
+from windlass.engines.embedded.file import Result
 from windlass.engines.embedded.landing import FileLanding
 from windlass.engines.embedded.names import STAGE
 from windlass.engines.embedded.shape import field_column
@@ -31,6 +33,8 @@ from windlass.model.export import NUMBERS, Column, Kind
 from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+
+MOST_LOG_BYTES = 16 << 20  # DuckDB's own threshold, at which it may do so
 
 
 def open_landing(url: str) -> FileLanding:
@@ -56,6 +60,7 @@ class DuckDbFile:
         self.path, self.place = path, f"DuckDB {path}"
         self.dialect = DIALECT
         self._kept, self._stops = KeptFile(path), Stops()
+        self._memory = Memory()
 
     @property
     def is_there(self) -> bool:
@@ -66,7 +71,7 @@ class DuckDbFile:
         with (
             explaining(self.place, doing, self._stops),
             self._stops.during(self._kept.cancel),
-            self._kept.session() as session,
+            self._kept.session(self._memory.settings) as session,
         ):
             if staged is None:
                 yield session
@@ -83,11 +88,20 @@ class DuckDbFile:
             session.execute("begin")
             yield session
             session.execute("commit")
+            log = Path(f"{self.path}.wal")
+            if log.exists() and log.stat().st_size > MOST_LOG_BYTES:
+                session.execute("checkpoint")  # or who opens the file needs as much memory
 
     def describe(self, session: Any, name: Name) -> Table | None:
         return read_table(session, name)
 
+    def with_memory(self, call: Callable[[], Result], *, adds: bool = False) -> Result:
+        return self._memory.enough(call, ADDING_MB if adds else MEMORY_MB)
+
     def stage(self, staged: Path, load: Load, number: int, source: Input) -> Staged:
+        return self._memory.enough(lambda: self._stage(staged, load, number, source), STAGING_MB)
+
+    def _stage(self, staged: Path, load: Load, number: int, source: Input) -> Staged:
         with self.writing(f"staging {source.place}", staged) as session:
             prepare(session, load)
             found = find_done(session, number)

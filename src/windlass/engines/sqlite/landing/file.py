@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Lock
@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import sql
 
 from windlass.engines.embedded.dialect import Dialect, Session
+from windlass.engines.embedded.file import Result
 from windlass.engines.embedded.landing import FileLanding
 from windlass.engines.embedded.shape import field_column
 from windlass.engines.embedded.working import working
@@ -68,6 +69,9 @@ class SqliteFile:
 
     def describe(self, session: Any, name: Name) -> Table | None:
         return read_table(session, name)
+
+    def with_memory(self, call: Callable[[], Result], *, adds: bool = False) -> Result:
+        return call()  # SQLite has a small cache, and needs no more
 
     def stage(self, staged: Path, load: Load, number: int, source: Input) -> Staged:
         """The file itself is not locked: others read and write it."""
