@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from load_targets import LoadTarget, target
+from web_server import serving, with_ranges
 from windlass.airflow.work import Part
 from windlass.errors import CannotResume, RowsRefused
 from windlass.flows.load.outline import LOAD
@@ -50,10 +51,11 @@ class DagRun:
 
     target: LoadTarget
     others: Others = field(default_factory=Others)
+    source: str = "orders.csv"
     outcome: Outcome | None = None
 
     def do(self, *steps: str) -> None:
-        words = {"target": self.target.url, "from": "orders.csv", "into": "orders"}
+        words = {"target": self.target.url, "from": self.source, "into": "orders"}
         spec = LoadSpec.of(**words, load="merge", key="id")
         for name in steps:
             step: Step[Any] = LOAD.step(name)
@@ -85,6 +87,17 @@ def test_the_next_run_of_the_dag_has_nothing_to_do_and_is_done(run: DagRun) -> N
     later.do(*STEPS)
     assert later.outcome is not None and later.outcome.state == "done"
     assert any("is as run" in one for one in later.others.found["read_inputs"][ONE.id]["notices"])
+
+
+def test_no_task_downloads_what_the_server_says_is_unchanged(run: DagRun) -> None:
+    with serving(with_ranges(NEW.encode())) as server:
+        DagRun(run.target, source=f"{server.url}/rows.csv").do(*STEPS)
+        before = len(server.asked)
+        others = Others(StartedBy(f"{EXTERNAL} later"))
+        later = DagRun(run.target, others, f"{server.url}/rows.csv")
+        later.do(*STEPS)
+        assert later.outcome is not None and later.outcome.state == "done"
+        assert [one.headers["if-none-match"] for one in server.asked[before:]] == ['"1"']
 
 
 def test_an_input_that_changes_between_two_tasks_is_noticed(run: DagRun) -> None:

@@ -321,7 +321,7 @@ class Loading(Reporting):
             self.results[step].update(results)
         self._fetched = self._stack.enter_context(self._fetching())
         self._fetched.is_kept = True
-        known = Known(past=self._others(self.target.runs()))
+        known = Known(past=self._others(self.target.runs()), joined=self.at)
         prepared = prepare(self.spec, self.target, self._fetched, known)
         for one in prepared.plans:
             if not has_key(one.hash_key, kept[one.name]):

@@ -30,6 +30,7 @@ class Known:
 
     runs: tuple[LoadRun, ...] = ()
     past: tuple[LoadRun, ...] = ()  # as well those whose work is to be done again
+    joined: LoadRun | None = None  # the run that another process has begun
 
     def hashed_otherwise(self, one: OneLoad, name: str, target: Landing) -> str:
         """The run that has loaded the table last, if it was with another key to hash with."""
@@ -39,11 +40,14 @@ class Known:
         self, one: OneLoad, table: Table, target: Landing, fetched: Fetched
     ) -> LoadPlan | None:
         """The plan of a load as the last run had it, if each of its inputs is as it was then; None
-        if one is not, or may not be."""
-        locations = list(_locations(one, table))
+        if one is not, or may not be. When the run began, it may have been found so already."""
         config = digest(config_of(one))
+        begun = loads_of(self.joined).get(str(table.name)) if self.joined else None
+        if begun and begun["loaded_by"]:
+            return _as_kept(one, table, config, begun)
+        locations = list(_locations(one, table))
         kept = self._kept(str(table.name), config, target)
-        identities = [Identity(**it) for it in kept.get("identities", ())]
+        identities = _identities(kept)
         if not locations or len(locations) != len(identities) or not has_key(key_id(one), kept):
             return None
         if not all(it.etag and not it.etag.startswith("W/") for it in identities):
@@ -52,16 +56,24 @@ class Known:
         folder, is_stopped = fetched.made(), fetched.is_stopped
         if not all(is_known_to_server(place, it, folder, is_stopped) for place, it in pairs):
             return None
-        fields = tuple(Field(name) for name in kept["fields"])
-        load = Load(table, words_of(one), fields, (), inputs=tuple(kept["inputs"]))
-        return LoadPlan(
-            load, config, kept["mark"], size_bytes=kept["bytes"], identities=tuple(identities),
-            may_drift=True, is_unread=True, hash_key=key_id(one),
-        )  # fmt: skip
+        return _as_kept(one, table, config, kept)
 
     def _kept(self, name: str, config: str, target: Landing) -> Mapping[str, Any]:
         run = applied_by(name, config, self.runs, target)
         return loads_of(run)[name] if run else {}
+
+
+def _as_kept(one: OneLoad, table: Table, config: str, kept: Mapping[str, Any]) -> LoadPlan:
+    fields = tuple(Field(name) for name in kept["fields"])
+    load = Load(table, words_of(one), fields, (), inputs=tuple(kept["inputs"]))
+    return LoadPlan(
+        load, config, kept["mark"], size_bytes=kept["bytes"], identities=_identities(kept),
+        may_drift=True, is_unread=True, hash_key=key_id(one),
+    )  # fmt: skip
+
+
+def _identities(kept: Mapping[str, Any]) -> tuple[Identity, ...]:
+    return tuple(Identity(**it) for it in kept.get("identities", ()))
 
 
 def _locations(one: OneLoad, table: Table) -> Iterator[str]:
