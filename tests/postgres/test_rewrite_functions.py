@@ -84,6 +84,25 @@ def test_a_function_that_changes_no_row_writes_none_and_keeps_the_backup(
     windlass.rollback(messages.url, before.run)  # its backup is there
 
 
+def test_rows_that_a_function_leaves_as_they_are_are_not_written(
+    messages: Database, call: Call
+) -> None:
+    def some(frame: Any) -> Any:
+        pairs = zip(frame["message_id"], frame["body"], strict=True)
+        return frame.assign(body=[body.upper() if id_ % 2 == 0 else body for id_, body in pairs])
+
+    odd = "message_id % 2 = 1"
+    before = rows(messages, "message_id, xmin::text, ctid::text, body", odd)
+    outcome = done(messages, call(some, "pandas", backup="touched", **ALL))
+    assert rows(messages, "message_id, xmin::text, ctid::text, body", odd) == before
+    upper = "body = upper(body)"
+    assert len(rows(messages, "message_id", upper)) == 20
+    counts = {name: count for name, count in outcome.totals.counts.items() if count}
+    assert counts == {"selected": 40, "backed up": 20, "written": 20, "unchanged": 20}
+    assert windlass.rollback(messages.url, outcome.run).state is State.ROLLED_BACK
+    assert rows(messages, "message_id", upper) == []
+
+
 def test_set_and_add_come_before_the_function(messages: Database, call: Call) -> None:
     def function(frame: Any) -> Any:
         return frame[["message_id"]].assign(note=frame["body"] + "!", total=frame["total"] * 2)

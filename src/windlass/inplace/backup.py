@@ -96,11 +96,7 @@ def copy(connection: Connection, staging: Staging) -> int:
     if plan.kept.level == "full":
         source = sql.SQL("select * from {}").format(staging.target)
     else:
-        parts = [staging.table(), *([staging.table("_others")] if plan.deletes_by_key else [])]
-        ordinals = sql.SQL(" union all ").join(
-            sql.SQL("select ordinal from {}").format(part) for part in parts
-        )
-        source = staging.old_rows(ordinals, named=True)
+        source = staging.old_rows(_touched(staging), named=True)
     making = sql.SQL("create table {} as {}").format(identifier(new), source)
     wanted = connection.execute(making).rowcount
     rows = _count(connection, sql.SQL("select count(*) from {}").format(identifier(new)))
@@ -109,6 +105,17 @@ def copy(connection: Connection, staging: Staging) -> int:
             f"the backup {new} has {rows} rows, not {wanted}",
             hint="run the same command again: the backup is made again",
         )
+    return rows
+
+
+def _touched(staging: Staging) -> sql.Composed:
+    """Ordinals of the rows that may be written or deleted."""
+    form = sql.SQL("select ordinal from {}")
+    rows = form.format(staging.table())
+    if staging.same:
+        rows += sql.SQL(" except ") + form.format(staging.table("_same"))
+    if staging.plan.deletes_by_key:
+        rows += sql.SQL(" union all ") + form.format(staging.table("_others"))
     return rows
 
 

@@ -4,6 +4,7 @@
 rewrite_RUN             selected rows: ordinal, place, and each column under its number
 rewrite_RUN_set         by ordinal, what `set` and `add` make of them
 rewrite_RUN_called      by ordinal, what the function has given; rewrite_RUN_batches on the way
+rewrite_RUN_same        by ordinal, rows that the function has left as they were
 rewrite_RUN_extra       by ordinal, rows that are equal to an earlier one
 rewrite_RUN_others      rows with the key of a selected row; as the first, by ordinals below 0
 rewrite_RUN_gone        by ordinal, rows that were deleted
@@ -25,7 +26,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import identifier, in_brackets
 from windlass.model.rewrite import RewriteChange, RewritePlan
 
-PARTS = ("", "_set", "_batches", "_called", "_extra", "_others", "_gone", "_written")
+PARTS = ("", "_set", "_batches", "_called", "_same", "_extra", "_others", "_gone", "_written")
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ class Staging:
     """Composes; runs in the transaction of the connection it is given.
 
     `called` names the columns that the function has given, `changed` those of them that differ in
-    some row; `extras` says whether there are duplicates.
+    some row; `extras` says whether there are duplicates, `same` whether there are rows that
+    are not written, as the function has left them as they were.
     """
 
     plan: RewritePlan
     called: Sequence[str] = field(default=())
     changed: Sequence[str] = field(default=())
     extras: bool = False
+    same: bool = False
 
     def name(self, part: str = "") -> str:
         return f"rewrite_{self.plan.run}{part}"
@@ -107,6 +110,13 @@ class Staging:
 
     def make_called(self, types: Sequence[str]) -> sql.Composed:
         return self._typed("_called", list(map(sql.SQL, types)))
+
+    def find_same(self) -> sql.Composed:
+        """Rows that the function has left as they were."""
+        pairs = [[of(name) for name in self.called] for of in (self.current, self.before_call)]
+        return sql.SQL("create table {} as select s.ordinal from {} where {}").format(
+            self.table("_same"), self.joined(), same_image(*pairs)
+        )
 
     def _typed(self, part: str, types: Sequence[sql.SQL]) -> sql.Composed:
         """Staged with the columns' own types: values are assigned, as by an UPDATE. A cast would
@@ -256,11 +266,13 @@ class Staging:
         )
 
     def kept(self) -> sql.Composed:
-        """A condition on `s`: the row is no duplicate."""
-        if not self.extras:
-            return sql.Composed([])
-        return sql.SQL(" and not exists (select from {} e where e.ordinal = s.ordinal)").format(
-            self.table("_extra")
+        """A condition on `s`: the row is to be written. It is no duplicate, and not as it was."""
+        parts = [part for part, there in (("_extra", self.extras), ("_same", self.same)) if there]
+        return sql.SQL("").join(
+            sql.SQL(" and not exists (select from {} e where e.ordinal = s.ordinal)").format(
+                self.table(part)
+            )
+            for part in parts
         )
 
     def old_rows(self, wanted: sql.Composable, *, named: bool = False) -> sql.Composed:

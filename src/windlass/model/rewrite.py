@@ -104,5 +104,12 @@ class RewritePlan:
         return tuple(column for column in self.columns if not column.is_generated)
 
     @property
+    def writes_every_row(self) -> bool:
+        """Whether a row is written even if the function has left it as it was: each is stamped or
+        set to something, or may stay in place of deleted ones."""
+        sets = any(change.expression for change in self.changes)
+        return bool(self.stamp or sets or self.duplicates is not None)
+
+    @property
     def keeps_backup(self) -> bool:
         return self.kept.level != "none"

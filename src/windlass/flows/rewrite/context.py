@@ -124,12 +124,9 @@ class Rewriting(Reporting):
     @property
     def staging(self) -> Staging:
         called = self.note("change_rows", "function")
-        return Staging(
-            self.plan,
-            called.get("columns", ()),
-            called.get("changed", ()),
-            bool(self.note("change_rows", "duplicates").get("rows")),
-        )
+        extras = bool(self.note("change_rows", "duplicates").get("rows"))
+        given = called.get("columns", ()), called.get("changed", ())
+        return Staging(self.plan, *given, extras, bool(called.get("same")))
 
     @property
     def journal(self) -> Journal:

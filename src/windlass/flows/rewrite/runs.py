@@ -111,6 +111,7 @@ def count(plan: RewritePlan, lines: Lines) -> dict[str, int]:
         - note("write_rows", "", "returned"),
         "others deleted": changed_rows(lines, "delete_rows", Kind.OTHERS),
         "written": written_rows(lines),
+        "unchanged": note("change_rows", "function", "same"),
         "left, as others changed them": note("write_rows", "", "left"),
         "left, as others had locked them": note("write_rows", "", "locked")
         + note("delete_rows", "", "locked"),

@@ -94,12 +94,20 @@ def change_rows(run: Rewriting, _: Item) -> Result:
             changed = take_over(connection, staging, rows)
             staging.index(connection, "_called")
             staging.analyze(connection, "_called")
-            return {"columns": columns, "changed": changed, "rows": rows}
+            same = 0 if run.plan.writes_every_row else _find_same(connection, staging)
+            return {"columns": columns, "changed": changed, "rows": rows, "same": same}
 
         run.once("change_rows", "function", take)
     if run.plan.duplicates is not None:
         run.once("change_rows", "duplicates", lambda connection: _find_extra(run, connection))
     return {"rows": run.selected, "columns": run.staging.written_columns}
+
+
+def _find_same(connection: Connection, staging: Staging) -> int:
+    rows = connection.execute(staging.find_same()).rowcount
+    staging.index(connection, "_same")
+    staging.analyze(connection, "_same")
+    return rows
 
 
 def _set(run: Rewriting, connection: Connection) -> Result:
