@@ -349,6 +349,32 @@ def test_a_url_that_is_none_is_refused(url: str, orders: File, tmp_path: Path) -
     assert "cret" not in ran.said.replace("secret", "")
 
 
+@pytest.mark.parametrize(
+    ("catalog", "tables", "said"),
+    [
+        ("a_file/catalog.db", "tables", "a_file is not a folder"),
+        ("a_folder", "tables", "it is a folder"),
+        ("a_file", "tables", "not a database"),
+        ("catalog.db", "a_file", "a_file is not a folder"),
+        ("catalog.db", "a_file/tables", "a_file is not a folder"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_in_the_plan(
+    catalog: str, tables: str, said: str, orders: File, tmp_path: Path
+) -> None:
+    (tmp_path / "a_file").write_text("a note")
+    (tmp_path / "a_folder").mkdir()
+    url = f"iceberg+sqlite://{tmp_path}/{catalog}?warehouse=file://{tmp_path}/{tables}"
+    (problem,) = load(orders, tmp_path, warehouse=url).expect(3).result["problems"]
+    assert said in problem["message"] and not files(tmp_path)
+
+
+def test_the_folders_of_a_new_catalog_are_made(orders: File, tmp_path: Path) -> None:
+    url = f"iceberg+sqlite://{tmp_path}/a/b/catalog.db?warehouse=file://{tmp_path}/c/d"
+    load(orders, tmp_path, warehouse=url).expect(0)
+    assert (tmp_path / "a/b/catalog.db").exists()
+
+
 def test_a_table_that_is_gone_is_named(orders: File, tmp_path: Path) -> None:
     from windlass.engines.iceberg.target import IcebergTarget
 

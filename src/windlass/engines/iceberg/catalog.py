@@ -14,7 +14,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from windlass.engines.paths import cannot_make
+from windlass.engines.paths import cannot_make, path_of
 from windlass.errors import BadSpec, ConnectionLost, WindlassError
 from windlass.model.text import first_line
 
@@ -45,9 +45,18 @@ class Place:
         return SqlCatalog(self.name, **where, init_catalog_tables="false")
 
     @property
-    def fault(self) -> str:
-        """Why a file of the catalog that is not there cannot be made."""
-        return cannot_make(self.file) if self.file and not self.file.exists() else ""
+    def faults(self) -> list[str]:
+        """Why a catalog that is a file, or tables in files, cannot be on this machine."""
+        found = []
+        file = self.file
+        if file is not None and not file.is_file():
+            reason = "it is a folder" if file.is_dir() else cannot_make(file)
+            found.append(f"catalog {file}: {reason}" if reason else "")
+        if self.warehouse.startswith("file:"):
+            folder = Path(path_of(self.warehouse))
+            reason = cannot_make(folder / "table")
+            found.append(f"tables in {folder}: {reason}" if reason else "")
+        return [one for one in found if one]
 
 
 def place_of(url: str) -> Place:

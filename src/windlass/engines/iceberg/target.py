@@ -97,10 +97,11 @@ class IcebergTarget:
 
     def survey(self, exports: Sequence[Export]) -> Survey:
         problems = [problem for one in exports for problem in misnamed(one)]
-        if fault := self._place.fault:
-            hint = "check the path, and the folder's owner and mode"
-            problems.append(Problem(self.place, fault, hint))
+        hint = "check the path, and the folder's owner and mode"
+        faults = [Problem(self.place, fault, hint) for fault in self._place.faults]
         fits: dict[str, Fit] = {}
+        if faults:
+            return Survey((*problems, *faults))
         try:
             if not self._is_there:
                 return Survey(tuple(problems))
@@ -173,7 +174,10 @@ class IcebergTarget:
                 return replace(done, is_new=True)
 
     def _made(self, catalog: SqlCatalog, export: Export) -> Table:
-        """The table, as this process is to see it; made where it is missing, with the catalog."""
+        """The table, as this process is to see it; made where it is missing, with the catalog and
+        its folder."""
+        if self._place.file is not None:
+            self._place.file.parent.mkdir(parents=True, exist_ok=True)
         catalog.create_tables()
         if (there := self._table(catalog, export.table)) is None:
             catalog.create_namespace_if_not_exists(self._namespace)
