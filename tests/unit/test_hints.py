@@ -60,6 +60,16 @@ def test_the_way_on_is_said_once(error: WindlassError, hint: str, state: State, 
     assert error.hint.partition(":")[0] in said
 
 
+def test_what_stays_is_said_where_it_is() -> None:
+    def said(flow: str) -> str:
+        outcome = Outcome("R", State.INTERRUPTED, target="file:///x", reason=Reason("", RESUME))
+        words = flow_named(flow).words
+        return click.unstyle(outcome_text(outcome, words, width=100, again=AGAIN))
+
+    assert "Files and loads that are complete stay. To resume:" in said("export")
+    assert "What is done is safe on the target. To resume:" in said("migrate")
+
+
 PASSING = ["57014", "40001", "40P01", "55P03", "53200"]
 
 

@@ -131,6 +131,7 @@ class Words:
     done: str
     noun: str
     opening: str  # what it does before the plan is known: "Reading both databases"
+    kept: str = ""  # what stays of a run that stops, where it is not in one database
 
 
 @dataclass(frozen=True, slots=True)

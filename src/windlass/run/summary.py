@@ -73,7 +73,7 @@ def summary_text(
         list(difference_lines(outcome, width, elsewhere)),
         list(loss_lines(outcome, width, elsewhere)),
         list(_notices(outcome, width)),
-        list(_next(outcome, again, repair, rollback, repaired=outcome.course.repaired)),
+        list(_next(outcome, again, repair, rollback, kept=words.kept)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -346,11 +346,12 @@ _REPAIRS = {
 
 
 def _next(
-    outcome: Outcome, again: str, repair: str, rollback: str, *, repaired: bool = False
+    outcome: Outcome, again: str, repair: str, rollback: str, *, kept: str = ""
 ) -> Iterator[str]:
+    """`kept` is what stays of a run that has not come to its end."""
     if again:
         where = "on the target" if outcome.target else "in the database"
-        yield f"  What is done is safe {where}. To resume:"
+        yield f"  {kept or f'What is done is safe {where}'}. To resume:"
         yield f"    {again}"
     proof = outcome.proof
     rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in proof.differences)
@@ -362,7 +363,7 @@ def _next(
         )
         yield f"  To make the target match the source{changes and f' ({changes})'}:"
         yield f"    {repair}"
-    if repaired and rollback:
+    if outcome.course.repaired and not outcome.course.already and rollback:
         yield f"  Repaired by run {outcome.run}. To put the target back as it was:"
         yield f"    {rollback}"
     if outcome.totals.counts.get("backed up") and outcome.state is State.DONE and rollback:

@@ -67,6 +67,13 @@ EXPORT: Flow[Any] = Flow(
     past="windlass.flows.export.past:past_of",
     plan="windlass.flows.export.planned:plan_export",
     lineage="windlass.flows.export.lineage:lineage_of",
-    words=Words("export", "Exporting", "Exported", "export", "Reading the source"),
+    words=Words(
+        "export",
+        "Exporting",
+        "Exported",
+        "export",
+        "Reading the source",
+        kept="Files and loads that are complete stay",
+    ),
     copies=("extract",),
 )
