@@ -253,9 +253,13 @@ def test_a_rollback_names_that_of_a_later_run_which_has_written_its_rows(
     first = done(messages, words).run
     second = done(messages, {**words, "set": {"body": {"value": "newer"}}}).run
     assert rollback(messages.url, second, ignore).state is State.ROLLED_BACK
-    said = str(rollback(messages.url, first, ignore).reason.problems[0])
-    assert "1 row that others have changed" in said
-    assert f"the rollback of {second} counts as such a change" in said
+    (problem,) = rollback(messages.url, first, ignore).reason.problems
+    assert f"1 row last written by the rollback of {second}" in problem.message
+    assert "if nobody wrote to them between the two runs" in problem.hint
+    messages.run("update message set body = 'theirs' where message_id = 2")
+    (problem,) = rollback(messages.url, first, ignore).reason.problems
+    assert "1 row that others have changed" in problem.message
+    assert rollback(messages.url, first, ignore, force=True).state is State.ROLLED_BACK
 
 
 def test_a_plan_says_which_backups_go_and_fewer_may_be_kept_later(messages: Database) -> None:

@@ -87,10 +87,7 @@ def put_back(
     _expect_own_rows(connection, plan, beside, done)
     theirs = 0 if others is Others.LOSE else beside.count_others(connection, done)
     if theirs and others is Others.REFUSE:
-        message = f"{plural(theirs, 'row')} that others have changed or deleted since would be lost"
-        if done.undone:
-            message += f"; the rollback of {' and '.join(done.undone)} counts as such a change"
-        raise Refused([Problem(str(plan.table), message, FORCE)])
+        raise Refused(_lost(connection, plan, beside, done, theirs))
     own = sql.SQL(" and t.xmin in ({})").format(done.transactions) if theirs else sql.Composed([])
     wanted = beside.count_differing(connection, own)
     put = beside.update(connection, own)
@@ -129,6 +126,31 @@ def restore_beside(connection: Connection, plan: RewritePlan, into: Name) -> int
     comment = sql.SQL("comment on table {} is {}").format(identifier(into), sql.Literal(text))
     connection.execute(comment)
     return rows
+
+
+def _lost(
+    connection: Connection, plan: RewritePlan, beside: _Beside, done: Done, theirs: int
+) -> list[Problem]:
+    """Apart: rows that the rollback of a later run has put back. Whether that has put back what
+    others had written between the two runs is not known."""
+    table, found = str(plan.table), []
+    restored = 0
+    if done.undone:
+        by_rollback = sql.SQL(" and t.xmin in (select xmin from windlass.run where run = any({}))")
+        restored = beside.count_differing(connection, by_rollback.format(list(done.undone)))
+    if theirs > restored:
+        rows = plural(theirs - restored, "row")
+        message = f"{rows} that others have changed or deleted since would be lost"
+        found.append(Problem(table, message, FORCE))
+    if restored:
+        rows, runs = plural(restored, "row"), " and ".join(done.undone)
+        message = f"{rows} last written by the rollback of {runs}, maybe as others had made them"
+        hint = (
+            f"if nobody wrote to them between the two runs, roll back with {word('force')}; else"
+            f" {word('skip-changed')} leaves them, and {word('into')} restores them beside"
+        )
+        found.append(Problem(table, message, hint))
+    return found
 
 
 def _expect_own_rows(

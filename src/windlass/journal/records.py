@@ -334,6 +334,12 @@ def set_state(connection: Session, run: str, state: State, outcome: Outcome | No
         )
 
 
+def touch(connection: Session, run: str) -> None:
+    """Let the run's row be of the caller's transaction, not of a subtransaction: so its `xmin` is
+    that of what else this transaction has written."""
+    connection.execute("update windlass.run set state = state where run = %s", (run,))
+
+
 def insert_snapshot(
     connection: Session, run: str, snapshot: Snapshot, activity: Mapping[str, Any]
 ) -> None:

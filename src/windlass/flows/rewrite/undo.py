@@ -95,6 +95,7 @@ def undo_rewrite(
             deleted.drop(connection, plan.run)
             backup.drop_unfinished(connection, plan)
             records.set_state(connection, found.run, State.ROLLED_BACK)
+            records.touch(connection, found.run)
             return restored
 
     restored = in_short_waits(put_back)
