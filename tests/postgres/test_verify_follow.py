@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 
@@ -51,10 +52,38 @@ def test_a_pair_is_equal_while_it_is_written_to_and_one_changed_row_is_found(
             windlass("verify", "--follow", "--json", pair=followed).expect(DONE)
             followed.target.run("update shop.accounts set name = 'other' where id = 7")
             result = windlass("verify", "--follow", "--json", pair=followed).expect(DIFFERENT)
+            some = ("verify", "--follow", "--json", "--include", "shop.days*")
+            windlass(*some, pair=followed).expect(DONE)
         (row,) = [one for one in result.result["differences"] if one["key"]]
         assert row["key"] == {"id": "7"}
         detail = windlass("status", "--json", pair=followed).expect(DONE).result
         assert "with differences" in str(detail["runs"][0]["following"]["verified"])
+
+
+def waiting(side: Database, relation: str) -> bool:
+    """Whether a session waits for a lock on it."""
+    query = "select count(*) from pg_locks where relation = %s::regclass and not granted"
+    return bool(side.value(query, (relation,)))
+
+
+def test_what_is_applied_before_the_pause_is_no_difference(followed: Pair) -> None:
+    source, target = followed.source, followed.target
+    with following(followed), ThreadPoolExecutor() as pool:
+        with target.connect() as session, session.transaction():
+            session.execute("lock table windlass.request in exclusive mode")  # nothing can be asked
+            done = pool.submit(windlass, "verify", "--follow", "--json", pair=followed)
+            until(lambda: waiting(target, "windlass.request"), "the pause is asked for")
+            source.run("insert into shop.accounts values (50000, 'late', 0)")
+            arrived = "select count(*) from shop.accounts where id = 50000"
+            until(lambda: target.value(arrived), "it is applied")
+        done.result().expect(DONE)
+
+
+def test_comparisons_at_once_do_not_disturb_each_other(followed: Pair) -> None:
+    with following(followed), writing(followed.source), ThreadPoolExecutor() as pool:
+        words = ("verify", "--follow", "--json")
+        for done in [pool.submit(windlass, *words, pair=followed) for _ in range(3)]:
+            done.result().expect(DONE)
 
 
 def test_a_pair_is_compared_after_a_cutover_and_after_a_flip_back(followed: Pair) -> None:

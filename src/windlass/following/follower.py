@@ -127,17 +127,17 @@ class Follower:
 
     def pause(self, before: int) -> None:
         """Apply nothing that was committed at `before` or later, until `resume`."""
-        self._control.is_paused = False
         self._control.pause_before = before
         self._wake()
 
     @property
     def is_paused(self) -> bool:
         """Whether all that was committed before the pause is applied, and nothing else."""
-        return self._control.is_paused and self._control.pause_before is not None
+        before = self._control.pause_before
+        return before is not None and self._control.paused_before == before
 
     def resume(self) -> None:
-        self._control.pause_before = None
+        self._control.pause_before = self._control.paused_before = None
         self._wake()
 
     def seal(self) -> None:
@@ -238,7 +238,7 @@ class Control:
         self.stopping = threading.Event()
         self.changed = threading.Event()
         self.pause_before: int | None = None
-        self.is_paused = False
+        self.paused_before: int | None = None  # of the pause that is reached
         self.is_sealed = is_sealed
         self.unseals = False
         self.late: Mapping[str, Any] | None = None  # what came after a seal, once it is noted
@@ -347,7 +347,7 @@ class _Link:
             return None
         pause = control.pause_before
         if pause is not None and rest.commits[0] >= pause:
-            control.is_paused = True
+            control.paused_before = pause
         elif control.is_sealed and control.late is None and not rest.count_idle():
             control.late = self._note_late(rest)
         return rest
@@ -447,7 +447,7 @@ class _Link:
         through = self._reader.through
         pause = control.pause_before
         if pause is not None and through >= pause:
-            control.is_paused = True
+            control.paused_before = pause
         now = time.monotonic()
         is_due = now - self._passed_at >= PASS_SECONDS
         if is_due and through > self._position.end_lsn and not self._position.is_moving:

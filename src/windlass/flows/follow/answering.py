@@ -64,9 +64,11 @@ class Answering:
         return {} if follower.is_paused else None
 
     def _resume(self, asked: Asked) -> Answer:
+        """Says whether the pause that is meant, by its request, has lasted until now."""
+        lasted = self._paused is not None and self._paused[0].id == asked.given.get("pause")
         self._follower(asked).resume()
         self._paused = None
-        return {}
+        return {"lasted": lasted}
 
     def _follower(self, asked: Asked) -> Follower:
         """Of the stream that is meant.

@@ -1,8 +1,10 @@
 """One moment of two databases that move: a snapshot of each, at the same position of the stream.
 
 A temporary slot on the side that is written to gives a snapshot and the position that belongs to
-it exactly. The other side has that state when all before the position is applied and nothing after:
-the process that follows pauses there, for as long as it takes to export a snapshot.
+it exactly. The other side has that state when all before the position is applied and nothing after.
+So the process that follows stops at once before the slot is made, as it would be past the position
+otherwise, applies what is missing up to it, and stays there until a snapshot is exported. Where
+the slot has to wait for open transactions, it is let go until these have ended.
 
 Where others have written to the side that is only followed, that side's snapshot is of a slot, too:
 so its position is known, up to which their writes are in the comparison.
@@ -21,8 +23,9 @@ from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.lock import control_name, read_holder
 from windlass.engines.postgres.replication import slots
 from windlass.engines.postgres.replication.lsn import Lsn
+from windlass.engines.postgres.replication.slots import HeldSlot
 from windlass.engines.postgres.session import Address, Connection, Role
-from windlass.errors import Refused, WindlassError
+from windlass.errors import ConnectionLost, Refused, WindlassError
 from windlass.flows.follow.removal import writing
 from windlass.journal import door
 from windlass.journal.following import (
@@ -40,6 +43,9 @@ from windlass.model.report import Problem
 from windlass.model.wording import word
 
 PATIENCE_SECONDS = 60.0
+HELD_SECONDS = 2.0  # for a slot to be made, while nothing is applied
+TRIES = 5
+_AT_ONCE = Lsn(1)
 PURPOSE = "windlass moment"
 
 
@@ -102,12 +108,12 @@ def one_moment(source: Address, target: Address) -> Iterator[Moment]:
         leading, behind = (target, source) if is_back else (source, target)
         like = stack.enter_context(_session(leading, Role.SOURCE))
         direction = Direction.BACK if is_back else Direction.FORWARD
-        name = f"{stream_name(run, direction)}_m{os.getpid()}"
-        slot = slots.create(leading, like, PURPOSE, name, is_temporary=True)
-        stack.callback(slot.release)
         found = _late(like, run, direction.other)
         strays = None
-        with _paused(journal, run, direction, slot.consistent_point, leading):
+        with _alone(journal, run), _paused(journal, run, direction, leading) as pause:
+            slot = _slot(pause, leading, like, stream_name(run, direction))
+            stack.callback(slot.release)
+            pause.before(slot.consistent_point)
             session = stack.enter_context(_session(behind, Role.SOURCE))
             if found:
                 own = f"{stream_name(run, direction.other)}_m{os.getpid()}"
@@ -155,24 +161,99 @@ def _exported(session: Connection) -> str:
     return str(row[0])
 
 
+class _Pause:
+    """Of the process that follows. Asked for again, it is another one, and nothing is applied in
+    between but what the new one allows."""
+
+    def __init__(
+        self, journal: Connection, run: str, direction: Direction, leading: Address
+    ) -> None:
+        self._journal, self._run, self._leading = journal, run, leading
+        self._direction, self._request = direction, ""
+
+    def at_once(self) -> None:
+        self._ask(_AT_ONCE)
+        _wait_for(self._journal, self._request)
+
+    def before(self, lsn: Lsn) -> None:
+        """Return when the side behind has exactly what was committed before the position."""
+        self._ask(lsn)
+        with writing(self._leading, PURPOSE) as session:
+            # there is something after it
+            write_marker(session, self._run, self._direction, Purpose.PROOF)
+        _wait_for(self._journal, self._request)
+
+    def _ask(self, lsn: Lsn) -> None:
+        direction = str(self._direction)
+        given = {"lsn": int(lsn), "direction": direction, "seconds": PATIENCE_SECONDS}
+        self._request = ask(self._journal, self._run, "pause", given)
+
+    def let_go(self) -> str:
+        given = {"direction": str(self._direction), "pause": self._request}
+        return ask(self._journal, self._run, "resume", given)
+
+    def end(self) -> None:
+        """Raises:
+        WindlassError: it had ended before: what was read meanwhile may be of a later position.
+        """
+        if not _wait_for(self._journal, self.let_go()).get("lasted"):
+            raise WindlassError(
+                "the process that follows was not held long enough to read both sides",
+                hint="compare again",
+            )
+
+
 @contextmanager
 def _paused(
-    journal: Connection, run: str, direction: Direction, lsn: Lsn, leading: Address
-) -> Iterator[None]:
-    """While it lasts, the side behind has exactly what was committed before the position."""
+    journal: Connection, run: str, direction: Direction, leading: Address
+) -> Iterator[_Pause]:
     listen(journal, run)
-    given = {"lsn": int(lsn), "direction": str(direction), "seconds": PATIENCE_SECONDS}
-    request = ask(journal, run, "pause", given)
+    pause = _Pause(journal, run, direction, leading)
     try:
-        with writing(leading, PURPOSE) as session:
-            write_marker(session, run, direction, Purpose.PROOF)  # there is something after it
-        _wait_for(journal, request)
+        yield pause
+    except BaseException:
+        pause.let_go()
+        raise
+    pause.end()
+
+
+@contextmanager
+def _alone(journal: Connection, run: str) -> Iterator[None]:
+    """One comparison after the other: the end of one's pause would be that of another's."""
+    name = (f"windlass moment {run}",)
+    journal.execute("select set_config('lock_timeout', %s, false)", (f"{PATIENCE_SECONDS:.0f}s",))
+    journal.execute("select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended(%s, 0))", name)
+    journal.execute("select set_config('lock_timeout', '0', false)")
+    try:
         yield
     finally:
-        ask(journal, run, "resume", {"direction": str(direction)})
+        if not journal.closed:
+            query = "select pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended(%s, 0))"
+            journal.execute(query, name)
 
 
-def _wait_for(journal: Connection, request: str) -> None:
+def _slot(pause: _Pause, leading: Address, like: Connection, stream: str) -> HeldSlot:
+    """Made while nothing is applied.
+
+    Raises:
+        ConnectionLost: transactions do not end; the hint names them.
+    """
+    for attempt in range(TRIES):
+        name = f"{stream}_m{os.getpid()}_{attempt}"
+        pause.at_once()
+        try:
+            return slots.create(
+                leading, like, PURPOSE, name, is_temporary=True, wait_seconds=HELD_SECONDS
+            )
+        except ConnectionLost:
+            pause.let_go()
+            if attempt + 1 == TRIES:
+                raise
+        slots.create(leading, like, PURPOSE, f"{name}_w", is_temporary=True).release()
+    raise AssertionError("unreachable")
+
+
+def _wait_for(journal: Connection, request: str) -> Mapping[str, Any]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (answer := read_answer(journal, request)) is None:
         left = deadline - time.monotonic()
@@ -185,6 +266,7 @@ def _wait_for(journal: Connection, request: str) -> None:
         for _ in journal.notifies(timeout=min(left, 1.0), stop_after=1):
             pass
     _check(answer)
+    return answer
 
 
 def _check(answer: Mapping[str, Any]) -> None:
