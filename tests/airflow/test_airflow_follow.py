@@ -44,6 +44,9 @@ def test_the_dag_asks_before_it_cuts_over_and_before_it_finishes(dag: Read) -> N
     assert dag.just_before("finish") == dag.just_before("flip_back") == {"await_settle"}
     assert dag.just_before("await_cutover") == {"rehearse_cutover"}
     assert dag.just_before("await_settle") == {"cutover"}
+    assert dag.just_before("rehearse_cutover") == {"verify_follow"}
+    assert dag.just_before("verify_follow") == {"share_tables"}
+    assert dag.just_before("share_tables") == {"await_following"}
     assert dag.just_before("follow") == {"plan"}
     assert dag.next("follow") == set()  # it lasts as long as the run
     assert dag.next("plan") == {"follow", "await_following"}
@@ -251,6 +254,13 @@ def test_each_command_in_one_task(desk: Desk) -> None:
         assert watched.known == {"was_behind": False} and not watched.told
         assert "windlass.follow.lag_ms.forward" in watched.gauges
 
+        compared = desk.tried("VerifyFollowingOperator", name="all", schema="ledger")
+        assert not compared.failed, compared.failed
+        pair.target.run("update ledger.account set balance = balance + 1 where id = 1")
+        different = desk.tried("VerifyFollowingOperator", include="ledger.account")
+        assert "id = 1" in different.failed and not different.can_be_retried
+        pair.target.run("update ledger.account set balance = balance - 1 where id = 1")
+
         rehearsed = desk.tried("CutoverOperator", rehearse=True, **WIDE)
         assert not rehearsed.failed, rehearsed.failed
         assert "would be stopped for about" in rehearsed.pushed["text"]
@@ -288,6 +298,8 @@ def test_a_cutover_that_nobody_follows_is_refused_and_its_rehearsal_tried_again(
     assert "no run follows" in refused.failed and not refused.can_be_retried
     hindered = desk.tried("CutoverOperator", rehearse=True, **WIDE)
     assert "no run follows" in hindered.failed and hindered.can_be_retried
+    alone = desk.tried("VerifyFollowingOperator")
+    assert "nothing follows" in alone.failed and alone.can_be_retried
     skipped = desk.tried("ReopenOperator", states={"cutover": "upstream_failed"})
     assert skipped.failed.startswith("skipped")
     nothing = desk.tried("ReopenOperator", states={"cutover": "failed"})
@@ -318,6 +330,8 @@ class Run:
     def until_asked(self, task: str, times: int = 1) -> str:
         """Until a person is asked for the so-manieth time; returns what is shown."""
         self.until_state(task, "awaiting_input")
+        # a hindrance to what the answer may begin: on a busy machine nothing may come for seconds
+        until(lambda: applied_lately(self.pair), "changes are applied")
         log = self.airflow.folder / "logs" / "components" / "scheduler.log"
         # an answer that comes before the scheduler has heard of the parked task is lost on it
         heard = (
@@ -394,6 +408,7 @@ def test_a_run_killed_again_and_again_loses_nothing(
         conf = {**connect(running, pair), "lead_to": str(port)}
         run = Run(running, pair, running.client.trigger("follow", conf))
         shown = run.until_asked("await_cutover")
+        assert Ended(running, "follow", run.run_id, "").names("verify_follow") == ["all tables"]
         assert "would be stopped for about" in shown
 
         # what follows is killed: another try resumes it
@@ -436,6 +451,13 @@ def test_a_run_killed_again_and_again_loses_nothing(
     assert ended.states()["follow"] == ended.states()["watch_lag"] == {"success"}
     assert pair.source.value(LEFT_OPEN) == pair.target.value(LEFT_OPEN) == 0
     expect_no_secret(ended.said())
+
+
+def applied_lately(pair: Pair) -> bool:
+    """Whether the stream that applies now has done so in the last seconds."""
+    side, way = (pair.source, "back") if phase(pair) == "switched" else (pair.target, "forward")
+    age = "select extract(epoch from clock_timestamp() - at) < 2 from windlass.applied"
+    return bool(side.value(f"{age} where direction = %s", (way,)))
 
 
 def fresh(pair: Pair) -> bool:

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass.model.flow import Item
+from windlass.model.relation import Name
+from windlass.planning.patterns import matches
 
 if TYPE_CHECKING:
     from windlass.airflow.shares import Share
@@ -281,3 +283,48 @@ def test_a_share_is_json(divide: Divide, details: list[Mapping[str, Any]], count
     items = [Item(f"i{n}", detail=detail) for n, detail in enumerate(details)]
     shares = divide(items, count)
     assert json.loads(json.dumps(shares)) == shares
+
+
+# the tables of a pair that moves
+
+
+TABLES = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "Odd", "p*", "a_b", "x1"]),
+        st.integers(0, 9),
+        st.integers(0, 10 * SHARE_BYTES),
+        st.booleans(),
+    ),
+    max_size=40,
+    unique_by=lambda one: one[:2],
+)
+
+
+def table_shares_there(relations: Any, spec: Any) -> Any:
+    from windlass.airflow.table_shares import shares_of
+
+    return shares_of(relations, spec)
+
+
+@settings(deadline=None, max_examples=60)
+@given(tables=TABLES)
+def test_every_table_is_compared_by_exactly_one_task(process: Executor, tables: Any) -> None:
+    names = [Name("shop", f"{letters}{number}") for letters, number, _, _ in tables]
+    relations = [
+        {"source": str(name), "bytes": size, "partition_of": str(names[0]) if child else None}
+        for name, (_, _, size, child) in zip(names, tables, strict=True)
+    ]
+    if relations:
+        relations[0]["partition_of"] = None
+    spec = {"schema": "shop", "exclude": "*.tmp", "follow": True}
+    shares = process.submit(table_shares_there, relations, spec).result()
+    assert len(shares) <= 16
+
+    def takes(share: Any, name: Name) -> bool:
+        words = share["spec"]
+        wanted = [words["exclude"]] if isinstance(words["exclude"], str) else words["exclude"]
+        is_in = any(matches(name, one) for one in words.get("include", ["*"]))
+        return is_in and not any(matches(name, one) for one in wanted)
+
+    for name in names:
+        assert sum(takes(share, name) for share in shares) == 1, (name, shares)

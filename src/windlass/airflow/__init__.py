@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         RollbackOperator,
         VerifyOperator,
     )
+    from windlass.airflow.comparing import ShareTablesOperator, VerifyFollowingOperator
     from windlass.airflow.factory import (
         export_dag,
         flow_dag,
@@ -63,7 +64,9 @@ __all__ = [
     "RewriteOperator",
     "RewriteTaskGroup",
     "RollbackOperator",
+    "ShareTablesOperator",
     "Tuning",
+    "VerifyFollowingOperator",
     "VerifyOperator",
     "VerifyTaskGroup",
     "WatchLagOperator",
@@ -89,7 +92,9 @@ _MODULES = {
     "LoadOperator": "load_operator",
     "Notices": "notices",
     "ReopenOperator": "following",
+    "ShareTablesOperator": "comparing",
     "Tuning": "tuning",
+    "VerifyFollowingOperator": "comparing",
     "WatchLagOperator": "following",
     "clean_dag": "maintenance",
     "follow_dag": "following_dag",

@@ -16,6 +16,7 @@ from airflow.sdk import DAG, BaseOperator
 from windlass.airflow import params as forms
 from windlass.airflow.checking import SpecLike
 from windlass.airflow.commands import MigrateOperator, PlanOperator, spec_words
+from windlass.airflow.comparing import AT_ONCE, ShareTablesOperator, VerifyFollowingOperator
 from windlass.airflow.factory import dag_options_of, new_dag
 from windlass.airflow.following import (
     AbandonOperator,
@@ -109,7 +110,9 @@ class _Tasks:
         )
         plan >> [self._follow(tuning), ready]
         ready >> self._watch(lag_limit)
-        ready >> self._rehearse() >> self._forth()
+        first, rehearse = self._compare(plan.task_id, tuning)
+        ready >> first
+        rehearse >> self._forth()
 
     def _follow(self, tuning: Tuning) -> BaseOperator:
         notified = self._ending.callbacks().get("on_failure_callback", [])
@@ -137,6 +140,29 @@ class _Tasks:
             doc_md="Logs and measures how far behind the target is; notifies if it is too far.",
             **_TARGET,
         )
+
+    def _compare(self, plan_task_id: str, tuning: Tuning) -> tuple[BaseOperator, BaseOperator]:
+        """The comparison, unless the spec leaves it out, and the rehearsal; the first and the last
+        of these."""
+        rehearse = self._rehearse()
+        if self._migration.get("verify") == "none":
+            return rehearse, rehearse
+        share = ShareTablesOperator(
+            task_id="share_tables",
+            plan_task_id=plan_task_id,
+            spec=self._migration,
+            doc_md="Divides the tables for verify_follow, which has a task for each share.",
+        )
+        verify = VerifyFollowingOperator.partial(
+            task_id="verify_follow",
+            map_index_template=VerifyFollowingOperator.NAME,
+            max_active_tis_per_dagrun=min(tuning.max_parallel, AT_ONCE),
+            doc_md="Compares both sides as of one moment, while applications write. Differences"
+            " end the run before the rehearsal.",
+            **_SIDES,
+        ).expand_kwargs(share.output)
+        share >> verify >> rehearse
+        return share, rehearse
 
     def _rehearse(self) -> BaseOperator:
         return CutoverOperator(
