@@ -26,6 +26,7 @@ from servers import FAST, Database, Pair, Server
 
 if TYPE_CHECKING:
     from demo.airflow.local import LocalAirflow
+    from mariadb_server import MariaServer
 
 # A busy machine is no fault of a test: how long an example takes says nothing.
 # Other examples are chosen in each run: over time there are as many as in one long run.
@@ -120,6 +121,32 @@ def server() -> Iterator[Callable[[int], Server]]:
             return found[version]
 
         yield of_version
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaServer]:
+    """The run's MariaDB."""
+    from mariadb_server import MariaServer
+
+    made = MariaServer()
+    try:
+        yield made.start()
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def maria_database(mariadb: MariaServer) -> Iterator[Callable[..., str]]:
+    """Makes databases of the run's MariaDB with what some statements make; they are dropped
+    afterwards."""
+    with ExitStack() as stack:
+
+        def make(*statements: str) -> str:
+            made = mariadb.create_database(*statements)
+            stack.callback(mariadb.drop_database, made)
+            return made
+
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,8 @@ class Origin(Protocol):
     place: str  # for people, without secrets
     dialect: str  # of its SQL, as sqlglot names it
     schema: str  # the target's schema for its tables, if the user names none
-    floats: str  # how FLOAT is hashed: "bits" (16 digits, big-endian) or "digits" (see `Sort`)
+    floats: str  # how FLOAT is hashed: "bits" (16 digits, big-endian) or "digits": those of
+    # the shortest text of the same number in 64 bits, `e`, and the exponent of the first: 15e-1
 
     @property
     def server(self) -> Server:

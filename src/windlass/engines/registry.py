@@ -45,6 +45,11 @@ ENGINES = (
         target="windlass.engines.duckdb.target:DuckDbTarget",
         landing="windlass.engines.duckdb.landing.file:open_landing",
     ),
+    Engine(
+        ("mysql", "mariadb"),
+        origin="windlass.engines.mysql.origin:MysqlOrigin",
+        extra="mysql",
+    ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
     Engine(("iceberg",), target="windlass.engines.iceberg.target:IcebergTarget", extra="iceberg"),
 )

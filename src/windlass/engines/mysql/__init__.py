@@ -1,0 +1,1 @@
+"""MySQL and MariaDB, whose databases are migrated into another engine."""

@@ -1,0 +1,283 @@
+"""The structure of a database of MySQL or MariaDB, from its catalog.
+
+Decides what each server's way of writing defaults and expressions means; translates nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from windlass.engines.mysql.session import Session
+from windlass.model.relation import Name
+from windlass.model.translation import (
+    Check,
+    ForeignKey,
+    Index,
+    IndexPart,
+    Key,
+    SourceColumn,
+    SourceSchema,
+    SourceTable,
+    SourceView,
+)
+
+IN_SNAPSHOT = ("InnoDB", "ROCKSDB")  # storage engines whose reads are in a transaction's snapshot
+_CHECKS_SINCE = (8, 0, 16)
+_EXPRESSIONS_SINCE = (8, 0, 13)
+_KINDS = {"FULLTEXT": "full-text", "SPATIAL": "spatial", "RTREE": "spatial", "VECTOR": "vector"}
+# _utf8mb4'x': the character set of a literal, which an expression carries
+_INTRODUCER = re.compile(r"\b_utf8(?:mb3|mb4)?\s*(?=')")
+_JSON = re.compile(r"json_valid\(`((?:[^`]|``)+)`\)", re.IGNORECASE)
+_BARE = re.compile(
+    r"(?:tiny|small|medium|big)?int|decimal|float|double|year|bit", re.IGNORECASE
+)  # types whose defaults MySQL writes as they are
+
+Fields = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`unsafe` are tables that no snapshot holds, with their storage engines."""
+
+    schema: SourceSchema
+    unsafe: tuple[tuple[Name, str], ...]
+
+
+def read_names(session: Session) -> tuple[Name, ...]:
+    """The tables of the database."""
+    return tuple(
+        Name(session.address.database, one["name"])
+        for one in _read(session, "tables")
+        if one["kind"] != "SEQUENCE"
+    )
+
+
+def read_schema(session: Session) -> Found:
+    """All that the database has."""
+    database = session.address.database
+    tables = _read(session, "tables")
+    parts = _Parts(session)
+    found = [_table(Name(database, one["name"]), one, parts) for one in tables if _is_table(one)]
+    views = [
+        SourceView(
+            Name(database, one["name"]),
+            tuple(column["name"] for column in parts.columns[one["name"]]),
+            _plain(one["query"]),
+        )
+        for one in _read(session, "views")
+    ]
+    others = [(one["kind"], Name(database, one["name"])) for one in _read(session, "others")]
+    others += [("view without text", one.name) for one in views if not one.query]
+    others += parts.unenforced
+    for one in tables:
+        others += [(kind, Name(database, one["name"])) for kind in _beyond(one)]
+    return Found(
+        SourceSchema(tuple(found), tuple(one for one in views if one.query), tuple(others)),
+        tuple(
+            (Name(database, one["name"]), one["engine"])
+            for one in tables
+            if _is_table(one) and one["engine"] not in IN_SNAPSHOT
+        ),
+    )
+
+
+def _is_table(one: Fields) -> bool:
+    return bool(one["kind"] != "SEQUENCE")
+
+
+def _beyond(one: Fields) -> list[str]:
+    """What a table has that is not translated."""
+    kinds = {"SEQUENCE": "sequence", "SYSTEM VERSIONED": "history of a system-versioned table"}
+    beyond = [kinds[one["kind"]]] if one["kind"] in kinds else []
+    return beyond + (["partitioning"] if one["is_partitioned"] == "1" else [])
+
+
+class _Parts:
+    """What belongs to tables, by the name of the table."""
+
+    def __init__(self, session: Session) -> None:
+        self.is_mariadb = session.is_mariadb
+        self.columns = _by_table(_read(session, "columns"))
+        has_expressions = not self.is_mariadb and session.version >= _EXPRESSIONS_SINCE
+        kind = "mysql" if has_expressions else "mariadb"
+        self.indexes = _by_table(_read(session, f"indexes_{kind}"))
+        self.foreign_keys = _by_table(_read(session, "foreign_keys"))
+        checks: list[Fields] = []
+        if self.is_mariadb or session.version >= _CHECKS_SINCE:
+            checks = _read(session, "checks_mariadb" if self.is_mariadb else "checks_mysql")
+        self.unenforced = [
+            ("check that is not enforced", Name(session.address.database, one["name"]))
+            for one in checks
+            if one["is_enforced"] != "1"
+        ]
+        self.checks = _by_table(one for one in checks if one["is_enforced"] == "1")
+
+
+def _table(name: Name, one: Fields, parts: _Parts) -> SourceTable:
+    checks = [(one["name"], _plain(one["expression"])) for one in parts.checks[name.name]]
+    # MariaDB's JSON is longtext with this check
+    json = {found[1].replace("``", "`") for _, text in checks if (found := _JSON.fullmatch(text))}
+    columns = tuple(_column(each, parts.is_mariadb, json) for each in parts.columns[name.name])
+    primary, uniques, indexes = _indexes(parts.indexes[name.name])
+    pages = _pages(columns, primary, uniques)
+    return SourceTable(
+        name=name,
+        columns=columns,
+        primary_key=primary,
+        uniques=uniques,
+        foreign_keys=tuple(_foreign_keys(parts.foreign_keys[name.name])),
+        checks=tuple(Check(*each) for each in checks if not _JSON.fullmatch(each[1])),
+        indexes=indexes,
+        comment=one["comment"],
+        rows=int(one["rows"]),
+        size_bytes=int(one["size_bytes"]),
+        next_number=int(one["next_number"]),
+        pages_by=pages,
+    )
+
+
+def _column(one: Fields, is_mariadb: bool, json: set[str]) -> SourceColumn:
+    extra = one["extra"]
+    on_update = re.search(r"on update (\S+)", extra)
+    read_default = mariadb_default if is_mariadb else mysql_default
+    is_json = one["name"] in json and one["type"] == "longtext"
+    return SourceColumn(
+        name=one["name"],
+        type="json" if is_json else one["type"],
+        not_null=one["not_null"] == "1",
+        default=read_default(one["default"], one["type"], extra),
+        generated=_plain(one["generated"]),
+        is_stored="virtual" not in extra,
+        counts_up="auto_increment" in extra,
+        collation=one["collation"],
+        comment=one["comment"],
+        on_update=on_update[1] if on_update else "",
+    )
+
+
+def mariadb_default(default: str | None, type_: str, extra: str) -> str:
+    """MariaDB 10.2.7 and newer write an expression, NULL included."""
+    return "" if default is None or default.upper() == "NULL" else _plain(default)
+
+
+def mysql_default(default: str | None, type_: str, extra: str) -> str:
+    """MySQL writes a literal without its quotes, and marks expressions since 8.0.13."""
+    if default is None:
+        return ""
+    if "default_generated" in extra:
+        return _plain(default)
+    if type_.startswith(("timestamp", "datetime")) and default.upper().startswith("CURRENT_TIME"):
+        return default
+    if _BARE.match(type_) or (type_.startswith(("binary", "varbinary")) and default[:2] == "0x"):
+        return default
+    return "'{}'".format(default.replace("\\", "\\\\").replace("'", "''"))
+
+
+def _plain(expression: str) -> str:
+    """Without the introducers of literals; MySQL escapes the quotes of generated columns and
+    checks."""
+    if "\\'" in expression and re.search(r"_utf8mb[34]\\'", expression):
+        expression = expression.replace("\\'", "'")
+    return _INTRODUCER.sub("", expression)
+
+
+def _indexes(
+    parts: Sequence[Fields],
+) -> tuple[Key | None, tuple[Key, ...], tuple[Index, ...]]:
+    """The primary key, the unique constraints, and other indexes."""
+    primary: Key | None = None
+    uniques: list[Key] = []
+    indexes: list[Index] = []
+    for name, each in _grouped(parts, lambda one: str(one["name"])):
+        columns = tuple(one["column"] for one in each)
+        is_whole = all(one["column"] and one["prefix"] == "0" for one in each)
+        if name == "PRIMARY" and is_whole:
+            primary = Key(name, columns)
+        elif each[0]["is_unique"] == "1" and is_whole:
+            uniques.append(Key(name, columns))
+        else:
+            indexes.append(_index(name, each))
+    return primary, tuple(uniques), tuple(indexes)
+
+
+def _index(name: str, parts: Sequence[Fields]) -> Index:
+    kind = _KINDS.get(parts[0]["kind"], "")
+    return Index(
+        name,
+        tuple(
+            IndexPart(
+                one["column"],
+                _plain(one["expression"]),
+                int(one["prefix"]) if not kind else 0,  # a spatial one has 32 bytes of each box
+                one["descends"] == "1",
+            )
+            for one in parts
+        ),
+        is_unique=parts[0]["is_unique"] == "1",
+        kind=kind,
+    )
+
+
+def _foreign_keys(parts: Sequence[Fields]) -> Iterable[ForeignKey]:
+    for name, each in _grouped(parts, lambda one: str(one["name"])):
+        first = each[0]
+        yield ForeignKey(
+            name,
+            tuple(one["column"] for one in each),
+            Name(first["to_schema"], first["to_table"]),
+            tuple(one["to_column"] for one in each),
+            first["on_update"],
+            first["on_delete"],
+        )
+
+
+def _pages(
+    columns: Sequence[SourceColumn], primary: Key | None, uniques: Sequence[Key]
+) -> tuple[str, ...]:
+    """The first column of a key, if it is a whole number: ranges of it have each row once."""
+    by_name = {one.name: one for one in columns}
+    for key in [*([primary] if primary else []), *uniques]:
+        first = by_name[key.columns[0]]
+        is_whole = re.match(r"(?:tiny|small|medium|big)?int\b", first.type)
+        if is_whole and first.not_null:
+            return (first.name,)
+    return ()
+
+
+def _by_table(rows: Iterable[Fields]) -> defaultdict[str, list[Fields]]:
+    found: defaultdict[str, list[Fields]] = defaultdict(list)
+    for one in rows:
+        found[one["table"]].append(one)
+    return found
+
+
+def _grouped(rows: Iterable[T], key: Callable[[T], str]) -> list[tuple[str, list[T]]]:
+    found: dict[str, list[T]] = {}
+    for one in rows:
+        found.setdefault(key(one), []).append(one)
+    return list(found.items())
+
+
+def _read(session: Session, name: str) -> list[Fields]:
+    rows, columns = session.named(query(name))
+    return [
+        {
+            column: None if value is None else value.decode("utf-8", "surrogateescape")
+            for column, value in zip(columns, row, strict=True)
+        }
+        for row in rows
+    ]
+
+
+@cache
+def query(name: str) -> str:
+    """One of the files in `sql`."""
+    place = files("windlass.engines.mysql") / "sql" / f"{name}.sql"
+    return place.read_text(encoding="utf-8")

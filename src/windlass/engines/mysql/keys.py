@@ -1,0 +1,85 @@
+"""Rows that refer to no row by the target's equality: byte by byte, where the source's may ignore
+case, accents or blanks at the end."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from windlass.engines.mysql.quoting import Quoted, listed, part, table
+from windlass.engines.mysql.session import Session
+from windlass.engines.mysql.types import charset_of
+from windlass.model.report import Problem
+from windlass.model.translation import ForeignKey, SourceColumn, SourceSchema, SourceTable
+from windlass.model.units import plural
+
+
+def orphans(session: Session, found: SourceTable, schema: SourceSchema) -> list[Problem]:
+    """A problem per foreign key that PostgreSQL could not validate."""
+    problems = []
+    tables = {one.name: one for one in schema.tables}
+    for key in found.foreign_keys:
+        parent = tables.get(key.refers_to)
+        if parent is None:
+            continue
+        problem = _orphans(session, found, parent, key)
+        if problem:
+            problems.append(problem)
+    return problems
+
+
+def _orphans(
+    session: Session, child: SourceTable, parent: SourceTable, key: ForeignKey
+) -> Problem | None:
+    ours = [_column(child, one) for one in key.columns]
+    theirs = [_column(parent, one) for one in key.referred]
+    pairs = list(zip(ours, theirs, strict=True))
+    alike = [part("p.{} = c.{}", Quoted(theirs.name), Quoted(ours.name)) for ours, theirs in pairs]
+    exact = [_same(ours, theirs) for ours, theirs in pairs if not _is_sure(ours, theirs)]
+    given = [part("c.{} is not null", Quoted(one.name)) for one in ours]
+    shown = [part("cast(c.{} as char)", Quoted(one.name)) for one in ours]
+    first = part("min(concat_ws(', ', {}))", listed(shown))
+    query = part(
+        "select count(*), sum(exists (select 1 from {parent} as p where {alike})), {first}"
+        " from {child} as c where {given}"
+        " and not exists (select 1 from {parent} as p where {same})",
+        parent=table(parent.name),
+        child=table(child.name),
+        alike=listed(alike, " and "),
+        same=listed([*alike, *exact], " and "),
+        given=listed(given, " and "),
+        first=first,
+    )
+    many, nearly, shortest = session.one(query)
+    if not (count := int(many or 0)):
+        return None
+    example = (shortest or b"").decode("utf-8", "replace")
+    to = f"{parent.name.name} ({', '.join(key.referred)})"
+    why = f"refer to no row of {to} by PostgreSQL's equality"
+    if near := int(nearly or 0):
+        why += f"; {near} of them differ from a key by case, accents or trailing blanks"
+    return Problem(
+        str(child.name),
+        f"{plural(count, 'row')} {why} (foreign key {key.name}; first: {example})",
+        "correct these rows on the source",
+    )
+
+
+def _column(found: SourceTable, name: str) -> SourceColumn:
+    return next(one for one in found.columns if one.name == name)
+
+
+def _is_sure(ours: SourceColumn, theirs: SourceColumn) -> bool:
+    """If values that are equal to the source are so to the target."""
+    return not ours.collation or (ours.type.startswith("enum") and theirs.type.startswith("enum"))
+
+
+def _same(ours: SourceColumn, theirs: SourceColumn) -> sql.Composable:
+    """Byte by byte, even where their collation is exact: that may ignore trailing blanks."""
+    return part("{} = {}", _bytes("p", theirs), _bytes("c", ours))
+
+
+def _bytes(alias: str, column: SourceColumn) -> sql.Composable:
+    value = part("{}", Quoted(alias, column.name))
+    if charset_of(column.collation) not in ("utf8mb4", "binary"):
+        value = part("convert({} using utf8mb4)", value)
+    return part("cast({} as binary)", value)

@@ -1,0 +1,245 @@
+"""What is read of a table: lines for COPY, and digests. The server builds and hashes the texts; the
+client does where `windlass.engines.mysql.forms.needs_client` says so.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from hashlib import md5
+
+from psycopg import sql
+
+from windlass.engines.mysql.forms import Written, absence, hashed, needs_client, travelling
+from windlass.engines.mysql.quoting import Quoted, Whole, listed, part, table
+from windlass.engines.mysql.session import Row as Values
+from windlass.engines.mysql.session import Session
+from windlass.errors import WindlassError
+from windlass.model.chunk import KeyRange, Range
+from windlass.model.chunk import Whole as AllRows
+from windlass.model.translation import Digest, Field, Reading, Row, Sort
+
+BLOCK_BYTES = 256 << 10
+
+
+def within(range_: Range) -> sql.Composable:
+    """The WHERE clause of a range of whole numbers.
+
+    Raises:
+        WindlassError: it is another kind of range.
+    """
+    match range_:
+        case AllRows():
+            return sql.SQL("")
+        case KeyRange(key=(name,), low=low, high=high):
+            ends = [part("{} >= {}", Quoted(name), Whole(int(low[0])))] if low else []
+            ends += [part("{} < {}", Quoted(name), Whole(int(high[0])))] if high else []
+            return part(" where {}", listed(ends, " and ")) if ends else sql.SQL("")
+    raise WindlassError(f"MySQL does not read {range_}", side="source")
+
+
+def read_lines(session: Session, reading: Reading, range_: Range) -> Iterator[bytes]:
+    """Blocks of whole lines."""
+    written = [travelling(one) for one in reading.fields]
+    end = part(" from {}{}", table(reading.table), within(range_))
+    if any(one.finish for one in written):
+        yield from _finished_lines(session, reading, written, end)
+        return
+    line = listed((one.expression for one in written), ", x'09', ")
+    query = part("select concat({}, x'0a'){}", line, end)
+    block: list[bytes] = []
+    size = 0
+    for rows in session.stream(query, slice_rows(reading)):
+        for (one,) in rows:
+            if one is None:
+                raise _too_long(reading)
+            block.append(one)
+            size += len(one)
+        if size >= BLOCK_BYTES:
+            yield b"".join(block)
+            block, size = [], 0
+    if block:
+        yield b"".join(block)
+
+
+def _finished_lines(
+    session: Session, reading: Reading, written: Sequence[Written], end: sql.Composable
+) -> Iterator[bytes]:
+    wrong = _wrong(reading, [one.expression if one.finish else None for one in written])
+    query = part("select {}, {}{}", wrong, listed(one.expression for one in written), end)
+    block: list[bytes] = []
+    size = 0
+    for rows in session.stream(query, slice_rows(reading)):
+        for is_wrong, *values in rows:
+            if is_wrong != b"0":
+                raise _too_long(reading)
+            pairs = zip(written, values, strict=True)
+            line = b"\t".join(_copied(reading, one, value) for one, value in pairs)
+            block += [line, b"\n"]
+            size += len(line)
+            if size >= BLOCK_BYTES:
+                yield b"".join(block)
+                block, size = [], 0
+    if block:
+        yield b"".join(block)
+
+
+def _copied(reading: Reading, one: Written, value: bytes | None) -> bytes:
+    if one.finish:
+        return rb"\N" if value is None else one.finish(value)
+    if value is None:
+        raise _too_long(reading)
+    return value
+
+
+def _wrong(reading: Reading, expressions: Sequence[sql.Composable | None]) -> sql.Composable:
+    """If a text is NULL though its value is not: one that the server could not build."""
+    each = [
+        part("({} is null) <> {}", one, absence(field))
+        for field, one in zip(reading.fields, expressions, strict=True)
+        if one
+    ]
+    return part("({})", listed(each, " or ")) if each else part("0")
+
+
+def _too_long(reading: Reading) -> WindlassError:
+    return WindlassError(
+        f"{reading.table}: the server could not build the text of a row",
+        hint="raise max_allowed_packet on the server to four times its longest row",
+        side="source",
+    )
+
+
+def read_digest(session: Session, reading: Reading, range_: Range) -> Digest:
+    """Of all rows of a range."""
+    if any(needs_client(one) for one in reading.fields):
+        whole = Digest()
+        for _, hash_, _ in _hashed_rows(session, reading, [], within(range_)):
+            whole += _of(hash_)
+        return whole
+    query = part(
+        "select count(*), count(h), {}, {} from ({}) as hashed",
+        *_sums(),
+        _hashes(reading, within(range_)),
+    )
+    return _checked(reading, session.one(query))
+
+
+def read_buckets(session: Session, reading: Reading) -> dict[int, Digest]:
+    """Of all rows, by bucket."""
+    if any(needs_client(one) for one in reading.fields):
+        found: defaultdict[int, Digest] = defaultdict(Digest)
+        for bucket, hash_, _ in _hashed_rows(session, reading, _keys(reading), sql.SQL("")):
+            found[bucket] += _of(hash_)
+        return dict(found)
+    query = part(
+        "select conv(left(k, 3), 16, 10), count(*), count(h), {}, {}"
+        " from ({}) as hashed group by 1",
+        *_sums(),
+        _hashes(reading, sql.SQL("")),
+    )
+    by_bucket = (row for rows in session.stream(query) for row in rows)
+    return {_bucket(reading, row[0]): _checked(reading, row[1:]) for row in by_bucket}
+
+
+def read_rows(session: Session, reading: Reading, buckets: Sequence[int]) -> Iterator[Row]:
+    """The rows of some buckets."""
+    keys, wanted = _keys(reading), set(buckets)
+    if not wanted:
+        return
+    some: sql.Composable = sql.SQL("")
+    if not any(needs_client(reading.fields[at]) for at in keys):
+        places = listed(Whole(one) for one in sorted(wanted))
+        key = _key(reading, keys)
+        some = part(" where cast(conv(left(md5({}), 3), 16, 10) as unsigned) in ({})", key, places)
+    for bucket, _, texts in _hashed_rows(session, reading, keys, some):
+        if bucket in wanted:
+            decoded = tuple(None if one is None else one.decode() for one in texts)
+            yield Row(tuple(decoded[at] for at in keys), decoded)
+
+
+def _keys(reading: Reading) -> list[int]:
+    """The places of the key's fields; of all without a key."""
+    names = [one.name for one in reading.fields]
+    return [names.index(one) for one in reading.key] or list(range(len(names)))
+
+
+def _hashed_rows(
+    session: Session, reading: Reading, keys: Sequence[int], where: sql.Composable
+) -> Iterator[tuple[int, str, tuple[bytes | None, ...]]]:
+    """Each row's bucket (0 without `keys`), MD5 and texts, made here."""
+    written = [hashed(one) for one in reading.fields]
+    expressions = [one.expression for one in written]
+    wrong = _wrong(reading, expressions)
+    query = part("select {}, {} from {}{}", wrong, listed(expressions), table(reading.table), where)
+    for rows in session.stream(query, slice_rows(reading)):
+        for is_wrong, *values in rows:
+            if is_wrong != b"0":
+                raise _too_long(reading)
+            texts = tuple(
+                one.finish(value) if one.finish and value is not None else value
+                for one, value in zip(written, values, strict=True)
+            )
+            key = md5(_row_text([texts[at] for at in keys])).hexdigest() if keys else "000"
+            yield int(key[:3], 16), md5(_row_text(texts)).hexdigest(), texts
+
+
+def _row_text(texts: Sequence[bytes | None]) -> bytes:
+    return b"".join(b"|N" if one is None else b"|" + one for one in texts)
+
+
+def _of(hash_: str) -> Digest:
+    return Digest(1, int(hash_[:15], 16), int(hash_[15:30], 16))
+
+
+def _hashes(reading: Reading, where: sql.Composable) -> sql.Composable:
+    """Each row's MD5 as h, its key's as k. The limit keeps the server from computing each of them
+    whenever it is referred to."""
+    return part(
+        "select md5({}) as h, md5({}) as k from {}{} limit 18446744073709551615",
+        _joined(reading.fields),
+        _key(reading, _keys(reading)),
+        table(reading.table),
+        where,
+    )
+
+
+def _key(reading: Reading, places: Sequence[int]) -> sql.Composable:
+    return _joined([reading.fields[at] for at in places])
+
+
+def _joined(fields: Sequence[Field]) -> sql.Composable:
+    """The text of a row; NULL if the server could not build it."""
+    texts = [part("if({}, 'N', {})", absence(one), hashed(one).expression) for one in fields]
+    return part("concat('|', {})", listed(texts, ", '|', "))
+
+
+def _sums() -> list[sql.Composable]:
+    return [part("coalesce(sum(cast(conv(substr(h, {}, 15), 16, 10) as unsigned)), 0)", one)
+            for one in (Whole(1), Whole(16))]  # fmt: skip
+
+
+def _checked(reading: Reading, row: Values) -> Digest:
+    rows, hashed_rows, first, second = (int(one or 0) for one in row)
+    if rows != hashed_rows:
+        raise _too_long(reading)
+    return Digest(rows, first, second)
+
+
+def _bucket(reading: Reading, text: bytes | None) -> int:
+    if text is None:
+        raise _too_long(reading)
+    return int(text)
+
+
+def slice_rows(reading: Reading) -> int:
+    """How many rows are held at once: a row of MySQL has at most 65,535 bytes, apart from values
+    without a greatest length."""
+    if any("long" in one.form.split() for one in reading.fields):
+        return 1
+    endless = {Sort.TEXT, Sort.BYTES, Sort.JSON}
+    return (
+        16
+        if any(one.type.sort in endless and not one.type.length for one in reading.fields)
+        else 500
+    )

@@ -1,0 +1,6 @@
+-- views; without the right SHOW VIEW their text is empty
+select v.table_name                                  as name,
+       coalesce(v.view_definition, '')               as query
+  from information_schema.views as v
+ where v.table_schema = database()
+ order by v.table_name
