@@ -92,6 +92,9 @@ SAMPLED = {
         "test_counts_are_those_of_the_copy": 1,
         "test_content_that_was_not_noted_is_compared_with_the_source_as_it_is_and_says_so": 1,
     },
+    "test_unstreamed": {
+        "test_killed_while_it_is_copied_again_the_same_command_completes_it": 1,
+    },
     "test_cutover": {
         "test_killed_at_any_mark_nothing_is_lost": 1,
         "test_forth_and_back_and_forth_again_under_writers": 1,
@@ -423,6 +426,7 @@ SHARES = {
     "test_types": 2,
     "test_unlogged": 3,
     "test_unseen": 6,
+    "test_unstreamed": 2,
     "test_verify": 6,
     "test_verify_access": 3,
     "test_wire": 3,

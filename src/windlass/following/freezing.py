@@ -36,12 +36,14 @@ PAUSE_SECONDS = 2.0  # that transactions of a pool may take to end
 
 @dataclass
 class Freeze:
-    """One attempt at a cutover. `another` opens one more session of the side that is closed."""
+    """One attempt at a cutover. `another` opens one more session of the side that is closed;
+    `recopy` brings over what is in no stream."""
 
     order: Order
     pair: Pairing
     limit: Limit
     another: Callable[[], Session]
+    recopy: Callable[[Limit], None] | None = None
     parts_ms: dict[str, float] = field(default_factory=dict)
     sessions: int = 0  # that were ended
     sequences: int = 0  # that were set
@@ -65,6 +67,9 @@ class Freeze:
             close_for_good(self)
         with self.part("sequences"):
             set_sequences(self)
+        if self.recopy is not None:
+            with self.part("recopy"):
+                self.recopy(self.limit)
         with self.part("seal"):
             seal(self, "looking for late writes")
             look_once_more(self)

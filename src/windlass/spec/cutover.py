@@ -31,6 +31,7 @@ class CutoverSpec(SpecModel):
     pgbouncer: SecretStr | None = field("pgbouncer")
     on_switch: str = field("on-switch")
     no_reverse: bool = field("no-reverse")
+    no_recopy: bool = field("no-recopy")
     spare: Words = field("spare")
 
     @property

@@ -81,6 +81,15 @@ def read_collisions(source: Connection, target: Connection) -> Collisions:
     return found
 
 
+def read_size_bytes(connection: Connection) -> int:
+    """What all large objects of a database take on its disk."""
+    try:
+        row: Any = connection.execute("select pg_table_size('pg_largeobject')").fetchone()
+    except psycopg.Error as error:
+        raise explain(error, "reading large objects", side="source") from error
+    return int(row[0])
+
+
 IDS_AT_ONCE = 10_000
 IDS_NAMED = 3
 

@@ -18,6 +18,7 @@ from windlass.engines.postgres.session import Address, Role
 from windlass.engines.starting import when_up
 from windlass.errors import BadSpec, WindlassError
 from windlass.flows.cutover.outline import CUTOVER
+from windlass.flows.cutover.recopying import Recopying
 from windlass.following.order import Pairing, Session
 from windlass.following.reopening import BACK, FORTH, Leaving
 from windlass.model.cutover import Foreseen
@@ -98,6 +99,7 @@ class CuttingOver(Reporting):
         self.way: Leaving = BACK if back else FORTH
         self.stop = threading.Event()
         self.done: Cutover | None = None
+        self.recopying: Recopying | None = None  # once it is known how long it takes
         self.ended: State | None = None  # once it is decided, or taken back
         self.reason: Reason = NO_REASON
         self.plan: Plan | None = None

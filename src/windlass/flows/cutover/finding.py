@@ -130,21 +130,3 @@ def order_of(run: CuttingOver) -> Order:
         relations = [item.target for item in plan.relations]
         pairs = turned(plan.sequences)
     return Order(run.run_id, run.way, relations, pairs, spec.fence, run.pool, spec.spare)
-
-
-def not_in_the_stream(run: CuttingOver) -> list[str]:
-    """What of the plan no stream carries, and nothing sets in a freeze."""
-    assert run.plan is not None
-    objects = run.plan.objects
-    found: list[str] = []
-    if run.way is not FORTH:
-        return found
-    if objects.large_objects.count:
-        found.append(
-            f"{objects.large_objects.count:,} large objects are as they were when they were copied:"
-            " changes of them are in no stream"
-        )
-    if objects.materialized_views:
-        names = ", ".join(map(str, objects.materialized_views[:5]))
-        found.append(f"materialized views show what they showed after the copy: REFRESH {names}")
-    return found

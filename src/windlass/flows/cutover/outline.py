@@ -20,15 +20,24 @@ _PROVE: Any = step_in(
     doc="Makes the stream in the other direction, and waits until a marker has come through it.",
 )
 
+_RECOPY: Any = step_in(
+    _STEPS,
+    "copy_unstreamed",
+    "prove_way_back",
+    doc="Copies unlogged tables and large objects again, refreshes materialized views, and sees how"
+    " long that takes: the freeze does it again.",
+)
+
 CUTOVER: Flow[Any] = Flow(
     "cutover",
     (
         _LOOK,
         _PROVE,
+        _RECOPY,
         step_in(
             _STEPS,
             "confirm",
-            "prove_way_back",
+            "copy_unstreamed",
             asks=True,
             doc="Asks, if somebody is there to answer.",
         ),
@@ -52,10 +61,11 @@ REHEARSAL: Flow[Any] = replace(
     steps=(
         _LOOK,
         _PROVE,
+        _RECOPY,
         step_in(
             _STEPS,
             "rehearse",
-            "prove_way_back",
+            "copy_unstreamed",
             doc="Measures each part of a cutover but the fence, and predicts how long it takes.",
         ),
     ),

@@ -12,9 +12,11 @@ import psycopg
 from windlass.engines.postgres.errors import explain, explaining
 from windlass.errors import CannotResume, Refused, WindlassError
 from windlass.flows.cutover.context import CuttingOver
-from windlass.flows.cutover.finding import find_run, not_in_the_stream, order_of, read_detail
+from windlass.flows.cutover.finding import find_run, order_of, read_detail
 from windlass.flows.cutover.leading import lead_applications
+from windlass.flows.cutover.recopying import PATIENCE_SECONDS, Recopying
 from windlass.flows.cutover.taking_back import after_failure
+from windlass.flows.cutover.unstreamed import read_unstreamed
 from windlass.following.freezing import Freeze
 from windlass.following.hindering import LAG_UNKNOWN, Limits, read_hindrances, stray_problems
 from windlass.following.limit import Limit
@@ -46,8 +48,6 @@ def find_hindrances(run: CuttingOver, _: Item) -> Result:
         detail, found = _hindrances(run)
     if found:
         raise Refused(found)
-    for text in not_in_the_stream(run):
-        run.emit(Noticed(text))
     verified = detail.get("verified")
     run.emit(Noticed(f"last comparison while it followed: {verified or 'none'}"))
     return {}
@@ -92,6 +92,26 @@ def prove_way_back(run: CuttingOver, _: Item) -> Result:
     return {"seconds": time.monotonic() - started}
 
 
+def copy_unstreamed(run: CuttingOver, _: Item) -> Result:
+    """Bring what no stream carries to the other side a first time, to see how long it takes.
+
+    Raises:
+        Refused: it does not fit into a freeze.
+    """
+    assert run.plan is not None, "it was found"
+    freeze_seconds = run.spec.max_freeze_seconds
+    with explaining("looking for what no stream carries", side="windlass"):
+        found = read_unstreamed(run.plan, run.pair, run.way, read_detail(run))
+        recopying = Recopying(run.run_id, run.way, run.pair, found)
+        if run.spec.no_recopy and (text := recopying.leave_out()):
+            run.emit(Noticed(text))
+        limit = Limit(max(PATIENCE_SECONDS, 10 * freeze_seconds), run.stop)
+        for text in recopying.rehearse(limit, freeze_seconds):
+            run.emit(Noticed(text))
+    run.recopying = recopying
+    return {"seconds": recopying.seconds}
+
+
 def confirm(run: CuttingOver, _: Item) -> Result:
     """Let a person decide, who sees what is about to happen."""
     if run.ask is None:
@@ -120,6 +140,8 @@ def rehearse(run: CuttingOver, _: Item) -> Result:
     order = order_of(run)
     with explaining("rehearsing", side="windlass"):
         parts = measure(order, run.pair, Limit(run.spec.max_freeze_seconds * 10, run.stop))
+        if run.recopying is not None and run.recopying.seconds:
+            parts["recopy"] = round(run.recopying.seconds * 1000, 3)
         sessions = len(run.pair.fence(order).foreign()) if order.closes else 0
         run.done = Cutover(
             str(order.way.direction),
@@ -150,6 +172,7 @@ def switch(run: CuttingOver, _: Item) -> Result:
             run.pair,
             Limit(run.spec.max_freeze_seconds, run.stop),
             lambda: run.connections.open(order.way.closes.name.lower(), "lock"),
+            run.recopying.again if run.recopying is not None else None,
         )
         _bound(run, run.spec.max_freeze_seconds)
         try:

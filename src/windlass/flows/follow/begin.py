@@ -15,9 +15,11 @@ from windlass.journal import door, records
 from windlass.journal.following import begin_following, read_phase
 from windlass.model.following import Phase
 from windlass.model.outcome import StartedBy
+from windlass.planning.postgres.inputs import wanted
 
 Session = Connection[Any]
 FREEZING = (Phase.FREEZING, Phase.FREEZING_BACK)
+ALL_OBJECTS = "all_objects"  # in a run's details: whether nothing is left out, so large objects too
 
 
 def begin_run(run: Sides, started_by: StartedBy) -> None:
@@ -26,7 +28,8 @@ def begin_run(run: Sides, started_by: StartedBy) -> None:
         door.create(run.control)
         config = run.spec.config()
         records.insert_run(run.control, run.plan, config, started_by, flow="follow")
-        begin_following(run.control, run.plan.run, {})
+        everything = run.plan.how.copies_rows and wanted(run.spec).is_everything
+        begin_following(run.control, run.plan.run, {ALL_OBJECTS: everything})
         records.insert_crash_marker(run.control, run.plan.run)
 
 

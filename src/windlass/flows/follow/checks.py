@@ -6,16 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from windlass.engines.postgres.hold import Hold
+from windlass.engines.postgres.largeobjects import read_size_bytes
 from windlass.engines.postgres.readiness import read_readiness
 from windlass.model.plan import Plan, RelationPlan
-from windlass.model.report import Loss, LossClass, Problem
-from windlass.model.units import plural
+from windlass.model.report import Loss, Problem
 from windlass.planning.postgres.following import (
     firing_problems,
     publishing_problems,
     reverse_problems,
     stream_notices,
     stream_problems,
+)
+from windlass.planning.postgres.unstreamed import (
+    Unstreamed,
+    unstreamed_losses,
+    unstreamed_notices,
 )
 from windlass.spec.migrate import Spec
 
@@ -29,6 +34,15 @@ class Checks:
         self._plan, self._spec = plan, spec
         self._source = read_readiness(hold.reader, hold.source)
         self._target = read_readiness(hold.control, hold.target)
+        objects = plan.objects
+        count = objects.large_objects.count
+        self._unstreamed = Unstreamed(
+            tuple(filter(self._is_unlogged, plan.relations)),
+            count,
+            read_size_bytes(hold.reader) if count else 0,
+            objects.materialized_views,
+            plan.estimate.refreshed_bytes,
+        )
 
     def problems(self) -> Iterator[Problem]:
         """Why the source of the plan cannot be followed, or nothing would lead back."""
@@ -44,16 +58,12 @@ class Checks:
             yield from reverse_problems(plan.target.user, self._target)
 
     def losses(self) -> Iterator[Loss]:
-        """What is copied, and does not follow the source after that."""
-        message = "is unlogged: what is written to it after the copy is not followed"
-        for item in filter(self._is_unlogged, self._plan.relations):
-            yield Loss(str(item.relation.name), message, LossClass.VALUES)
-        if count := self._plan.objects.large_objects.count:
-            message = f"{plural(count, 'large object')}: changes after the copy are not followed"
-            yield Loss("large objects", message, LossClass.VALUES)
+        """What is copied, does not follow the source after that, and is too much for a freeze."""
+        yield from unstreamed_losses(self._unstreamed)
 
     def notices(self) -> Iterator[str]:
         yield from stream_notices("source", self._source)
+        yield from unstreamed_notices(self._unstreamed)
 
     def _is_unlogged(self, item: RelationPlan) -> bool:
         found = self._source.relations.get(item.relation.name)

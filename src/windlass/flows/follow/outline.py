@@ -103,6 +103,18 @@ VERIFY_FOLLOW: Flow[Any] = replace(
         replace(VALIDATE.step("validate_schema"), run=f"{_COMPARING}:compare_definitions"),
     )
     .replacing(
+        "read_both_sides",
+        replace(VALIDATE.step("read_both_sides"), run=f"{_COMPARING}:read_moving_sides"),
+    )
+    .replacing(
+        "validate_large_objects",
+        replace(
+            VALIDATE.step("validate_large_objects"),
+            run=f"{_COMPARING}:large_objects_not_in_stream",
+            doc="Says that large objects are copied again by a cutover.",
+        ),
+    )
+    .replacing(
         "validate_sequences",
         replace(
             VALIDATE.step("validate_sequences"),

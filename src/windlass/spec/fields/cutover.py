@@ -77,6 +77,16 @@ CUTOVER = Entries(
         tells_runs_apart=False,
     ),
     Entry(
+        word="no-recopy",
+        kind=Kind.FLAG,
+        help="Do not copy unlogged tables and large objects again: the other side keeps what it has"
+        " of them.",
+        example="false",
+        default=False,
+        section=Section.HOW,
+        tells_runs_apart=False,
+    ),
+    Entry(
         word="spare",
         kind=Kind.LIST,
         help="Do not end sessions of this role; may be given several times.",
