@@ -98,6 +98,17 @@ def test_an_idle_source_moves_the_position_and_its_lag_is_known(followed: Pair) 
         assert (stream["direction"], stream["applies"]) == ("forward", True)
         assert 0 < stream["lag_ms"] < 60_000
         assert stream["retained_bytes"] >= 0 and stream["wal_status"] == "reserved"
+        # a marker that only measures the lag waits for other changes, 100 ms
+        until(lambda: rehearsed(followed)["drain"] < 100, "a rehearsal as fast as a cutover")
+        (run,) = windlass("status", "--json", pair=followed).expect(DONE).result["runs"]
+        assert "to the target, predicts that writers are stopped" in run["following"]["rehearsed"]
+
+
+def rehearsed(pair: Pair) -> dict[str, float]:
+    ran = windlass("cutover", "--rehearse", "--json", "--max-lag", "1min", pair=pair).expect(DONE)
+    parts = ran.result["cutover"]["parts_ms"]
+    assert isinstance(parts, dict)
+    return parts
 
 
 def position(pair: Pair) -> int:
@@ -208,6 +219,7 @@ def test_a_slot_that_is_gone_stops_and_says_so(followed: Pair) -> None:
     followed.source.run("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
     ran = windlass(*FOLLOW, pair=followed).expect(STOPPED)
     assert ran.result["stopped_by"] == "slot_lost"
+    assert "windlass verify --follow --repair; or" in ran.result["hint"]
     assert "windlass abandon" in ran.result["hint"]
 
 
@@ -251,6 +263,8 @@ def test_finish_after_a_cutover_leaves_nothing(followed: Pair) -> None:
         windlass("cutover", "--yes", pair=followed).expect(DONE)
         write(followed.target, 1)
         await_equal(followed)
+        cut = windlass("status", "--json", pair=followed).expect(DONE).result["runs"][0]
+        assert "writers were stopped for" in cut["following"]["cut_over"]
         ran = windlass("finish", "--yes", "--json", pair=followed).expect(DONE)
         assert ran.result["state"] == "done"
         assert any("the source is still read-only" in one for one in ran.result["notices"])

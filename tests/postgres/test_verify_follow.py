@@ -106,6 +106,9 @@ def test_a_pair_that_nothing_follows_is_refused(followed: Pair) -> None:
     result = windlass("verify", "--follow", "--json", pair=followed).expect(REFUSED).result
     (problem,) = result["problems"]
     assert problem["message"] == "nothing follows into it now"
+    # before it asks, which nobody can answer here
+    said = windlass("cutover", pair=followed).expect(REFUSED).said
+    assert "no run follows into it" in said and "cannot ask" not in said
 
 
 def test_a_follower_that_was_killed_is_named_and_nothing_waits_for_ever(followed: Pair) -> None:

@@ -141,12 +141,8 @@ def confirm_rollback(
 
 
 def asking_to_cut_over(voice: Voice) -> Callable[[CuttingOver], None]:
-    """Shows what a cutover is about to do, and asks.
-
-    Raises:
-        click.ClickException: nobody could be asked.
-    """
-    require_terminal()
+    """Shows what a cutover is about to do, and asks. That nobody can be asked shows after
+    everything else that hinders it."""
 
     def ask(foreseen: CuttingOver) -> None:
         voice.aside(cutover_text(foreseen))

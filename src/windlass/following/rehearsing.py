@@ -21,7 +21,8 @@ def rehearse(order: Order, pair: Pairing, limit: Limit) -> dict[str, float]:
     fence = pair.fence(order)
 
     def drain() -> None:
-        number = put_marker(pair.closed, order.run, order.way.direction, Purpose.LAG)
+        # applied at once as a seal is; one that measures the lag waits for other changes
+        number = put_marker(pair.closed, order.run, order.way.direction, Purpose.PROOF)
         await_marker(
             pair.opened, order.run, order.way.direction, number, limit, "a marker to arrive"
         )

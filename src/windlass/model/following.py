@@ -124,6 +124,8 @@ class FollowingStatus:
     streams: tuple[StreamStatus, ...] = ()  # as last measured by the process that follows
     measured_seconds_ago: float | None = None  # None: never
     verified: str = ""  # the last comparison while it followed, for people
+    rehearsed: str = ""  # the last rehearsal of a cutover: the freeze that it predicts, and when
+    cut_over: str = ""  # the last cutover: how long writers were stopped, and when
     strays: tuple[str, ...] = ()  # what others wrote to the side that is only followed
     changed: tuple[str, ...] = ()  # statements that changed the source's definitions
     hindrances: tuple[str, ...] = ()  # to a cutover now, each with its remedy

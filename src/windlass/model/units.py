@@ -47,6 +47,11 @@ def seconds_text(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24:02} h"
 
 
+def milliseconds_text(took: float) -> str:
+    """``213 ms``, ``12.3 s``"""
+    return f"{took:,.0f} ms" if took < 10_000 else seconds_text(took / 1000)
+
+
 def clock_text(seconds: float) -> str:
     """``1:05`` or ``2:01:05``: constant in width, for a running clock."""
     minutes, rest = divmod(int(max(seconds, 0)), 60)

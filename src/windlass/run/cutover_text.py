@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from windlass.model.cutover import Foreseen
 from windlass.model.outcome import Cutover
-from windlass.model.units import plural, seconds_text
+from windlass.model.units import milliseconds_text, plural, seconds_text
 
 
 def cutover_lines(found: Cutover) -> Iterator[str]:
     """How long writers waited, part by part, and what comes next."""
     word = "would be" if found.is_rehearsal else "was"
-    yield f"  Writers {_stopped(found)} {milliseconds(found.freeze_ms)}."
-    parts = [f"{name.replace('_', '-')} {milliseconds(took)}" for name, took in _parts(found)]
+    yield f"  Writers {_stopped(found)} {milliseconds_text(found.freeze_ms)}."
+    parts = [f"{name.replace('_', '-')} {milliseconds_text(took)}" for name, took in _parts(found)]
     if parts:
         yield f"  {', '.join(parts)}"
     sessions = plural(found.sessions, "session")
@@ -35,14 +35,10 @@ def _parts(found: Cutover) -> list[tuple[str, float]]:
     return [(name, took) for name, took in found.parts_ms.items() if took >= 0.05]
 
 
-def milliseconds(took: float) -> str:
-    return f"{took:,.0f} ms" if took < 10_000 else seconds_text(took / 1000)
-
-
 def cutover_text(foreseen: Foreseen) -> str:
     """Before the question."""
     predicted = (
-        f"the last rehearsal predicts {milliseconds(foreseen.freeze_ms)}"
+        f"the last rehearsal predicts {milliseconds_text(foreseen.freeze_ms)}"
         if foreseen.freeze_ms is not None
         else "nothing was rehearsed"
     )

@@ -89,6 +89,8 @@ def following_lines(status: RunStatus, width: int) -> Iterator[str]:
         yield f"  measured {seconds_text(found.measured_seconds_ago)} ago"
     for what, texts in (
         ("verified", (found.verified,) if found.verified else ()),
+        ("rehearsed", (found.rehearsed,) if found.rehearsed else ()),
+        ("cut over", (found.cut_over,) if found.cut_over else ()),
         ("changed on the source", found.changed),
         ("written by others", found.strays),
         ("hinders a cutover", found.hindrances),

@@ -154,7 +154,7 @@ def why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
     if done and ran and not outcome.totals.counts:  # which say what a rewrite has done
         yield from hang(_verdict(outcome), width, "  ")
     is_new = not outcome.course.already and outcome.reason.message not in ("", str(outcome.state))
-    if is_new and outcome.state is not State.DONE:
+    if is_new and (outcome.state is not State.DONE or not ran):
         yield from hang(outcome.reason.message, width, "  ")
     if hint := beside_the_command(outcome.reason.hint) if again else outcome.reason.hint:
         yield from hang(hint, width, "  → ")

@@ -102,9 +102,8 @@ def end_following(
             _remove(session, source, followed)
             records.set_state(session, followed.run.run, _STATES[end])
             note_detail(session, followed.run.run, {REMOVED: True})
-        notices = [_left_notice(session, source, followed.run.run)]
-        if end is Phase.FINISHED:
-            notices += _closed_notice(source)
+        nothing_left = _look_for_rest(session, source, followed.run.run)
+        notices = list(_closed_notice(source)) if end is Phase.FINISHED else []
     for notice in notices:
         emit(Noticed(notice))
     return Outcome(
@@ -113,7 +112,7 @@ def end_following(
         seconds=time.perf_counter() - started,
         source=followed.run.source_name,
         notices=tuple(notices),
-        reason=Reason(_MESSAGES[end].format(followed.run.run)),
+        reason=Reason(f"{_MESSAGES[end].format(followed.run.run)}; {nothing_left}"),
         course=Course(already=already),
     )
 
@@ -197,7 +196,7 @@ def _remove(session: Session, source: Address, followed: Followed) -> None:
     session.execute("delete from windlass.request where run = %s", (run,))
 
 
-def _left_notice(session: Session, source: Address, run: str) -> str:
+def _look_for_rest(session: Session, source: Address, run: str) -> str:
     """Look on both servers.
 
     Raises:

@@ -21,7 +21,7 @@ from windlass.model.following import (
     late_where,
 )
 from windlass.model.outcome import RunDetail, RunStatus
-from windlass.model.units import bytes_text, seconds_text
+from windlass.model.units import bytes_text, milliseconds_text, seconds_text
 from windlass.model.wording import word
 
 SOON_SECONDS = 10.0  # behind by less, a cutover drains it
@@ -51,6 +51,8 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
         () if phase.is_over else streams,
         max(time.time() - measured, 0.0) if measured else None,
         verified=detail.get("verified", ""),
+        rehearsed=_freeze(detail, "rehearsal", "predicts that writers are stopped for"),
+        cut_over=_freeze(detail, "cutover", "writers were stopped for"),
         strays=tuple(_strays(connection, status.run, phase, detail)),
         changed=tuple(detail.get(SEEN, ())),
         next_steps=_NEXT[phase],
@@ -72,6 +74,14 @@ _NEXT = {
     Phase.FINISHED: (),
     Phase.ABANDONED: ("windlass rollback",),
 }
+
+
+def _freeze(detail: Mapping[str, Any], what: str, words: str) -> str:
+    """Of the last cutover or rehearsal that the journal knows, for people."""
+    if not (found := detail.get(what)):
+        return ""
+    way = "to the target" if found["direction"] == Direction.FORWARD else "back"
+    return f"{way}, {words} {milliseconds_text(found['freeze_ms'])}, at {found['at']} UTC"
 
 
 def _since(connection: Connection, run: str) -> float:

@@ -93,16 +93,9 @@ class SlotWatch:
 
 
 def slot_lost(name: str, what: str, side: str) -> SlotLost:
-    """A way on, which needs no copy: for a source, whose stream can be begun again."""
-    hint = "give the run up with windlass abandon, then begin again"
-    if side == "source":
-        hint = (
-            "compare both sides, repair what differs and follow from there: windlass verify"
-            f" {word('follow')} {word('repair')}; or give the run up: windlass abandon"
-        )
     return SlotLost(
         f"slot {name} {what}: what was written to the {side} since cannot be read",
-        hint=hint,
+        hint=slots.way_on(side),
         side=side,
         slot=name,
         stopped_by="slot_lost",

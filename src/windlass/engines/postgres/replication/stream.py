@@ -21,7 +21,7 @@ from psycopg import pq, sql
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.replication.connecting import SENDER_TIMEOUT_SECONDS, connect
 from windlass.engines.postgres.replication.lsn import NOWHERE, Lsn, text
-from windlass.engines.postgres.replication.slots import explain_slot, read_slot
+from windlass.engines.postgres.replication.slots import explain_slot, read_slot, way_on
 from windlass.errors import ConnectionLost, SlotLost
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def _check_confirmed(like: Connection, slot: str, after: Lsn, side: str) -> None
         f"the {side} was assured that everything up to {text(state.confirmed_lsn)} is applied,"
         f" and only what was before {text(after)} is: the other side has lost changes that were on"
         " its disk, as by a restored backup",
-        hint="compare both sides and repair the rows that differ, or start over",
+        hint=way_on(side),
         side=side,
         slot=slot,
     )
