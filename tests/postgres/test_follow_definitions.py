@@ -114,6 +114,15 @@ def pair(logical: Callable[[int], Database]) -> Pair:
     return found
 
 
+ADDED = (
+    "alter table shop.accounts add column more text default 'none'::text not null,"
+    " add seen timestamptz",
+    "create index more_seen on shop.accounts (more, seen desc)",
+    "alter type shop.mood add value 'glad' before 'cross'",
+    "set search_path = shop; alter table notes add if not exists stars int",
+)
+
+
 def content(database: Database) -> list[Any]:
     names = database.rows(
         "select relname::text from pg_class where relnamespace = 'shop'::regnamespace"
@@ -350,3 +359,38 @@ def test_a_column_that_is_dropped_and_made_again_at_once_stops_also_if_it_looks_
         done = finish(follower).expect(STOPPED)
     assert "dropped and made again" in done.result["message"]
     assert pair.target.value("select count(code) from shop.accounts") == 50
+
+
+def test_what_only_adds_is_applied_where_it_belongs_if_asked(pair: Pair) -> None:
+    with following(pair, "--apply-ddl", "--map-schema", "shop=store") as follower:
+        for seed, statement in enumerate(ADDED):
+            pair.source.run(
+                f"update shop.notes set body = 'before {seed}' where id = {seed + 1}",
+                statement,
+                f"insert into shop.notes (id, account) values ({seed + 100}, 1)",
+            )
+        with pair.source.connect() as source, source.transaction():  # rows on both sides of it
+            source.execute("insert into shop.accounts (id, name) values (500, 'x')")
+            source.execute("alter table shop.accounts add column level int default 3")
+            source.execute("update shop.accounts set level = 4, mood = 'glad' where id < 3")
+
+        def rows(database: Database, schema: str) -> list[Any]:
+            tables = ("accounts", "notes")
+            return [
+                sorted(database.rows(f"select t::text from {schema}.{one} t")) for one in tables
+            ]
+
+        until(
+            lambda: (
+                rows(pair.source, "shop") == rows(pair.target, "store")
+                or follower.poll() is not None
+            ),
+            "the target is equal",
+        )
+        assert follower.poll() is None, follower.said()
+        assert pair.target.value("select to_regclass('store.more_seen')::text") == "store.more_seen"
+        pair.source.run("alter table shop.notes add column at timestamptz default now()")
+        found = stopped(follower)
+    assert "does not only add what can be applied" in found["message"]
+    assert "run alter table store.notes add column at" in found["hint"]
+    assert sum("applied to the target" in one for one in found["notices"]) == len(ADDED) + 1

@@ -77,6 +77,7 @@ class Spec(SpecModel):
     follow: bool = field("follow")
     no_reverse: bool = field("no-reverse")
     max_retained_wal: AnySize = field("max-retained-wal")
+    apply_ddl: bool = field("apply-ddl")
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Spec:

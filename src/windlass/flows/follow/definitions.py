@@ -8,15 +8,19 @@ seconds, so that a change without rows is noticed, too.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from windlass.engines.postgres.errors import explaining
+import psycopg
+
+from windlass.engines.postgres.errors import explain, explaining
 from windlass.engines.postgres.replication.lsn import text
 from windlass.engines.postgres.replication.shapes import Noted, read_shapes
 from windlass.engines.postgres.session import Connection
 from windlass.errors import SchemaChanged
+from windlass.following.additive import addition
 from windlass.following.changes import Batch
 from windlass.following.definitions import (
     APART,
@@ -32,6 +36,7 @@ from windlass.journal.following import read_noted
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Name
 
+log = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
 _SHARE = 20  # a comparison takes at most one part of so many of the time
 _MOST_NAMED = 20
@@ -49,10 +54,15 @@ def correspondence(plan: Plan) -> Correspondence:
 
 
 def prepare_target(
-    session: Connection, batch: Batch, known: Correspondence, routes: Routes
+    session: Connection,
+    batch: Batch,
+    known: Correspondence,
+    routes: Routes,
+    applied: Callable[[str], None] | None = None,
 ) -> None:
     """Check that the target fits what the statements of a transaction left, within the transaction
-    in which it is about to be applied.
+    in which it is about to be applied. With `applied`, statements that only add are run on the
+    target before, and it hears of each.
 
     Raises:
         SchemaChanged: it does not, or nobody can tell.
@@ -60,12 +70,69 @@ def prepare_target(
     noted = [Noted.from_text(one.objects) for one in batch.schema_changes]
     shapes, gone = after(noted)
     names = [known.target_of(name) for name in (*shapes, *gone)]
-    targets = read_shapes(session, names, side="target")
-    found = [*made_again(noted, shapes), *differences(shapes, gone, targets, known)]
+
+    def look() -> list[str]:
+        targets = read_shapes(session, names, side="target")
+        return [*made_again(noted, shapes), *differences(shapes, gone, targets, known)]
+
+    found = look()
+    if applied is not None and (found or not shapes.keys().isdisjoint(known.names)):
+        fault = _add(session, batch, noted, known, is_needed=bool(found), applied=applied)
+        if fault and not found:  # without an index it fits as well
+            log.warning("not applied: %s", fault)
+        found = found and ([*found, fault] if fault else look())
     if found:
         raise _changed(batch, noted, found, known)
     routes.change({name: known.target_of(name) for name in shapes})
     routes.read(session)
+
+
+def _add(
+    session: Connection,
+    batch: Batch,
+    noted: list[Noted],
+    known: Correspondence,
+    *,
+    is_needed: bool,
+    applied: Callable[[str], None],
+) -> str:
+    """Run what only adds on the target, all of it or nothing; returns why it could not be run. What
+    is not needed, such as an index, is left out then."""
+    found = [
+        addition(change.statement, change.tag, what, known)
+        for change, what in zip(batch.schema_changes, noted, strict=True)
+    ]
+    additions = [one for one in found if one is not None and (is_needed or one.makes)]
+    if is_needed and None in found:
+        return "it does not only add what can be applied to the target as it is"
+    try:
+        with session.transaction():
+            for one in additions:
+                if one.makes is None or not _exists(session, one.makes):
+                    session.execute(
+                        "select set_config('search_path', %s, true)", (_quoted(one.schema),)
+                    )
+                    session.execute(one.statement.encode(), prepare=False)
+            session.execute("select set_config('search_path', '', true)")
+    except psycopg.Error as error:
+        fault = explain(error, "running it", side="target")
+        return f"it could not be applied to the target: {fault}"
+    for one in additions:
+        applied(one.statement)
+    return ""
+
+
+def _exists(session: Connection, name: Name) -> bool:
+    row = session.execute(
+        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = %s and c.relname = %s)",
+        (name.schema, name.name),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _quoted(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))
 
 
 def _changed(

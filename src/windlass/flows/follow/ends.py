@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -30,8 +31,16 @@ _COLUMNS = (
 class StreamEnds:
     """Opened again after a lost connection, and then read again: partitions may have been made."""
 
-    def __init__(self, plan: Plan, direction: Direction, source: Address, target: Address) -> None:
-        self._plan, self._direction = plan, direction
+    def __init__(
+        self,
+        plan: Plan,
+        direction: Direction,
+        source: Address,
+        target: Address,
+        applied: Callable[[str], None] | None = None,
+    ) -> None:
+        """With `applied`, statements that only add are applied as well, and it hears of each."""
+        self._plan, self._direction, self._applied = plan, direction, applied
         is_forward = direction is Direction.FORWARD
         self.read, self.applied = (source, target) if is_forward else (target, source)
         self._known = correspondence(plan)
@@ -70,7 +79,7 @@ class StreamEnds:
         SchemaChanged: the target does not fit what the batch's statements left on the source.
         """
         assert self._now is not None  # as `open_target` was called
-        prepare_target(session, batch, self._known, self._now)
+        prepare_target(session, batch, self._known, self._now, self._applied)
 
     def _connect(self, address: Address, what: str) -> Connection:
         """With the settings of a target on either side: the source is applied to as well."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -73,7 +73,8 @@ class Lane:
         """Begins to follow a server that is on this timeline, if that is known."""
         plan = run.plan
         self.direction = direction
-        ends = StreamEnds(plan, direction, run.hold.source, run.hold.target)
+        applied = _saying(run) if run.spec.apply_ddl else None
+        ends = StreamEnds(plan, direction, run.hold.source, run.hold.target, applied)
         starts = read_starts(run) if direction is Direction.FORWARD else {}
         rules = Rules(
             plan.run, direction, {(one.schema, one.name): lsn for one, lsn in starts.items()}
@@ -253,6 +254,11 @@ class Lanes:
             return None
         proven, self._proof = self._proof, None
         return {"proven": proven}
+
+
+def _saying(run: Following) -> Callable[[str], None]:
+    """Says which statement of the source was applied to the target."""
+    return lambda statement: run.emit(Noticed(f"applied to the target: {statement}"))
 
 
 def _applying(phase: Phase) -> Direction | None:

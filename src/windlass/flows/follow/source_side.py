@@ -16,7 +16,9 @@ from windlass.flows.follow.watching import check_timeline, slot_lost
 from windlass.flows.migrate.context import Migration
 from windlass.journal import door, records
 from windlass.journal.following import begin_applied, note_detail, read_applied, read_phase
+from windlass.model.event import Noticed
 from windlass.model.following import Direction, stream_name
+from windlass.model.wording import word
 
 TIMELINE = "timeline"  # in the details of a run: that of its source when its stream began
 
@@ -93,6 +95,13 @@ def _publish(run: Migration, source: Session, name: str) -> None:
 def _watch_definitions(run: Migration, source: Session, slot: str) -> None:
     """Note statements that change definitions, from before the slot on, where this role may."""
     noted = make_triggers(source, run.plan.run, slot, side="source")
+    if run.spec.apply_ddl and not noted:
+        run.emit(
+            Noticed(
+                f"{word('apply-ddl')}: nothing will be applied, as {run.plan.source.user} may not"
+                " create event triggers on the source; a changed definition stops the run"
+            )
+        )
     detail = {TRIGGERS: noted, OUTSIDE: outside_tables(source, run.plan)}
     note_detail(run.control, run.plan.run, detail)
 

@@ -320,4 +320,16 @@ MIGRATE = Entries(
         option=Option(metavar="SIZE"),
         tells_runs_apart=False,
     ),
+    Entry(
+        word="apply-ddl",
+        kind=Kind.FLAG,
+        help="When following: apply statements that only add (columns, indexes, labels of enums) to"
+        " the target as well, rather than stop.",
+        about="When following: apply statements of the source that only add (columns, indexes,"
+        " labels of enums) to the target as well, rather than stop. See docs/follow.md.",
+        example="false",
+        default=False,
+        section=Section.HOW,
+        tells_runs_apart=False,
+    ),
 )
