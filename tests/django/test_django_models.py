@@ -156,6 +156,23 @@ def test_a_natural_key_that_nobody_has_is_refused_by_its_line(project: Project) 
     assert values("Customer", "email") == []
 
 
+def test_up_to_so_many_rows_are_set_aside_that_are_none_or_that_the_model_would_not_take(
+    project: Project,
+) -> None:
+    project.update("shop.Country", *COUNTRIES)
+    rows = ("a@x.de,A,DE", "b@x.de", "c@x.de,C,XX", "no,N,FR", "d@x.de,D,FR")
+    wanted = {"max-bad": 3}
+    project.update("shop.Customer", "email,name,country.code", *rows, **wanted)
+    assert project.refreshed()["Customer"] == {"inserted": 2, "refused": 3}
+    project.update("shop.Customer", "email,name,country.code", rows[2], **wanted)
+    assert project.refreshed()["Customer"] == {"refused": 1}
+    found = dict(values("Customer", "email", "country__name"))
+    assert found == {"a@x.de": "Germany", "d@x.de": "France"}
+    project.update("shop.Customer", "email,name,country.code", *rows, "e@x.de,E,YY", **wanted)
+    said = project.refused()
+    assert "line 4, column country.code: no shop.Country has it" in said and "line 7" in said
+
+
 def test_a_lookup_by_what_is_not_unique_is_refused(project: Project) -> None:
     project.update("shop.Customer", "email,name,country.name", "a@x.de,A,France")
     assert "country.name does not tell rows of shop.Country apart" in project.refused()

@@ -3,7 +3,9 @@ A `windlass.engines.landing.Input` around another."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -14,6 +16,7 @@ from django.db import connections
 from windlass.django.converting import Convert, Unfit, converter
 from windlass.django.headers import Given, Looked
 from windlass.django.lookups import Key, find_keys
+from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.landing import Input, RawCsv
 from windlass.errors import BadRecord
 from windlass.model.load import BadValue, Field, Identity
@@ -42,6 +45,13 @@ class ModelInput:
         by_name = {one.name: one for one in source.fields}
         connection = connections[filling.alias]
         self._fields = tuple(_fields(filling, by_name, connection))
+        self._aside = Aside(0)
+
+    def setting_aside(self, aside: Aside) -> ModelInput:
+        """See `windlass.engines.aside`: with rows that the model would not take."""
+        made = copy(self)
+        made._source, made._aside = setting_aside(self._source, aside), aside
+        return made
 
     @property
     def place(self) -> str:
@@ -70,28 +80,45 @@ class ModelInput:
         return self._source.raw()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        record = 0
+        last = 0
         connection = connections[self._filling.alias]
         work = [_work(one, connection) for one in self._filling.given]
         try:
             for batch in self._source.batches():
-                making = _Batch(self, batch, record)
-                yield making.made(work, self._filling)
-                record += batch.num_rows
+                records = self._aside.numbers(last, batch.num_rows)
+                last = records[-1] if records else last
+                made = _Batch(self, batch, records).made(work, self._filling)
+                if made.num_rows:
+                    yield made
         finally:
             if self._filling.looked and not connection.in_atomic_block:
                 connection.close()  # this thread's
 
-    def refuse(self, bad: Sequence[tuple[int, str, str]]) -> None:
-        """Raises:
-        BadRecord: for records, columns and reasons.
+    def refuse(self, bad: Sequence[Fault], rows: Mapping[int, Mapping[str, object]]) -> None:
+        """Set records aside: `rows` are theirs, by the record.
+
+        Raises:
+        BadRecord: there are more than may be.
         """
-        found = [
-            BadValue(self.place, record, reason, self.line_of(record), column)
-            for record, column, reason in sorted(bad)[:SHOWN]
-        ]
-        if found:
+        if bad and not self._aside.most:
+            found = [self._bad_value(one, at) for at, one in enumerate(bad[:SHOWN])]
             raise BadRecord(found, hint="correct them; nothing was loaded")
+        first = {one.record: one for one in reversed(bad)}
+        for at, (record, row) in enumerate(rows.items()):
+            text = json.dumps(row, ensure_ascii=False, default=_text)
+            self._aside.take(self._bad_value(first[record], at), text)
+
+    def _bad_value(self, fault: Fault, at: int) -> BadValue:
+        """To find the line takes reading the file: of those that are shown."""
+        line = self.line_of(fault.record) if at < SHOWN else 0
+        return BadValue(self.place, fault.record, fault.reason, line, fault.column)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    record: int
+    column: str
+    reason: str
 
 
 def _fields(filling: Filling, by_name: Mapping[str, Field], connection: Any) -> Iterator[Field]:
@@ -128,8 +155,8 @@ class _Batch:
 
     owner: ModelInput
     batch: pa.RecordBatch
-    first: int  # records before it
-    bad: list[tuple[int, str, str]] = field(default_factory=list)
+    records: Sequence[int]  # their numbers
+    bad: dict[int, list[Fault]] = field(default_factory=dict)  # by place
 
     def made(self, work: Sequence[_Work], filling: Filling) -> pa.RecordBatch:
         import pyarrow as pa
@@ -137,9 +164,16 @@ class _Batch:
         columns = [self._given(one) for one in work]
         columns += [self._looked(one, filling.alias) for one in filling.looked]
         columns += [self.batch.column(name) for name in filling.extra]
-        self.owner.refuse(self.bad)
         names = [one.name for one in self.owner.fields]
-        return pa.RecordBatch.from_arrays(columns, names=names)
+        made = pa.RecordBatch.from_arrays(columns, names=names)
+        if not self.bad:
+            return made
+        places = sorted(self.bad)
+        rows = self.batch.take(pa.array(places, pa.int64())).to_pylist()
+        faults = [one for at in places for one in self.bad[at]]
+        self.owner.refuse(faults, dict(zip((self.records[at] for at in places), rows, strict=True)))
+        good = [at for at in range(made.num_rows) if at not in self.bad]
+        return made.take(pa.array(good, pa.int64()))
 
     def _given(self, work: _Work) -> pa.Array:
         import pyarrow as pa
@@ -178,7 +212,8 @@ class _Batch:
         return pa.array(made, pa.string())
 
     def _refuse(self, at: int, column: str, reason: str) -> None:
-        self.bad.append((self.first + at + 1, column, reason))
+        fault = Fault(self.records[at], column, reason)
+        self.bad.setdefault(at, []).append(fault)
 
 
 def _text(value: object) -> str | None:
