@@ -22,6 +22,7 @@ from windlass.engines.landing import Input
 from windlass.errors import BadRecord, Refused, WindlassError
 from windlass.model.export import Kind
 from windlass.model.inputs import Excel, FilesFrom
+from workbooks import ERROR, write
 
 UTC = dt.UTC
 NS = 1_704_164_645_123_456_789  # 2024-01-02 03:04:05.123456789
@@ -219,6 +220,31 @@ def test_every_cell_with_an_error_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadRecord) as caught:
         opened(path, excel=ONE)
     assert [(one.line, one.column) for one in caught.value.bad] == [(2, "B"), (3, "A")]
+
+
+FORMATS = (".ods", ".xls", ".xlsb")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_workbook_of_another_format_is_read_alike(suffix: str, tmp_path: Path) -> None:
+    table: list[list[Any]] = [
+        ["k", "v", "n"], [1, "gr\u00fcn & <x>", 0.1], [2, "007", -1e-7], [], [3, True, None],
+        [4, False, 12345678901234.0],
+    ]  # fmt: skip
+    source = opened(write(tmp_path / f"rows{suffix}", table))
+    assert rows(source) == [
+        ("1", "gr\u00fcn & <x>", "0.1"), ("2", "007", "-0.0000001"), ("3", "true", None),
+        ("4", "false", "12345678901234"),
+    ]  # fmt: skip
+    assert [source.line_of(record) for record in range(1, 5)] == [2, 3, 5, 6]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_an_error_is_named_in_every_format(suffix: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"rows{suffix}", [["a", "b"], [1, 2], [], [3, ERROR]])
+    with pytest.raises(BadRecord) as caught:
+        opened(path)
+    assert [(one.line, one.column) for one in caught.value.bad] == [(4, "B")]
 
 
 @pytest.mark.parametrize(

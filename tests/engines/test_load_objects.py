@@ -1,4 +1,4 @@
-"""Objects of S3 as the inputs of a load: patterns, whole objects, and unchanged ones."""
+"""Objects of stores as the inputs of a load: patterns, whole objects, and unchanged ones."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clouds import s3
+from clouds import gs, s3, storage
 from windlass.engines.inputs import is_unchanged, open_inputs
 from windlass.engines.objects.fetching import pattern
 from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.model.inputs import FilesFrom
 
-__all__ = ["s3"]
+__all__ = ["gs", "s3", "storage"]
 
 
 @pytest.fixture
@@ -73,6 +73,17 @@ def test_the_store_is_configured_by_options(
     (one,) = open_inputs(source, tmp_path)
     assert sum(batch.num_rows for batch in one.batches()) == 1
     assert "hidden" not in repr(source)
+
+
+def test_objects_of_cloud_storage_are_read(gs: dict[str, str], bucket: Any, tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        bucket.put_object(Key=f"events/{name}.csv", Body=f"a\n{name}\n".encode())
+    source = FilesFrom(("gs://lake/events/*.csv",), store_options=tuple(gs.items()))
+    found = open_inputs(source, tmp_path)
+    assert [one.place for one in found] == ["gs://lake/events/1.csv", "gs://lake/events/2.csv"]
+    assert [row["a"] for one in found for batch in one.batches() for row in batch.to_pylist()] == [
+        "1", "2",
+    ]  # fmt: skip
 
 
 def test_an_object_whose_name_is_a_pattern_is_itself(bucket: Any, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 A number is a double, written with as many digits as it takes to tell it from others, and without an
 exponent; a date, a time, and both together are ISO 8601; an empty cell is NULL. Rows without any
 value are none. The formulas' last results are read. A cell with an error is a bad value, which
-calamine's Python package takes for an empty one: fastexcel, made of the same, names them.
+calamine's Python package takes for an empty one: fastexcel, made of the same, names them, but not
+those of OpenDocument.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import python_calamine as calamine
 
 from windlass.engines.aside import Aside
 from windlass.engines.files.names import named
+from windlass.engines.files.ods_errors import cells_with_errors, is_open_document
 from windlass.engines.files.stored import FREE_BYTES, MOST_RATIO, Stored
 from windlass.errors import BadRecord, WindlassError
 from windlass.model.inputs import Excel
@@ -153,11 +155,12 @@ class ExcelInput:
             found = sheet.to_arrow_with_errors()[1]
         except fastexcel.FastExcelError as error:
             raise self._unreadable(error) from error
+        places = [one.position for one in found.errors] if found else []
+        if is_open_document(self._stored.path):
+            places += cells_with_errors(self._stored.path, self._sheet_name)
         bad = [
-            BadValue(
-                self.place, 0, "an error of Excel's", one.position[0] + 1, _letters(one.position[1])
-            )
-            for one in sorted(found.errors if found else [], key=lambda one: one.position)
+            BadValue(self.place, 0, "the cell has an error", row + 1, _letters(column))
+            for row, column in sorted(places)
         ]
         if bad:
             raise BadRecord(bad[:MOST_BAD], hint="correct the cells, or clear them")
