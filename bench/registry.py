@@ -121,7 +121,6 @@ BENCHMARKS = (
         "bench.benchmarks.load_memory:measure_duckdb",
         repeat=1,
         needs=("psql",),
-        never_run="not yet: 20,000,000 rows need more than DuckDB's memory limit",
     ),
     Benchmark(
         "load-files",
