@@ -3,6 +3,8 @@
 SHELL := /bin/sh
 
 PYTHON ?= python3
+# of the tests; about twice the cores, as much of a test is waiting
+WORKERS ?= 4
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 NEEDS := pyproject.toml constraints.txt
@@ -33,13 +35,13 @@ airflow-stop: ## End all of it; a later `make airflow` continues from there
 	@if [ -e .venv/.for-airflow ]; then $(BIN)/python -m demo.airflow stop; fi
 
 test: .venv/.for-dev ## Run the tests, on real servers
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-unit: .venv/.for-dev ## Run the tests that need no server
 	@$(BIN)/python -m pytest -q -n 2 tests/unit
 
 test-all: .venv/.for-dev ## Run all of them: every pair of versions, every kind of change
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "full or not full"
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "full or not full"
 
 test-django: ## Run Django's tests with the newest Django: make test-django PYTHON=python3.12
 	@$(PYTHON) -m venv .venv-django

@@ -77,11 +77,16 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def is_in_full(config: pytest.Config) -> bool:
+    """Whether all variants run, as `make test-all` has them."""
+    return bool(config.getoption("markexpr") == "full or not full")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     choose_seed()  # before xdist starts its workers, which inherit it
     if worker := getattr(config, "workerinput", None):
         rewrite_part(config, int(worker["workerid"].removeprefix("gw")), worker["workercount"])
-    if config.getoption("markexpr") == "full or not full":
+    if is_in_full(config):
         settings.load_profile("all")
 
 
@@ -103,6 +108,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "reading DAGs" if reads_dags else file.stem  # by one process, as above
 
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="session")
+def in_full(pytestconfig: pytest.Config) -> bool:
+    """For tests that sample inside: whether to leave nothing out."""
+    return is_in_full(pytestconfig)
 
 
 @pytest.fixture(scope="session")
