@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.flows.follow.outline import RESYNC, VERIFY_FOLLOW
-from windlass.flows.registry import PAST_AT, flow_named
+from windlass.flows.registry import PAST_AT, comparison_of, flow_named
 from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
@@ -138,7 +138,9 @@ def verify(
     """
     started = time.perf_counter()
     opened = _comparing(differing, show_values=show_values)
-    flow = VERIFY
+    flow = comparison_of(spec.flow)
+    if flow.name == VERIFY.name:  # which may repair
+        flow = VERIFY
     if spec.follow:
         flow = VERIFY_FOLLOW if repair is None else RESYNC
 

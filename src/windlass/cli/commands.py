@@ -17,7 +17,13 @@ from windlass.cli.endings import Exit
 from windlass.cli.group import InOrder
 from windlass.cli.results import report_outcome, report_plan
 from windlass.cli.voice import Voice
-from windlass.flows.registry import FLOWS, entries_of, flow_named, spec_flows
+from windlass.flows.registry import (
+    FLOWS,
+    comparison_of,
+    entries_of,
+    flow_named,
+    spec_flows,
+)
 from windlass.version import __version__
 
 if TYPE_CHECKING:
@@ -170,7 +176,7 @@ def verify(
                 _verifying(spec), emit, repair=how, show_values=show_values, differing=rows
             )
 
-        return _run(voice, "validate", run, rows)
+        return _run(voice, comparison_of(spec.flow).name, run, rows)
 
 
 def _verifying(spec: Spec) -> Spec:

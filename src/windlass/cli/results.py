@@ -75,7 +75,7 @@ def report_outcome(
             words,
             width=voice.width,
             again=voice.command(words.verb),
-            repair=voice.command("verify", "--repair"),
+            repair=voice.command("verify", "--repair") if words.repairs else "",
             rollback=voice.rollback_command(outcome.run),
             line_width=voice.aside_width,
         )

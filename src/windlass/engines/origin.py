@@ -77,6 +77,9 @@ class Origin(Protocol):
     def cancel(self) -> None:
         """Stop what other threads are reading: they raise Interrupted."""
 
+    def close(self) -> None:
+        """Close all sessions; `hold` may be called again."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *fault: object) -> None: ...

@@ -13,6 +13,8 @@ from windlass.spec.fields.entry import Entry
 FLOWS = {
     "migrate": "windlass.flows.migrate.outline:MIGRATE",
     "follow": "windlass.flows.follow.outline:FOLLOW",
+    "translate": "windlass.flows.translate.outline:TRANSLATE",
+    "compare": "windlass.flows.translate.outline:COMPARE",
     "validate": "windlass.flows.validate.outline:VALIDATE",
     "repair": "windlass.flows.repair.outline:REPAIR",
     "rewrite": "windlass.flows.rewrite.outline:REWRITE",
@@ -20,6 +22,9 @@ FLOWS = {
     "load": "windlass.flows.load.outline:LOAD",
     "cutover": "windlass.flows.cutover.outline:CUTOVER",
 }
+
+_COMPARED_BY = {"translate": "compare"}
+"""How `windlass verify` compares what other flows than `migrate` copy."""
 
 PAST_AT = "windlass.flows.load.past:past_at"
 """The runs that a target has a journal of, by its URL: of any flow, or in a file of loads."""
@@ -47,6 +52,11 @@ def modules_of_steps() -> list[str]:
     """The modules that a process imports to run the steps of all flows."""
     places = {step.run for name in FLOWS for step in flow_named(name).steps}
     return sorted({place.partition(":")[0] for place in places if isinstance(place, str)})
+
+
+def comparison_of(name: str) -> Flow[Any]:
+    """The flow that compares what a flow of this name copies."""
+    return flow_named(_COMPARED_BY.get(name, "validate"))
 
 
 @cache

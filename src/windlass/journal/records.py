@@ -38,7 +38,7 @@ from windlass.version import __version__
 
 Session = Connection[Any]
 ROLLBACK = UNDOING
-MIGRATIONS = ("migrate", "follow")
+MIGRATIONS = ("migrate", "follow", "translate")
 """The flows whose runs have a plan of a migration."""
 
 

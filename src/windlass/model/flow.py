@@ -132,6 +132,7 @@ class Words:
     noun: str
     opening: str  # what it does before the plan is known: "Reading both databases"
     kept: str = ""  # what stays of a run that stops, where it is not in one database
+    repairs: bool = True  # whether `windlass verify` can repair rows that differ
 
 
 @dataclass(frozen=True, slots=True)

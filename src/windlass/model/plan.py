@@ -11,6 +11,7 @@ from windlass.model.chunk import Chunk
 from windlass.model.relation import LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, Problem
 from windlass.model.statement import Statement
+from windlass.model.translation import Reading
 
 # The most statements of a transaction, which holds a lock for each object that it makes.
 MOST_STATEMENTS = 200
@@ -94,6 +95,7 @@ class RelationPlan:
     enters: Name  # on the target, what its rows are copied into: itself, or its partition root
     root: Name | None = None  # that partition root on the source, if rows enter there
     reordered: bool = False  # the target's columns cannot have the source's order
+    reading: Reading | None = None  # of a source of another engine: what is read of it
 
     def __post_init__(self) -> None:
         """Raises:

@@ -39,11 +39,22 @@ Classes = Annotated[
 field = partial(made_from, MIGRATE)
 
 
+def _is_of_others(url: str) -> bool:
+    """Of conninfo strings and names of services, none is."""
+    scheme, separator, _ = url.partition("://")
+    return bool(separator) and "=" not in scheme and not scheme.lower().startswith("postgres")
+
+
 class FlowOf:
-    """The flow of a migration's spec: `follow` if it is asked for, and of the class `migrate`."""
+    """The flow of a migration's spec: `follow` if it is asked for, `translate` from another engine,
+    and of the class `migrate`."""
 
     def __get__(self, spec: Spec | None, owner: type[Spec]) -> str:
-        return "follow" if spec is not None and spec.follow else "migrate"
+        if spec is None:
+            return "migrate"
+        if spec.is_translated:
+            return "translate"
+        return "follow" if spec.follow else "migrate"
 
 
 class Spec(SpecModel):
@@ -73,6 +84,7 @@ class Spec(SpecModel):
     one_snapshot: bool = field("one-snapshot")
     allow_empty_source: bool = field("allow-empty-source")
     allow_unmatched: bool = field("allow-unmatched")
+    types: dict[str, str] = field("types")
     snapshot: str = field("snapshot")
     follow: bool = field("follow")
     no_reverse: bool = field("no-reverse")
@@ -87,6 +99,10 @@ class Spec(SpecModel):
             raise ValueError("data-only fills relations that exist: it cannot replace them")
         if len(set(self.map_schema.values())) < len(self.map_schema):
             raise ValueError("map-schema gives two schemas the same new name")
+        if self.follow and self.is_translated:
+            raise ValueError("follow reads PostgreSQL's log: a source of another engine has none")
+        if self.snapshot and self.is_translated:
+            raise ValueError("snapshot is PostgreSQL's: leave it out for another engine")
         if self.follow and self.schema_only:
             raise ValueError("follow applies rows: schema-only excludes it")
         if self.follow and self.snapshot:
@@ -94,6 +110,11 @@ class Spec(SpecModel):
                 "follow takes the snapshot in which its stream begins: leave out snapshot"
             )
         return self
+
+    @property
+    def is_translated(self) -> bool:
+        """Whether the source is of another engine than PostgreSQL."""
+        return self.source is not None and _is_of_others(self.source.get_secret_value())
 
     @property
     def written_database(self) -> SecretStr | None:

@@ -117,7 +117,7 @@ class Hold:
             except WindlassError as error:
                 faults[side] = error
         if not faults:
-            self._reached = (self.source.at(self.reader), self.target.at(self.control))
+            self._reached = self._where()
             return
         problems = [
             Problem(side, str(error).removeprefix(f"{side} "), error.hint)
@@ -128,6 +128,10 @@ class Hold:
         if patient:
             raise ConnectionLost("; ".join(one.text for one in problems))
         raise Unreachable(problems)
+
+    def _where(self) -> tuple[Address, Address]:
+        """Which of several hosts have answered."""
+        return self.source.at(self.reader), self.target.at(self.control)
 
     def _connect_source(self) -> None:
         if self._holder is None:

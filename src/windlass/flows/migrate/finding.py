@@ -112,10 +112,7 @@ class Finder:
             Unreachable: a side cannot be reached.
             AlreadyFinished: there is nothing left to do.
         """
-        from windlass.flows.migrate.unfinished import (  # not needed elsewhere
-            Planned,
-            read_unfinished,
-        )
+        from windlass.flows.migrate.unfinished import Planned  # not needed elsewhere
 
         hold = self._hold
         hold.connect(patient=self._request.patient)
@@ -124,9 +121,19 @@ class Finder:
             if hold.is_held_for(found.run):
                 raise Refused([self._in_progress()])
             self._refuse_taken_over(found)
-            return read_unfinished(hold.reader, hold.control, self._spec, found, hold.snapshot.id)
+            return self._read_unfinished(found)
         self._check_finished()
         return Planned(self._make_plan(measures=True))
+
+    def _read_unfinished(self, found: Run) -> Planned:
+        from windlass.flows.migrate.unfinished import read_unfinished  # not needed elsewhere
+
+        hold = self._hold
+        return read_unfinished(hold.reader, hold.control, self._spec, found, hold.snapshot.id)
+
+    def _source_identity(self) -> str:
+        server, _ = catalog.read_server(self._hold.reader)
+        return server.identity
 
     @reading_journal()
     def find(self, run: str = "") -> Found:
@@ -202,10 +209,8 @@ class Finder:
         """Raise if the migration is finished. Not for a scheduler, where another external run is
         another migration."""
         if not self._request.external_run:
-            server, _ = catalog.read_server(self._hold.reader)
-            check_finished(
-                self._hold.control, server.identity, self._spec, restart=self._request.restart
-            )
+            identity, restart = self._source_identity(), self._request.restart
+            check_finished(self._hold.control, identity, self._spec, restart=restart)
 
     def _runs(self) -> list[Run]:
         control = self._hold.control
@@ -223,9 +228,9 @@ class Finder:
         Raises:
             Refused: another migration from the same source is unfinished.
         """
-        server, _ = catalog.read_server(self._hold.reader)
+        identity = self._source_identity()
         unfinished = [
-            run for run in self._runs() if run.state in UNFINISHED and run.source == server.identity
+            run for run in self._runs() if run.state in UNFINISHED and run.source == identity
         ]
         same = [run for run in unfinished if self._is_same(run)]
         if self._request.restart and same:

@@ -21,17 +21,20 @@ from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.open_schemas import read_open_schemas
 from windlass.engines.postgres.own_schemas import JOURNAL, OwnSchemas, read_own_schemas
 from windlass.engines.postgres.pg_dump import find_pg_dump, pg_dump_hint, pg_dump_versions
-from windlass.engines.postgres.references import Reference, read_references
 from windlass.engines.postgres.session import (
     Address,
     Connection,
     why_libpq,
 )
-from windlass.engines.postgres.states import read_states
 from windlass.engines.postgres.trial import try_out
 from windlass.engines.postgres.undumped import read_undumped
-from windlass.errors import Refused, WindlassError
-from windlass.flows.migrate.source_dump import SourceDump, out_of_reach
+from windlass.errors import WindlassError
+from windlass.flows.migrate.source_dump import SourceDump
+from windlass.flows.migrate.target_reading import (
+    dump_target,
+    read_references_with_states,
+    start_reading,
+)
 from windlass.journal import door
 from windlass.journal.records import get_ready, read_kept_objects
 from windlass.model.plan import Address as ObjectAddress
@@ -45,7 +48,6 @@ from windlass.planning.postgres.inputs import (
     Read,
     Request,
     SourceRead,
-    TargetRead,
     wanted,
 )
 from windlass.planning.postgres.locks import lock_problem, locked_tables
@@ -129,7 +131,7 @@ def _read_both(
         if spec.extent is not Extent.DATA:
             problems += _without_pg_dump(spec, read.server.major, there.server.major)
         dumping = source_dump.of(read, chosen)
-        target_read = _start_reading(beside, target, there)
+        target_read = start_reading(beside, target, there)
         both = Read(
             source=_read_source(source, read, own),
             target=target_read(),
@@ -159,35 +161,6 @@ def _read_source(source: Connection, read: catalog.Catalog, own: OwnSchemas) -> 
     )
 
 
-def _start_reading(
-    beside: ThreadPoolExecutor, target: Connection, read: catalog.Catalog
-) -> Callable[[], TargetRead]:
-    """Start reading the target in parallel; the returned function waits for it."""
-    existing = beside.submit(catalog.read_existing, target)
-    large_objects = beside.submit(catalog.read_large_objects, target)
-    may_silence_triggers = beside.submit(catalog.may_silence_triggers, target)
-    wal_level = beside.submit(catalog.read_wal_level, target)
-    properties = beside.submit(read_properties, target)
-    open_schemas = beside.submit(read_open_schemas, target, side="target")
-    foreign_keys = beside.submit(catalog.read_foreign_keys, target)
-    locks = beside.submit(read_lock_room, target)
-    locale = beside.submit(read_locale, target, side="target")
-    own_schemas = beside.submit(read_own_schemas, target, side="target")
-    return lambda: TargetRead(
-        catalog=read,
-        existing=existing.result(),
-        foreign_keys=foreign_keys.result(),
-        large_objects=large_objects.result(),
-        properties=properties.result(),
-        open_schemas=open_schemas.result(),
-        locks=locks.result(),
-        may_silence_triggers=may_silence_triggers.result(),
-        logs_little=wal_level.result() == "minimal",
-        own_schemas=own_schemas.result(),
-        locale=locale.result(),
-    )
-
-
 def _questions(
     sight: Sight, target_catalog: catalog.Catalog, states: dict[ObjectAddress, str]
 ) -> Questions:
@@ -199,16 +172,9 @@ def _questions(
         empty=lambda names: catalog.read_emptiness(target, names),
         try_out=lambda scripts: try_out(target, scripts),
         collisions=lambda: read_collisions(source, target),
-        references=partial(_read_references, target, states),
-        target_archive=cache(partial(_dump_target, sight, target_catalog)),
+        references=partial(read_references_with_states, target, states),
+        target_archive=cache(partial(dump_target, sight.target_address, target, target_catalog)),
     )
-
-
-def _read_references(target: Connection, states: dict[ObjectAddress, str]) -> list[Reference]:
-    """References, and the current state of each referring object, before its definition is read."""
-    found = read_references(target)
-    states.update(read_states(target, {one for each in found for one in (each.part, each.top)}))
-    return found
 
 
 def _through_libpq(sight: Sight) -> Iterator[str]:
@@ -287,22 +253,3 @@ def _without_pg_dump(spec: Spec, source: int, target: int) -> Iterator[Problem]:
                 pg_dump_hint(major),
             )
             return
-
-
-def _dump_target(sight: Sight, target: catalog.Catalog) -> Sequence[Entry]:
-    """Dump the target's definitions: some are compared, some recreated.
-
-    Raises:
-        Refused: no pg_dump can read them.
-    """
-    major = target.server.major
-    pg_dump = find_pg_dump(major, major)
-    if pg_dump is None:
-        message = f"none is as new as the target ({major})"
-        raise Refused([Problem("pg_dump", message, pg_dump_hint(major))])
-    dumping = Dumping(
-        pg_dump,
-        sight.target_address.program_access(sight.target),
-        leave_out=out_of_reach(target),
-    )
-    return dumping.entries()

@@ -103,6 +103,13 @@ def _refuse_closed(items: Sequence[RelationPlan]) -> None:
         )
 
 
+def copy_again(run: Sides, journal: Journal, items: Sequence[RelationPlan], why: str) -> None:
+    """Delete the rows of these relations, and say that they are copied again."""
+    if items:
+        _copy_again(run, journal, {item.enters for item in items})
+        _say(run, items, why)
+
+
 def _copy_again(run: Sides, journal: Journal, entered: set[Name]) -> None:
     """Delete the rows and their journal lines."""
     together = [item for item in run.plan.relations if item.enters in entered]

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from windlass.engines.postgres.hold import Hold
 from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.holding import hold_of
 from windlass.flows.migrate.portions import SET_SEQUENCES
@@ -41,16 +42,18 @@ class Comparison(Sides):
         *,
         started_by: StartedBy = A_COMMAND,
         patient: bool = False,
+        hold: Hold | None = None,
         repair: Repairing | None = None,
         repaired: str = "",
     ) -> None:
-        """Connects to nothing yet. `repair` is how to repair differences; `repaired` is a finished
-        repair, whose run this comparison ends. No journal records what it was `started_by`.
+        """Connects to nothing yet. `hold` is of the spec's two sides. `repair` is how to repair
+        differences; `repaired` is a finished repair, whose run this comparison ends. No journal
+        records what it was `started_by`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
         """
-        super().__init__(spec, emit, hold_of(spec))
+        super().__init__(spec, emit, hold or hold_of(spec))
         self._patient = patient
         self.repair = repair
         self.repaired = self.repair_run = repaired  # the run of a repair that has begun

@@ -103,7 +103,7 @@ def _option(value: object) -> str:
 
 
 def _server(server: Server) -> str:
-    return f"{server}, as {server.user}"
+    return f"{server}, as {server.user}" if server.user else str(server)
 
 
 def _moves(plan: Plan) -> str:

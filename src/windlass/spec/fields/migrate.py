@@ -270,6 +270,19 @@ MIGRATE = Entries(
         tells_runs_apart=False,
     ),
     Entry(
+        word="types",
+        kind=Kind.PAIRS,
+        help="From another engine: the type of a column on the target, where its values leave it"
+        " open; may be given several times.",
+        compares=True,
+        comparing="From another engine: the type of a column, as the migration was given it.",
+        about="From another engine: types of columns on the target, by `table.column`, where the"
+        " plan asks for them.",
+        example="{orders.created: timestamptz}",
+        default=dict,
+        option=Option(metavar="COLUMN=TYPE"),
+    ),
+    Entry(
         word="snapshot",
         kind=Kind.TEXT,
         help="Read in this exported snapshot of the source, which another session holds.",

@@ -1,0 +1,1 @@
+"""Rows and types that come from another engine."""

@@ -1,0 +1,158 @@
+"""Digests of rows that came from another engine, computed by PostgreSQL over the same text.
+
+The text and the sums are described at `windlass.model.translation.Digest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from psycopg import sql
+
+from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
+from windlass.model.translation import Digest, Field, Row, Sort
+
+_TEXTS: Mapping[Sort, LiteralString] = {
+    Sort.BOOLEAN: "case when {0} then 't' else 'f' end",
+    Sort.INTEGER: "{0}::text",
+    Sort.DECIMAL: "{0}::text",
+    Sort.TEXT: "octet_length(convert_to({0}::text, 'UTF8'))::text || ':' || {0}::text",
+    Sort.BYTES: "encode({0}, 'hex')",
+    Sort.DATE: "to_char({0}, 'YYYY-MM-DD')",
+    Sort.TIME: "to_char({0}, 'HH24:MI:SS.US')",
+    Sort.TIMESTAMP: "to_char({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
+    Sort.INSTANT: "to_char({0} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'",
+    Sort.INTERVAL: "(extract(epoch from {0}) * 1000000)::bigint::text",
+    Sort.JSON: "{0}::text",
+    Sort.UUID: "{0}::text",
+    Sort.BITS: "{0}::text",
+    Sort.ENUM: "octet_length(convert_to({0}::text, 'UTF8'))::text || ':' || {0}::text",
+    Sort.SET: "array_to_json({0})::text",
+}
+_BITS: Mapping[int, LiteralString] = {
+    32: "encode(float4send({0}), 'hex')",
+    64: "encode(float8send({0}), 'hex')",
+}
+# the significant digits without zeros at either end, e, the exponent of the first one
+_DIGITS: LiteralString = """(
+    select case when n.v = 0 then case when {0}::text like '-%' then '-0' else '0' end
+           else case when n.v < 0 then '-' else '' end || d.digits || 'e' || d.exponent end
+      from (select {0}::text::numeric as v) as n,
+           lateral (select ltrim(replace(abs(n.v)::text, '.', ''), '0') as kept,
+                           position('.' in abs(n.v)::text || '.') as point) as p,
+           lateral (select rtrim(p.kept, '0') as digits,
+                           p.point - 2 - (length(replace(abs(n.v)::text, '.', '')) - length(p.kept))
+                             as exponent) as d)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A relation of the target whose rows are compared. `columns` are in the order of `fields`;
+    `key` are some of the fields' names. `floats` as of `windlass.engines.origin.Origin`."""
+
+    name: Name
+    columns: tuple[str, ...]
+    fields: tuple[Field, ...]
+    key: tuple[str, ...]
+    floats: str
+
+    @property
+    def keyed_by(self) -> list[int]:
+        """The places of the key's fields; of all without a key."""
+        names = [one.name for one in self.fields]
+        return [names.index(one) for one in self.key] or list(range(len(names)))
+
+
+def read_digest(connection: Connection, proven: Proven) -> Digest:
+    """Of all rows."""
+    query = sql.SQL(
+        "select count(*), {sums} from (select md5({row}) as h from only {table}) as hashed"
+    ).format(sums=_SUMS, row=_row_text(proven), table=_table(proven))
+    (row,) = _rows(connection, query, proven)
+    return Digest(*map(int, row))
+
+
+def read_buckets(connection: Connection, proven: Proven) -> dict[int, Digest]:
+    """Of all rows, by bucket."""
+    query = sql.SQL(
+        "select {bucket}, count(*), {sums} from (select md5({row}) as h, md5({key}) as k"
+        " from only {table}) as hashed group by 1"
+    ).format(
+        bucket=_BUCKET,
+        sums=_SUMS,
+        row=_row_text(proven),
+        key=_key_text(proven),
+        table=_table(proven),
+    )
+    return {int(row[0]): Digest(*map(int, row[1:])) for row in _rows(connection, query, proven)}
+
+
+def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) -> Iterator[Row]:
+    """The rows of some buckets."""
+    query = sql.SQL(
+        "select {texts} from (select *, md5({key}) as windlass_k from only {table}) as hashed"
+        " where {bucket} = any(%s)"
+    ).format(
+        texts=sql.SQL(", ").join(_texts(proven)),
+        key=_key_text(proven),
+        table=_table(proven),
+        bucket=sql.SQL(_BUCKET_OF).format(sql.Identifier("windlass_k")),
+    )
+    places = proven.keyed_by
+    for row in _rows(connection, query, proven, [list(buckets)]):
+        texts = tuple(None if one is None else str(one) for one in row)
+        yield Row(tuple(texts[at] for at in places), texts)
+
+
+_NUMBER: LiteralString = "('x' || substr(h, {0}, 15))::bit(60)::bigint"
+_SUMS = sql.SQL(", ").join(
+    sql.SQL("coalesce(sum(" + _NUMBER + "), 0)").format(sql.Literal(start)) for start in (1, 16)
+)
+_BUCKET_OF: LiteralString = "('x' || substr({0}, 1, 3))::bit(12)::int"
+_BUCKET = sql.SQL(_BUCKET_OF).format(sql.Identifier("k"))
+
+
+def _rows(
+    connection: Connection, query: sql.Composed, proven: Proven, values: Sequence[object] = ()
+) -> Iterator[Sequence[Any]]:
+    with explaining(f"hashing {proven.name}", side="target"):
+        found = connection.execute(query, values or None)
+        yield from found
+
+
+def _table(proven: Proven) -> sql.Identifier:
+    return sql.Identifier(proven.name.schema, proven.name.name)
+
+
+def _texts(proven: Proven) -> list[sql.Composed]:
+    return [
+        _text(sql.Identifier(column), field, proven.floats)
+        for column, field in zip(proven.columns, proven.fields, strict=True)
+    ]
+
+
+def _text(column: sql.Identifier, field: Field, floats: str) -> sql.Composed:
+    if field.type.sort is not Sort.FLOAT:
+        return sql.SQL(_TEXTS[field.type.sort]).format(column)
+    if floats == "bits":
+        return sql.SQL(_BITS.get(field.type.bits, _BITS[64])).format(column)
+    return sql.SQL(_DIGITS).format(column)
+
+
+def _row_text(proven: Proven) -> sql.Composed:
+    return _joined(_texts(proven))
+
+
+def _key_text(proven: Proven) -> sql.Composed:
+    texts = _texts(proven)
+    return _joined([texts[at] for at in proven.keyed_by])
+
+
+def _joined(texts: Sequence[sql.Composed]) -> sql.Composed:
+    """One text of all; a function takes at most 100 arguments, so `||` joins them."""
+    whole = sql.SQL(" || ").join(sql.SQL("'|' || coalesce({}, 'N')").format(one) for one in texts)
+    return sql.Composed([whole])

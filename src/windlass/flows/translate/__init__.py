@@ -1,0 +1,1 @@
+"""The flow `translate`: a database of another engine into PostgreSQL."""

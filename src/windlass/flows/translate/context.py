@@ -1,0 +1,82 @@
+"""The context of the flow `translate`: a migration's, whose source is of another engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from windlass.engines.origin import Origin
+from windlass.flows.lock_watch import watching_target
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.finding import Stage
+from windlass.flows.sides import reading_journal
+from windlass.flows.translate.finding import TranslateFinder
+from windlass.flows.translate.hold import TranslateHold
+from windlass.flows.translate.opening import begin_new, resume
+from windlass.flows.translate.outline import TRANSLATE
+from windlass.model.event import Emit, ignore
+from windlass.model.flow import Handover
+from windlass.spec.migrate import Spec
+
+
+class Translation(Migration):
+    """One process's part in a run that reads another engine."""
+
+    flow = TRANSLATE
+    hold: TranslateHold
+
+    def __init__(
+        self,
+        spec: Spec,
+        emit: Emit = ignore,
+        *,
+        hold: TranslateHold | None = None,
+        origin: Origin | None = None,
+        **given: Any,
+    ) -> None:
+        """As of a migration; `origin` comes from an earlier attempt of this process.
+
+        Raises:
+            BadSpec: source or target is missing or cannot be read.
+        """
+        super().__init__(spec, emit, hold=hold or TranslateHold(spec, origin), **given)
+        self._finder = TranslateFinder(spec, self.hold, self.request, self.emit, self.keep_dump)
+
+    @property
+    def origin(self) -> Origin:
+        return self.hold.origin
+
+    def hand_over(self) -> Handover:
+        """Hand over the source's sessions if their snapshot lives."""
+        kept = self.hold.kept_origin()
+        lost = "" if kept else "; its snapshot is lost as well"
+        given = {"origin": kept, "restart": False}
+        return Handover(given, f"resuming from the journal{lost}")
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        with watching_target(self.hold.target, self.emit):
+            yield
+
+    @contextlib.contextmanager
+    def noticing(self) -> Iterator[None]:
+        with self.watching():
+            yield
+
+    @reading_journal()
+    def begin(self) -> None:
+        self.prepare()
+        if self.stage.is_over:
+            self._look_back()
+            return
+        if not self.hold.is_locked:
+            self.hold.take_lock_of(self.plan.run)
+        if self._found:
+            self.stage = Stage.RESUMED
+            resume(self, self.hold, self.journal, self._found, self.request.started_by)
+        elif self.stage is Stage.PLANNED:
+            begin_new(self, self.request.started_by)
+            self.stage = Stage.BEGUN
+        self.announce(resumed=self.stage is Stage.RESUMED)
+        self.hold.name_after(self.plan.run)

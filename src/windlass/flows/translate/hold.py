@@ -1,0 +1,126 @@
+"""What a run holds until it ends: the snapshot of a source of another engine, and the target's
+lock."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from windlass.engines.origin import Origin
+from windlass.engines.postgres.hold import Hold
+from windlass.engines.postgres.session import Address, Connection
+from windlass.engines.registry import open_origin
+from windlass.engines.starting import when_up
+from windlass.errors import BadSpec, SnapshotLost
+from windlass.model.wording import word
+from windlass.spec.migrate import Spec
+
+if TYPE_CHECKING:  # slow to load
+    from windlass.model.relation import Name
+    from windlass.model.translation import SourceSchema
+
+
+class TranslateHold(Hold):
+    """As `Hold`, whose source half it replaces: `origin` reads the source, in any thread."""
+
+    def __init__(self, spec: Spec, origin: Origin | None = None) -> None:
+        """Connects to nothing yet. `origin` comes from an earlier attempt of this process, and
+        holds its snapshot.
+
+        Raises:
+            BadSpec: source or target is missing or cannot be read.
+        """
+        found, target = _parse(spec)
+        super().__init__(target, target)
+        self.origin = origin or found
+        self._is_reading = origin is not None
+        self._schema: SourceSchema | None = None
+
+    def _where(self) -> tuple[Address, Address]:
+        here = self.target.at(self.control)
+        return here, here
+
+    def _connect_source(self) -> None:
+        if not self._is_reading:
+            self.snapshot = when_up(self.origin.hold)
+            self._is_reading = True
+
+    def schema(self) -> SourceSchema:
+        """The source's structure, read once."""
+        if self._schema is None:
+            self._schema = self.origin.schemas()
+        return self._schema
+
+    def take_snapshot(self, number: int = 1) -> None:
+        if number != self.snapshot.number:
+            self.origin.close()
+            self.snapshot, self._schema = self.origin.hold(number), None
+
+    def leave_source(self) -> None:
+        self.origin.close()
+        self._is_reading = False
+
+    @property
+    def snapshot_id(self) -> str:
+        return self.snapshot.id
+
+    def lock_relations(self, names: Collection[Name]) -> None:
+        """A snapshot of other engines keeps what it reads."""
+
+    @contextlib.contextmanager
+    def room_for_locks(self, beside: Connection, names: Collection[Name]) -> Iterator[None]:
+        yield
+
+    def check(self) -> None:
+        if self._gave_way is not None:
+            raise self._gave_way
+        if self._is_reading:
+            self.origin.check()
+        self.check_lock()
+
+    def kept_origin(self) -> Origin | None:
+        """The origin, if its snapshot lives, for the process's next attempt at this run."""
+        try:
+            self.origin.check()
+        except SnapshotLost:
+            self.leave_source()
+            return None
+        self._is_reading = False
+        return self.origin
+
+    def let_go(self) -> None:
+        super().let_go()
+        if self._is_reading and self.kept_origin() is not None:
+            self._is_reading = True
+
+    def cancel(self) -> None:
+        self.origin.cancel()
+        super().cancel()
+
+    def close(self) -> None:
+        if self._is_reading:
+            self.leave_source()
+        super().close()
+
+
+def _parse(spec: Spec) -> tuple[Origin, Address]:
+    faults: list[str] = []
+    origin = target = None
+    if spec.source is None:
+        faults.append(f"no source: give {word('source')}, or set WINDLASS_SOURCE")
+    else:
+        try:
+            origin = open_origin(spec.source.get_secret_value())
+        except BadSpec as error:
+            faults += error.faults
+    if spec.target is None:
+        faults.append(f"no target: give {word('target')}, or set WINDLASS_TARGET")
+    else:
+        try:
+            target = Address.parse("target", spec.target.get_secret_value())
+        except BadSpec as error:
+            faults += error.faults
+    if origin is None or target is None:
+        raise BadSpec(faults)
+    return origin, target

@@ -1,0 +1,241 @@
+"""The steps that prove the copy: both servers hash the same text of the same rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Protocol
+
+from windlass.engines.origin import Origin
+from windlass.engines.postgres.foreign.digests import (
+    Proven,
+    read_buckets,
+    read_digest,
+    read_rows,
+)
+from windlass.engines.postgres.sessions import Sessions
+from windlass.errors import WindlassError
+from windlass.flows.validate.steps import SIDES, reported
+from windlass.model.flow import Item, Result
+from windlass.model.plan import Load, Plan, RelationPlan
+from windlass.model.relation import Name
+from windlass.model.report import Difference, DifferenceKind
+from windlass.model.translation import Digest, Field, Reading, Row, Sort
+from windlass.model.units import several
+from windlass.spec.choices import Verify
+from windlass.spec.migrate import Spec
+
+MOST_NAMED = 1_000  # rows that differ, of a relation
+
+
+class Reads(Protocol):
+    """What these steps use of their context."""
+
+    show_values: bool
+    on_difference: Callable[[Difference], None] | None
+
+    @property
+    def spec(self) -> Spec: ...
+
+    @property
+    def plan(self) -> Plan: ...
+
+    @property
+    def origin(self) -> Origin: ...
+
+    @property
+    def results(self) -> Mapping[str, Mapping[str, Result]]: ...
+
+    def result(self, step: str) -> Result: ...
+
+    def load(self, id_: str) -> Load: ...
+
+    def relation(self, name: Name) -> RelationPlan: ...
+
+    def sessions(self) -> Sessions: ...
+
+
+def content_items(run: Reads) -> list[Item]:
+    """Per side: the source by what was copied at once, the target by relation."""
+    if run.spec.verify_ is Verify.NONE or not run.plan.how.copies_rows:
+        return []
+    without_rows = run.result("read_both_sides").get("without_rows", ())
+    source = [_item("source", load) for load in run.plan.loads]
+    target = [
+        Item(
+            f"target {one.relation.name}",
+            one.batch,
+            one.relation.size_bytes,
+            {"name": f"{one.target} on the target"},
+        )
+        for one in run.plan.relations
+        if str(one.target) not in without_rows
+    ]
+    return [*source, *target]
+
+
+def _item(side: str, load: Load) -> Item:
+    names = list(dict.fromkeys(str(chunk.relation) for chunk in load.chunks))
+    part = f" {load.chunks[0].range}" if len(load.chunks) == 1 else ""
+    name = f"{several(names)}{part} on the {side}"
+    return Item(f"{side} {load.id}", load.batch, load.size_bytes, {"name": name})
+
+
+def validate_content(run: Reads, item: Item) -> Result:
+    """Digests of a load's rows on the source, or of a relation's on the target."""
+    side, _, id_ = item.id.partition(" ")
+    found: dict[str, Digest] = {}
+    if side == "source":
+        for chunk in run.load(id_).chunks:
+            relation = run.relation(chunk.relation)
+            name = str(relation.target)
+            digest = run.origin.digest(_reading(relation), chunk.range)
+            found[name] = found.get(name, Digest()) + digest
+    else:
+        (relation,) = (one for one in run.plan.relations if str(one.relation.name) == id_)
+        target = run.sessions().target()
+        found[str(relation.target)] = read_digest(target, proven(run, relation))
+    return {"plan": run.plan.run, "digests": {name: asdict(one) for name, one in found.items()}}
+
+
+def proven(run: Reads, item: RelationPlan) -> Proven:
+    reading = _reading(item)
+    columns = tuple(one.target for one in item.columns)
+    return Proven(item.target, columns, reading.fields, reading.key, run.origin.floats)
+
+
+def _reading(item: RelationPlan) -> Reading:
+    assert item.reading is not None, "planned by another flow"
+    return item.reading
+
+
+def find_differences(run: Reads, _: Item) -> Result:
+    """Compare the digests, and find the rows that differ.
+
+    Raises:
+        WindlassError: not everything was compared.
+    """
+    level = run.spec.verify_
+    if level is Verify.NONE or not run.plan.how.copies_rows:
+        return {}
+    results = run.results["validate_content"]
+    lacking = {one.id for one in content_items(run)} ^ {
+        id_ for id_, one in results.items() if one.get("plan") == run.plan.run
+    }
+    if lacking:
+        raise WindlassError(
+            f"not all of the plan has been compared: {several(sorted(lacking))}",
+            hint="clear prepare_validation and all after it",
+        )
+    sums = {side: dict[str, Digest]() for side in SIDES}
+    for id_, result in results.items():
+        of = sums[id_.partition(" ")[0]]
+        for name, one in result["digests"].items():
+            of[name] = of.get(name, Digest()) + Digest(**one)
+    differing = [
+        one
+        for one in run.plan.relations
+        if str(one.target) in sums["target"]
+        and _differs(level, *(sums[side].get(str(one.target), Digest()) for side in SIDES))
+    ]
+    counted = {name: one.rows for name, one in sums["target"].items()}
+    found = [
+        difference
+        for one in differing
+        for difference in _explained(run, one, *(sums[s][str(one.target)] for s in SIDES))
+    ]
+    return {
+        "relations": len(run.plan.relations),
+        "verified": level.value,
+        "counted": counted,
+        "differing": [str(one.enters) for one in differing],
+        **reported(found),
+    }
+
+
+def _differs(level: Verify, source: Digest, target: Digest) -> bool:
+    return source != target if level is Verify.FULL else source.rows != target.rows
+
+
+def _explained(
+    run: Reads, item: RelationPlan, source: Digest, target: Digest
+) -> Iterator[Difference]:
+    name = str(item.target)
+    if source.rows != target.rows:
+        message = f"has {source.rows:,} rows on the source and {target.rows:,} on the target"
+        yield Difference(DifferenceKind.COUNT, name, message)
+    if run.spec.verify_ is Verify.FULL:
+        for number, one in enumerate(_rows(run, item)):
+            if run.on_difference is not None:
+                run.on_difference(one)
+            if number < MOST_NAMED:
+                yield one
+
+
+def _rows(run: Reads, item: RelationPlan) -> Iterator[Difference]:
+    """The rows that differ: by key, or by all their values where there is none."""
+    reading, there, session = _reading(item), proven(run, item), run.sessions().target()
+    here, others = run.origin.buckets(reading), read_buckets(session, there)
+    numbers = sorted(one for one in {*here, *others} if here.get(one) != others.get(one))
+    for some in _portions(numbers):
+        ours = list(run.origin.rows(reading, some))
+        theirs = list(read_rows(session, there, some))
+        yield from (_keyed if reading.key else _unkeyed)(run, item, ours, theirs)
+
+
+def _portions(numbers: Sequence[int], size: int = 64) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]
+
+
+def _keyed(
+    run: Reads, item: RelationPlan, ours: Sequence[Row], theirs: Sequence[Row]
+) -> Iterator[Difference]:
+    reading, name = _reading(item), str(item.target)
+    here, there = ({one.key: one.texts for one in rows} for rows in (ours, theirs))
+    targets = [one.target for one in item.columns]
+    fields = [one.name for one in reading.fields]
+    key_fields = [reading.fields[fields.index(one)] for one in reading.key]
+    keys = [targets[fields.index(one)] for one in reading.key]
+    for key in sorted({*here, *there}, key=str):
+        shown = {
+            column: _shown(field, text) or "NULL"
+            for column, field, text in zip(keys, key_fields, key, strict=True)
+        }
+        if key not in there:
+            yield Difference(DifferenceKind.MISSING, name, "is missing on the target", shown)
+        elif key not in here:
+            yield Difference(DifferenceKind.EXTRA, name, "is on the target only", shown)
+        elif here[key] != there[key]:
+            at = [i for i in range(len(targets)) if here[key][i] != there[key][i]]
+            columns = tuple(targets[i] for i in at)
+            message = f"differs in {', '.join(columns)}"
+            one = Difference(DifferenceKind.CHANGED, name, message, shown, columns)
+            if run.show_values:
+                source, target = (
+                    {targets[i]: _shown(reading.fields[i], texts[key][i]) for i in at}
+                    for texts in (here, there)
+                )
+                one = replace(one, source=source, target=target)
+            yield one
+
+
+def _shown(field: Field, text: str | None) -> str | None:
+    """A value for people: a text without the length that is hashed with it."""
+    has_length = field.type.sort in (Sort.TEXT, Sort.ENUM)
+    return text.partition(":")[2] if text is not None and has_length else text
+
+
+def _unkeyed(
+    run: Reads, item: RelationPlan, ours: Sequence[Row], theirs: Sequence[Row]
+) -> Iterator[Difference]:
+    here, there = Counter(one.texts for one in ours), Counter(one.texts for one in theirs)
+    for kind, lacking, where in (
+        (DifferenceKind.MISSING, here - there, "missing on the target"),
+        (DifferenceKind.EXTRA, there - here, "on the target only"),
+    ):
+        if rows := lacking.total():
+            verb = "is" if rows == 1 else "are"
+            message = f"{rows:,} {'row' if rows == 1 else 'rows'} without a key {verb} {where}"
+            yield Difference(kind, str(item.target), message, rows=rows)

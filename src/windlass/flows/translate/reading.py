@@ -1,0 +1,246 @@
+"""Reads both sides and makes the plan: everything before a run may write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib.metadata import version
+
+from windlass.engines.origin import Origin
+from windlass.engines.postgres import catalog
+from windlass.engines.postgres.census import Answer, Question
+from windlass.engines.postgres.largeobjects import Collisions
+from windlass.engines.postgres.trial import try_out
+from windlass.flows.migrate.target_reading import (
+    dump_target,
+    read_references_with_states,
+    start_reading,
+)
+from windlass.flows.translate.hold import TranslateHold
+from windlass.journal import door
+from windlass.model.plan import Address, Plan, Purpose
+from windlass.model.relation import LargeObjects, Name
+from windlass.model.report import Loss, LossClass, Problem, loss_problems
+from windlass.model.translation import Answers, SourceSchema, SourceTable
+from windlass.planning.postgres.inputs import (
+    Questions,
+    Read,
+    Request,
+    SourceRead,
+    TargetRead,
+)
+from windlass.planning.postgres.make import make_plan
+from windlass.planning.postgres.select import Wanted, is_wanted
+from windlass.planning.postgres.translated.finish import Sources, as_read
+from windlass.planning.postgres.translated.naming import (
+    folded,
+    folded_name,
+    in_schema,
+    naming_problems,
+)
+from windlass.planning.postgres.translated.source import Archive, Fitted, archive_of, catalog_of
+from windlass.spec.migrate import Spec
+from windlass.trust.planted import read_foreign_schemas
+from windlass.version import __version__
+
+
+def read_and_translate(
+    run: str, spec: Spec, hold: TranslateHold, purpose: Purpose = Purpose.MOVE
+) -> Plan:
+    """Read everything in the snapshot, and scan every row of what is selected. The plan contains
+    its problems."""
+    origin, target, schema = hold.origin, hold.control, hold.schema()
+    states: dict[Address, str] = {}
+    request = Request(run, _in_postgres(spec, schema, origin.schema), purpose)
+    chosen, problems = _chosen(schema, spec, origin.schema, request.wanted)
+    with _beside() as beside:
+        there = beside.submit(catalog.read_catalog, target).result()
+        reading_target = start_reading(beside, target, there)
+        fits = _fit_all(hold, chosen, spec)
+        target_read = reading_target()
+    problems += [*naming_problems(schema), *(p for one in fits for p in one.fit.problems)]
+    if purpose is Purpose.MOVE:
+        problems += door.read_problems(target)
+    archive = archive_of(fits, origin.dialect, there.server.user, partial(try_out, target))
+    read = Read(
+        source=_source_read(origin, fits, archive, target_read),
+        target=target_read,
+        ask=_questions(hold, there, states),
+        pg_dump="",
+        entries=archive.entries,
+    )
+    plan = as_read(make_plan(request, read, problems), Sources(fits, origin.server, origin.cut))
+    losses = list(_losses(fits, archive, schema, request, origin.schema))
+    plan = _finished(plan, spec, losses, origin.notices(), states)
+    if purpose is Purpose.COMPARE:
+        return plan
+    planted = read_foreign_schemas(
+        target, {item.target.schema for item in plan.relations}, plan.objects.owners
+    )
+    problems = [*plan.findings.problems, *planted]
+    return replace(plan, findings=replace(plan.findings, problems=tuple(problems)))
+
+
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """The target's session: the source need not wait for its answers."""
+    pool = ThreadPoolExecutor(1, "windlass-target")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _source_read(
+    origin: Origin, fits: Sequence[Fitted], archive: Archive, target: TargetRead
+) -> SourceRead:
+    """What the source would be as a PostgreSQL of the target's version."""
+    there = target.catalog.server
+    server = replace(origin.server, version=there.version, encoding=there.encoding)
+    return SourceRead(
+        catalog=catalog_of(server, fits, archive.computed),
+        key_constraints=archive.keys,
+        foreign_keys=archive.foreign_keys,
+        invalid_indexes=(),
+        subscriptions=(),
+        large_objects=LargeObjects(),
+        properties=target.properties,  # nothing of the source's belongs to the database
+        open_schemas=target.open_schemas,
+        locale=target.locale,
+    )
+
+
+def _finished(
+    plan: Plan,
+    spec: Spec,
+    losses: Sequence[Loss],
+    notices: Sequence[str],
+    states: Mapping[Address, str],
+) -> Plan:
+    findings = replace(
+        plan.findings,
+        losses=(*plan.findings.losses, *losses),
+        problems=(*plan.findings.problems, *loss_problems(losses, spec.accept)),
+        notices=(*plan.findings.notices, *notices),
+    )
+    made = replace(
+        plan.made,
+        at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        version=__version__,
+        options=spec.options(),
+        tools={"sqlglot": version("sqlglot")},
+    )
+    return replace(
+        plan,
+        findings=findings,
+        made=made,
+        how=replace(plan.how, notes_sums=False),
+        dependents=tuple(
+            replace(one, state=states.get(one.address, "")) for one in plan.dependents
+        ),
+    )
+
+
+def _in_postgres(spec: Spec, schema: SourceSchema, default: str) -> Spec:
+    """With names and patterns as the target has them. `default` is the schema that takes the place
+    of the source's only one."""
+    old = next((one.name.schema for one in schema.tables), "")
+
+    def named(name: str) -> str:
+        return default if default and name == old else folded(name)
+
+    def matching(patterns: Iterable[str]) -> tuple[str, ...]:
+        return tuple(in_schema(one, old, default) for one in patterns)
+
+    words = {
+        "schemas": tuple(map(named, spec.schemas)),
+        "include": matching(spec.include),
+        "exclude": matching(spec.exclude),
+        "map_schema": {named(one): new for one, new in spec.map_schema.items()},
+    }
+    return spec.model_copy(update=words)
+
+
+def _chosen(
+    schema: SourceSchema, spec: Spec, default: str, options: Wanted
+) -> tuple[list[SourceTable], list[Problem]]:
+    """The selected tables, and answers for columns that no selected table has."""
+    chosen = [one for one in schema.tables if is_wanted(folded_name(one.name, default), options)]
+    known = {
+        name
+        for one in chosen
+        for column in one.columns
+        for name in _spellings(one.name, column.name)
+    }
+    unused = [
+        Problem(f"types: {name}", "is no column of a selected table", "give table.column")
+        for name in spec.types
+        if name.lower() not in known
+    ]
+    return chosen, unused
+
+
+def _spellings(table: Name, column: str) -> tuple[str, str]:
+    return f"{table.name}.{column}".lower(), f"{table.plain}.{column}".lower()
+
+
+def _fit_all(hold: TranslateHold, tables: Sequence[SourceTable], spec: Spec) -> list[Fitted]:
+    """Largest first, so that the long ones do not come last."""
+    types = {name.lower(): value for name, value in spec.types.items()}
+    accepts = LossClass.VALUES in spec.accept
+
+    def fit(one: SourceTable) -> Fitted:
+        mine = {
+            column.name: types[name]
+            for column in one.columns
+            for name in _spellings(one.name, column.name)
+            if name in types
+        }
+        return Fitted(one, hold.origin.fit(one, Answers(mine, accepts)), hold.origin.schema)
+
+    ordered = sorted(tables, key=lambda one: -one.size_bytes)
+    with ThreadPoolExecutor(max(1, min(spec.jobs, 4)), "windlass-scan") as pool:
+        found = {one.table.name: one for one in pool.map(fit, ordered)}
+    return [found[one.name] for one in tables]
+
+
+def _losses(
+    fits: Iterable[Fitted], archive: Archive, schema: SourceSchema, request: Request, default: str
+) -> Iterator[Loss]:
+    for one in fits:
+        yield from one.fit.losses
+    if not request.migrates:
+        return
+    yield from archive.losses
+    for view in schema.views:
+        if is_wanted(folded_name(view.name, default), request.wanted):
+            yield Loss(f"view {view.name}", "is not made on the target", LossClass.OBJECTS)
+    for kind, name in schema.others if request.wanted.is_everything else ():
+        yield Loss(f"{kind} {name}", "is not made on the target", LossClass.OBJECTS)
+
+
+def _questions(
+    hold: TranslateHold, there: catalog.Catalog, states: dict[Address, str]
+) -> Questions:
+    target = hold.control
+
+    return Questions(
+        bounds=lambda relation, count: (),
+        census=_unasked,
+        count_names=lambda name, columns, schemas: [0] * len(columns),
+        empty=lambda names: catalog.read_emptiness(target, names),
+        try_out=partial(try_out, target),
+        collisions=Collisions,
+        references=partial(read_references_with_states, target, states),
+        target_archive=cache(partial(dump_target, hold.target, target, there)),
+    )
+
+
+def _unasked(name: Name, questions: Sequence[Question]) -> Sequence[Answer]:
+    """Values that do not fit a column that exists already are refused by COPY, and those that it
+    changes are found by the comparison."""
+    return [Answer() for _ in questions]

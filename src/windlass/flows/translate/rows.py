@@ -1,0 +1,124 @@
+"""The steps that copy rows: a load and its journal lines commit together. The source writes
+PostgreSQL's lines, which go into COPY as they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from psycopg import sql
+
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.transaction import working_on_target
+from windlass.errors import AlreadyDone
+from windlass.flows.migrate.portions import load_result
+from windlass.flows.migrate.settling import is_guarded
+from windlass.flows.translate.context import Translation
+from windlass.journal.records import Line, line_statement
+from windlass.model.chunk import Chunk, Whole
+from windlass.model.event import BytesCopied
+from windlass.model.flow import Item, Result
+from windlass.model.plan import Arrival, Load, RelationPlan
+from windlass.planning.chunks import SMALL_BYTES
+from windlass.planning.postgres.translated.finish import to_copy
+
+REPORT_BYTES = 1 << 20
+_SILENCE = "set local session_replication_role = replica"
+
+
+def copy_tables(run: Translation, item: Item) -> Result:
+    """Copy whole relations: a large one, or a batch of small ones in one transaction."""
+    return _transfer(run, "copy_tables", item)
+
+
+def copy_chunks(run: Translation, item: Item) -> Result:
+    """Copy one chunk of a large relation."""
+    return _transfer(run, "copy_chunks", item)
+
+
+def _transfer(run: Translation, step: str, item: Item) -> Result:
+    load = run.load(item.id)
+    ids = [chunk.id for chunk in load.chunks]
+    if lacking := [one for one in load.chunks if (step, one.id) not in run.journal]:
+        try:
+            _copy(run, step, load, lacking)
+        except AlreadyDone:  # committed, but the answer was lost
+            run.journal.read_again(run.sessions().target(), step, ids)
+            if any((step, one) not in run.journal for one in ids):
+                raise
+    return load_result([run.lines(step)[one] for one in ids])
+
+
+def _copy(run: Translation, step: str, load: Load, chunks: list[Chunk]) -> None:
+    target, journal = run.sessions().target(), run.journal
+    fills = any(run.relation(one.relation).arrival is Arrival.FILL for one in chunks)
+    silence = run.plan.how.silences_triggers and (is_guarded(journal) or fills)
+    first = [*([_SILENCE] if silence else []), journal.fence]
+    report = _reporting(run, load)
+    with working_on_target(target, f"copying {load.id}", *first) as transaction:
+        journal.check_epoch(transaction.answers[-1])
+        lines = [_copied(run, step, one, target, report) for one in chunks]
+        transaction.last += [line_statement(run.plan.run, line) for line in lines]
+    journal.keep(lines)
+
+
+def _copied(
+    run: Translation, step: str, chunk: Chunk, target: Connection, report: Callable[[int], None]
+) -> Line:
+    """The chunk's rows, inside the caller's transaction."""
+    started, size = time.perf_counter(), 0
+    item = run.relation(chunk.relation)
+    assert item.reading is not None, "planned by another flow"
+    with target.cursor() as cursor:
+        freezes = _freezes(run, item, chunk)
+        if freezes:
+            table = sql.Identifier(item.enters.schema, item.enters.name)
+            cursor.execute(sql.SQL("truncate only {}").format(table))
+        reading = to_copy(item.reading, item.columns)
+        with cursor.copy(_statement(item, freezes=freezes)) as copy:
+            for block in run.origin.lines(reading, chunk.range):
+                copy.write(block)
+                size += len(block)
+                report(len(block))
+        rows = cursor.rowcount
+    return Line(
+        step=step,
+        item=chunk.id,
+        relation=str(chunk.relation),
+        rows=rows,
+        size_bytes=size,
+        seconds=time.perf_counter() - started,
+        snapshot=run.snapshot.number,
+    )
+
+
+def _freezes(run: Translation, item: RelationPlan, chunk: Chunk) -> bool:
+    """FREEZE saves a second write of every page, if the transaction may truncate the relation."""
+    return (
+        isinstance(chunk.range, Whole)
+        and item.arrival is not Arrival.FILL
+        and item.relation.size_bytes >= SMALL_BYTES
+        and not is_guarded(run.journal)
+    )
+
+
+def _statement(item: RelationPlan, *, freezes: bool) -> sql.Composed:
+    columns = [one.target for one in item.columns if not one.generated]
+    return sql.SQL("copy {} ({}) from stdin{}").format(
+        sql.Identifier(item.enters.schema, item.enters.name),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(" with (freeze)" if freezes else ""),
+    )
+
+
+def _reporting(run: Translation, load: Load) -> Callable[[int], None]:
+    unreported = 0
+
+    def report(size_bytes: int) -> None:
+        nonlocal unreported
+        unreported += size_bytes
+        if unreported >= REPORT_BYTES:
+            run.emit(BytesCopied(load.id, load.batch, unreported))
+            unreported = 0
+
+    return report

@@ -1,0 +1,84 @@
+"""The steps of `translate` that `migrate` does in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from psycopg import sql
+
+from windlass.engines.postgres.ddl import run_statements, try_statements
+from windlass.engines.postgres.session import Connection
+from windlass.flows.migrate.maintenance import with_losses
+from windlass.flows.migrate.portions import IN_ORDER, SET_SEQUENCES
+from windlass.flows.translate.context import Translation
+from windlass.model.flow import Item, Result
+from windlass.model.relation import Name
+from windlass.model.statement import Phase, Statement
+from windlass.planning.postgres.translated.naming import folded
+
+CHECK = "CHECK CONSTRAINT"
+
+
+def set_sequences(run: Translation, _: Item) -> Result:
+    """The next number of each column that counts up, from the source's catalog."""
+    if not run.plan.how.copies_rows:
+        return {}
+    numbers = list(_numbers(run))
+
+    def set_them(target: Connection) -> Result:
+        done = [
+            (str(name), number)
+            for name, column, number in numbers
+            if _set(target, name, column, number)
+        ]
+        return {"numbers": dict(done)}
+
+    return run.once(SET_SEQUENCES, "", set_them)
+
+
+def _numbers(run: Translation) -> Iterator[tuple[Name, str, int]]:
+    tables = {one.name: one for one in run.hold.schema().tables}
+    for item in run.plan.relations:
+        assert item.reading is not None, "planned by another flow"
+        table = tables[item.reading.table]
+        for column in table.columns:
+            if column.counts_up and table.next_number:
+                yield item.target, folded(column.name), table.next_number
+
+
+def _set(target: Connection, name: Name, column: str, number: int) -> bool:
+    """Whether the column has a sequence."""
+    table = sql.Identifier(name.schema, name.name).as_string(None)
+    row = target.execute(
+        "select setval(s.name::regclass, %s, false)"
+        " from pg_get_serial_sequence(%s, %s) as s (name) where s.name is not null",
+        (number, table, column),
+    ).fetchone()
+    return row is not None
+
+
+def create_triggers_and_rules(run: Translation, _: Item) -> Result:
+    """Checks, which may mean another thing on the target: one that rows violate is a loss. Then
+    everything else."""
+    portions = run.portions[IN_ORDER[Phase.REST]]
+    for portion in portions:
+        work = partial(_rest, portion.statements)
+        run.once(IN_ORDER[Phase.REST], portion.item.id, work)
+    return {"statements": sum(len(portion.statements) for portion in portions)}
+
+
+def _rest(statements: Sequence[Statement], target: Connection) -> Result:
+    checks = [one for one in statements if one.kind == CHECK]
+    losses = try_statements(target, checks, "is left out, as the rows violate it")
+    run_statements(target, [one for one in statements if one.kind != CHECK])
+    return with_losses(losses)
+
+
+def validate_schema(run: Translation, _: Item) -> Result:
+    """Definitions of two engines are not compared: what was made is what the plan shows."""
+    return {}
+
+
+def validate_sequences(run: Translation, _: Item) -> Result:
+    return {}

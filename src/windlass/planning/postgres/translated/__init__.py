@@ -1,0 +1,1 @@
+"""A source of another engine, as PostgreSQL would have it."""
