@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import hmac
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -161,7 +162,7 @@ def test_up_to_so_many_rows_are_set_aside_that_are_none_or_that_the_model_would_
 ) -> None:
     project.update("shop.Country", *COUNTRIES)
     rows = ("a@x.de,A,DE", "b@x.de", "c@x.de,C,XX", "no,N,FR", "d@x.de,D,FR")
-    wanted = {"max-bad": 3}
+    wanted: dict[str, Any] = {"max-bad": 3}
     project.update("shop.Customer", "email,name,country.code", *rows, **wanted)
     assert project.refreshed()["Customer"] == {"inserted": 2, "refused": 3}
     project.update("shop.Customer", "email,name,country.code", rows[2], **wanted)

@@ -10,7 +10,8 @@ import pytest
 
 from awaiting import until
 from command import DONE, REFUSED, windlass
-from cutovers import following, phase
+from cutovers import phase
+from follow_runs import following
 from killing import kill
 from servers import Database, Pair
 

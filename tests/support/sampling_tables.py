@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sampling import LEFT, SAMPLED, SHARES
+from sampling import LEFT, SAMPLED
+from sampling_shares import SHARES
 
 
 def left_table() -> str:

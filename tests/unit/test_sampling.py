@@ -10,7 +10,8 @@ import pytest
 
 from command import PRELOADED
 from paths import TESTS
-from sampling import LEFT, SAMPLED, SHARES, left_to_full, named
+from sampling import LEFT, SAMPLED, left_to_full, named
+from sampling_shares import SHARES
 
 NAMED = [(file, name) for table in (LEFT, SAMPLED) for file in table for name in table[file]]
 MANY = [

@@ -39,7 +39,7 @@ class Origin(Protocol):
         """What and whose it is. Known once the snapshot is held."""
 
     def hold(self, number: int = 1) -> Snapshot:
-        """Take the snapshot that everything is read in.
+        """Take the snapshot that everything is read in. Its `id` is that of no other one.
 
         Raises:
             WindlassError: it cannot be read; `retryable` where trying again can help.

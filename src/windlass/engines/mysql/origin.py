@@ -4,6 +4,7 @@ process in one snapshot.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from threading import Lock
@@ -59,6 +60,9 @@ class MysqlOrigin:
         return self
 
     def __exit__(self, *fault: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._sessions.close()
 
     def hold(self, number: int = 1) -> Snapshot:
@@ -67,7 +71,7 @@ class MysqlOrigin:
             tables = read_names(first)
         finally:
             first.close()
-        return Snapshot(number, "", self._sessions.begin(tables), "")
+        return Snapshot(number, secrets.token_hex(8), self._sessions.begin(tables), "")
 
     @cached_property
     def server(self) -> Server:

@@ -23,11 +23,14 @@ _OURS = {
 }
 
 
+_ITEMS = {"copy_chunks": "rows:chunk_items", "validate_content": "proof:content_items"}
+
+
 def _step(step: Step[Any]) -> Step[Any]:
     place = _OURS.get(step.name)
     if place is None:
         return step
-    items = f"{_HERE}.proof:content_items" if step.name == "validate_content" else step.items
+    items = f"{_HERE}.{_ITEMS[step.name]}" if step.name in _ITEMS else step.items
     return replace(step, run=f"{place}:{step.name}", items=items)
 
 

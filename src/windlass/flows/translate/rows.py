@@ -26,6 +26,27 @@ REPORT_BYTES = 1 << 20
 _SILENCE = "set local session_replication_role = replica"
 
 
+def chunk_items(run: Translation) -> list[Item]:
+    """The ranges of large tables."""
+    return [
+        Item(load.id, load.batch, load.size_bytes, _described(run, load.chunks[0]))
+        for load in run.plan.loads
+        if not isinstance(load.chunks[0].range, Whole)
+    ]
+
+
+def _described(run: Translation, chunk: Chunk) -> Result:
+    relation = run.relation(chunk.relation)
+    name = f"{chunk.relation} {chunk.range}"
+    return {
+        "name": name,
+        "table_name": str(chunk.relation),
+        "partition_name": name,
+        "where_clause": str(chunk.range),
+        "estimated_rows": max(relation.relation.rows, 0) // len(relation.chunks),
+    }
+
+
 def copy_tables(run: Translation, item: Item) -> Result:
     """Copy whole relations: a large one, or a batch of small ones in one transaction."""
     return _transfer(run, "copy_tables", item)
