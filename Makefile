@@ -44,6 +44,9 @@ test-all: .venv/.for-dev ## Run all of them: every pair of versions, every kind 
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "full or not full"
 
 test-django: ## Run Django's tests with the newest Django: make test-django PYTHON=python3.12
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || { \
+	  echo "$(PYTHON) is not a Python 3.12 or newer, which the newest Django needs:" \
+	    "make test-django PYTHON=/path/to/python3.12" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv-django
 	@.venv-django/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -e '.[demo,django,dev,export,load]' redis flower

@@ -16,6 +16,16 @@ from windlass.spec.choices import (
 from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Option, Section
 from windlass.spec.fields.migrate import CONNECTION, SOURCE, cores
 
+STORE_OPTIONS = Entry(
+    word="store-options",
+    kind=Kind.OTHER,
+    help="Configuration of the object store, by obstore's names, such as `endpoint`.",
+    example="{region: eu-central-1}",
+    default=dict,
+    option=None,
+    tells_runs_apart=False,
+)
+
 EXPORT = Entries(
     replace(
         SOURCE,
@@ -267,15 +277,7 @@ EXPORT = Entries(
         default=Unmatched.REFUSE,
         tells_runs_apart=False,
     ),
-    Entry(
-        word="store-options",
-        kind=Kind.OTHER,
-        help="Configuration of the object store, by obstore's names, such as `endpoint`.",
-        example="{region: eu-central-1}",
-        default=dict,
-        option=None,
-        tells_runs_apart=False,
-    ),
+    STORE_OPTIONS,
     Entry(
         word="jobs",
         kind=Kind.NUMBER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from windlass.model.load_words import Duplicates, Matched, Missing, Take
 from windlass.spec.choices import Frame, InputFormat, LoadName, LoadSchema, Packing
 from windlass.spec.fields.entry import Entries, Entry, Kind, Option, Section
+from windlass.spec.fields.export import STORE_OPTIONS
 from windlass.spec.fields.migrate import CONNECTION, cores
 
 _ONE_LOAD = (
@@ -327,15 +328,7 @@ _ONE_LOAD = (
         example="arrow",
         default=Frame.ARROW,
     ),
-    Entry(
-        word="store-options",
-        kind=Kind.OTHER,
-        help="Configuration of the object store, by obstore's names, such as `endpoint`.",
-        example="{region: eu-central-1}",
-        default=dict,
-        option=None,
-        tells_runs_apart=False,
-    ),
+    STORE_OPTIONS,
 )
 
 LOAD = Entries(

@@ -15,7 +15,7 @@ from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.landing.catalog import columns, positions, read_table
 from windlass.engines.duckdb.landing.memory import ADDING_MB, STAGING_MB, Memory
-from windlass.engines.duckdb.landing.staging import Filling, find_done, prepare
+from windlass.engines.duckdb.landing.staging import Filling, prepare
 from windlass.engines.duckdb.session import MEMORY_MB, explaining, without_values
 from windlass.engines.duckdb.types import type_of
 from windlass.engines.embedded.dialect import Dialect, Session
@@ -23,6 +23,7 @@ from windlass.engines.embedded.file import Result
 from windlass.engines.embedded.landing import FileLanding
 from windlass.engines.embedded.names import STAGE
 from windlass.engines.embedded.shape import field_column
+from windlass.engines.embedded.staged import find_done
 from windlass.engines.embedded.working import working
 from windlass.engines.landing import Input
 from windlass.engines.paths import path_alone

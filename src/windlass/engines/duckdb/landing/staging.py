@@ -15,14 +15,13 @@ from psycopg import sql
 from windlass.engines.aside import setting_aside
 from windlass.engines.duckdb.landing.catalog import column
 from windlass.engines.duckdb.landing.values import Converted, from_text, from_value, not_null
+from windlass.engines.embedded import staged
 from windlass.engines.embedded.arriving import user_sql
 from windlass.engines.embedded.names import (
     INPUT,
     NUMBER,
     PER_INPUT,
     RECORD,
-    bad_rows,
-    done_inputs,
     staged_rows,
 )
 from windlass.engines.embedded.refusing import MOST_SHOWN, Fault, Refusing
@@ -60,25 +59,7 @@ def prepare(session: Any, load: Load) -> None:
             record=names(RECORD), columns=columns,
         )
     )  # fmt: skip
-    session.execute(
-        statement(
-            "create table if not exists {bad} (input integer, record bigint, line bigint,"
-            " field varchar, reason varchar, fields varchar)", bad=bad_rows(),
-        )
-    )  # fmt: skip
-    session.execute(
-        statement(
-            "create table if not exists {done} (number integer primary key, place varchar,"
-            " rows bigint, refused bigint)", done=done_inputs(),
-        )
-    )  # fmt: skip
-
-
-def find_done(session: Any, number: int) -> Staged | None:
-    query = statement("select rows, refused from {done} where number = ?", done=done_inputs())
-    for row in session.execute(query, [number]).fetchall():
-        return Staged(*row)
-    return None
+    staged.prepare(session)
 
 
 @dataclass
@@ -107,11 +88,9 @@ class Filling:
             if self.refusing.is_over:
                 break
         self.refusing.check()
-        self.session.execute(
-            statement("insert into {done} values (?, ?, ?, ?)", done=done_inputs()),
-            [self.number, self.source.place, self.rows, self.refusing.rows],
-        )
-        return Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
+        found = Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
+        staged.note_done(self.session, self.number, self.source.place, found)
+        return found
 
     def _tables(self) -> Iterator[pa.Table]:
         """Batches of a size that DuckDB is quick with."""

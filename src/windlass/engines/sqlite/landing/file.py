@@ -15,13 +15,14 @@ from windlass.engines.embedded.dialect import Dialect, Session
 from windlass.engines.embedded.file import Result
 from windlass.engines.embedded.landing import FileLanding
 from windlass.engines.embedded.shape import field_column
+from windlass.engines.embedded.staged import find_done
 from windlass.engines.embedded.working import working
 from windlass.engines.landing import Input
 from windlass.engines.sqlite.facts import FACTS
 from windlass.engines.sqlite.identifiers import strictly_named
 from windlass.engines.sqlite.landing.catalog import columns, positions, read_table
 from windlass.engines.sqlite.landing.session import BUSY_SECONDS, Opener, path_of_url
-from windlass.engines.sqlite.landing.staging import Filling, find_done, prepare
+from windlass.engines.sqlite.landing.staging import Filling, prepare
 from windlass.engines.sqlite.landing.values import Unfit, converter
 from windlass.engines.statements import names
 from windlass.errors import WindlassError

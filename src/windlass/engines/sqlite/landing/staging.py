@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from windlass.engines.aside import setting_aside
+from windlass.engines.embedded import staged
 from windlass.engines.embedded.arriving import user_sql
 from windlass.engines.embedded.names import (
     INPUT,
@@ -17,7 +18,6 @@ from windlass.engines.embedded.names import (
     PER_INPUT,
     RECORD,
     bad_rows,
-    done_inputs,
     staged_rows,
 )
 from windlass.engines.embedded.refusing import Fault, Refusing
@@ -65,24 +65,7 @@ def prepare(session: sqlite3.Connection, load: Load) -> None:
             record=names(RECORD), columns=listed(columns),
         )
     )  # fmt: skip
-    session.execute(
-        statement(
-            "create table if not exists {bad} (input integer, record integer, line integer,"
-            " field text, reason text, fields text)", bad=bad_rows(),
-        )
-    )  # fmt: skip
-    session.execute(
-        statement(
-            "create table if not exists {done} (number integer primary key, place text,"
-            " rows integer, refused integer)", done=done_inputs(),
-        )
-    )  # fmt: skip
-
-
-def find_done(session: sqlite3.Connection, number: int) -> Staged | None:
-    query = statement("select rows, refused from {done} where number = ?", done=done_inputs())
-    row = session.execute(query, (number,)).fetchone()
-    return Staged(*row) if row else None
+    staged.prepare(session)
 
 
 class Fields:
@@ -132,12 +115,10 @@ class Filling:
                 break
         self.session.execute("begin immediate")  # so that of two inputs one counts the other's
         self.refusing.check()
-        self.session.execute(
-            statement("insert into {done} values (?, ?, ?, ?)", done=done_inputs()),
-            (self.number, self.source.place, self.rows, self.refusing.rows),
-        )
+        found = Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
+        staged.note_done(self.session, self.number, self.source.place, found)
         self.session.execute("commit")
-        return Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
+        return found
 
     def _forget_earlier(self) -> None:
         """What a killed process has staged of this input."""
