@@ -204,7 +204,7 @@ class Play:
                 follower.wait(PATIENCE_SECONDS)
             if follower.returncode != 0:
                 raise self._follower_ended(follower)
-            act.done = (result.get("notices") or ["done"])[0]
+            act.done = result["message"].partition("; ")[2] or "done"
 
     def _check(self, ledgers: Sequence[Ledger]) -> Found:
         with self._act(self.acts[6]) as act:
