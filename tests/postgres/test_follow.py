@@ -270,6 +270,8 @@ def test_finish_after_a_cutover_leaves_nothing(followed: Pair) -> None:
         assert any("the source is still read-only" in one for one in ran.result["notices"])
         assert finish(follower).result["state"] == "done"
     assert left(followed) == []
+    again = windlass("finish", "--yes", "--json", pair=followed).expect(DONE).result
+    assert again["already"] and "nothing is left" in again["message"]
 
 
 @pytest.mark.parametrize(

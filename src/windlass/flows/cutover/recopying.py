@@ -85,6 +85,7 @@ class Recopying:
                 raise Refused([_failed(self._named, error)]) from error
             if self.seconds > share:
                 raise Refused([_too_long(self._named, self.seconds, share)])
+            self._note_outside()
             if self._named:
                 took = seconds_text(self.seconds)
                 yield f"{self._named}: copied again while writers wait, which took {took} just now"
@@ -92,7 +93,7 @@ class Recopying:
 
     def again(self, limit: Limit) -> None:
         """In the freeze: nobody writes to what is read."""
-        self._copy(limit, is_frozen=True)
+        self._copy(limit)
         for name in self.views:
             limit.check(f"refreshing {name}")
             self._refresh(name)
@@ -150,14 +151,15 @@ class Recopying:
         for session in (self.pair.closed, self.pair.opened):
             session.execute("select set_config('statement_timeout', '0', false)")
 
-    def _copy(self, limit: Limit, *, is_frozen: bool = False) -> None:
+    def _copy(self, limit: Limit) -> None:
         if self.what.tables:
             limit.check("copying unlogged tables")
             with explaining("copying unlogged tables", side=self._opens):
                 copy_tables(self.pair.closed, self.pair.opened, self.what.tables)
         if self.what.objects is not None:
             with explaining("copying large objects", side=self._opens):
-                self._copy_objects(self.what.objects, limit, is_frozen=is_frozen)
+                if self._holds_objects():
+                    self._copy_objects(self.what.objects, limit)
 
     @property
     def _opens(self) -> str:
@@ -168,7 +170,7 @@ class Recopying:
         with explaining(f"refreshing {name}", side=self._opens):
             self.pair.opened.execute(sql.SQL("refresh materialized view {}").format(view))
 
-    def _copy_objects(self, known: Objects, limit: Limit, *, is_frozen: bool) -> None:
+    def _copy_objects(self, known: Objects, limit: Limit) -> None:
         """Those that differ, again; remove those that are gone."""
         closed, opened = self.pair.closed, self.pair.opened
         doing = "comparing large objects"
@@ -195,12 +197,17 @@ class Recopying:
                 unlink_large_objects(opened, some)
         copied = known.copied.union(differing)
         self.what = replace(self.what, objects=Objects(copied, known.outside))
-        if is_frozen and self.way is FORTH:
-            self._journal((), [oid for oid in _all_of(opened) if oid not in copied])
+
+    def _note_outside(self) -> None:
+        """Before applications write to the target: what it has and the run has not made is of
+        others, and stays out of a flip back."""
+        known = self.what.objects
+        if known is not None and self.way is FORTH:
+            there = _all_of(self.pair.opened)
+            self._journal((), [oid for oid in there if oid not in known.copied])
 
     def _journal(self, copied: Sequence[int], outside: Sequence[int] | None = None) -> None:
-        """Note which large objects are the run's, and in the end which are not: before they are
-        made, so none is left that nobody knows."""
+        """Note which large objects are the run's, before they are made; or which are not."""
         at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
         line = records.Line(RECOPY, at, note=note_of(copied, outside))
         self.pair.journal.execute(sql.SQL(records.line_statement(self.run, line)))

@@ -48,9 +48,15 @@ def find_hindrances(run: CuttingOver, _: Item) -> Result:
         detail, found = _hindrances(run)
     if found:
         raise Refused(found)
-    verified = detail.get("verified")
-    run.emit(Noticed(f"last comparison while it followed: {verified or 'none'}"))
+    if run.way is FORTH:
+        _say_what_was_compared(run, detail)
     return {}
+
+
+def _say_what_was_compared(run: CuttingOver, detail: Mapping[str, Any]) -> None:
+    verified = detail.get("verified")
+    text = f"last comparison while it followed: {verified}"
+    run.emit(Noticed(text if verified else "both sides were not compared since the copy"))
 
 
 def _hindrances(run: CuttingOver) -> tuple[Mapping[str, Any], list[Problem]]:

@@ -43,7 +43,8 @@ class Followed:
 
 
 def find_followed(target: Session, name: str = "") -> Followed:
-    """The run of this name; without one, the only run of which something may be left.
+    """The run of this name; without one, the only run of which something may be left, or the last
+    one if nothing is.
 
     Raises:
         Refused: there is none, or there are several.
@@ -58,6 +59,8 @@ def find_followed(target: Session, name: str = "") -> Followed:
     left = [one for one in found if not one.detail.get(REMOVED)]
     if len(left) == 1:
         return left[0]
+    if not left and found:
+        return found[0]
     if not left:
         hint = "see windlass status for runs of other kinds, and for those that are over"
         raise Refused([Problem("target", "no run that follows is known there", hint)])

@@ -18,7 +18,6 @@ from windlass.journal import door, records
 from windlass.journal.following import begin_applied, note_detail, read_applied, read_phase
 from windlass.model.event import Noticed
 from windlass.model.following import Direction, stream_name
-from windlass.model.wording import word
 
 TIMELINE = "timeline"  # in the details of a run: that of its source when its stream began
 
@@ -98,8 +97,8 @@ def _watch_definitions(run: Migration, source: Session, slot: str) -> None:
     if run.spec.apply_ddl and not noted:
         run.emit(
             Noticed(
-                f"{word('apply-ddl')}: nothing will be applied, as {run.plan.source.user} may not"
-                " create event triggers on the source; a changed definition stops the run"
+                f"{run.plan.source.user} may not create event triggers on the source: statements"
+                " that change definitions are not applied, but stop the run"
             )
         )
     detail = {TRIGGERS: noted, OUTSIDE: outside_tables(source, run.plan)}
