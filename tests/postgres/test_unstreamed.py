@@ -3,15 +3,16 @@ large objects, materialized views. What does not fit into the freeze is refused 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from awaiting import until
-from command import DONE, REFUSED, windlass
-from cutovers import phase
-from follow_runs import following
+from command import DONE, REFUSED, Running, windlass
+from follow_runs import following as following_now
+from follow_runs import phase, until_lag_known
 from killing import kill
 from servers import Database, Pair
 
@@ -51,6 +52,13 @@ def pair(logical: Callable[[int], Database]) -> Pair:
 
 
 FRESH = "select (select total from shop.more) - 1 = (select sum(balance) from shop.accounts)"
+
+
+@contextmanager
+def following(pair: Pair) -> Iterator[Running]:
+    with following_now(pair) as follower:
+        until_lag_known(pair, follower)
+        yield follower
 
 
 def held(database: Database) -> dict[str, Any]:
