@@ -16,7 +16,7 @@ from windlass.model.export import Column, Kind
 from windlass.model.load import Field, Identity, Table, TableColumn
 from windlass.model.planned import Style
 from windlass.model.relation import Name
-from windlass.model.wording import spelled
+from windlass.model.wording import spelled, word
 from windlass.spec.load import LoadSpec
 
 NAME = Name("shop", "orders")
@@ -125,6 +125,21 @@ def test_what_does_not_fit_is_named_with_the_nearest_right_name(
 def test_all_that_does_not_fit_is_named_at_once() -> None:
     found = plan(["ID", "totl", "x"], columns={"y": "z"}).problems
     assert len(found) >= 4
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+@pytest.mark.parametrize("table", [ORDERS, None])
+def test_a_file_with_another_delimiter_is_named_as_such(
+    delimiter: str, table: Table | None
+) -> None:
+    (found,) = plan(
+        [delimiter.join(("id", "total"))], table, {"x": "text"}, load="merge", key="id", create=True
+    ).problems
+    assert "has one field" in found.message and found.hint == word("csv", f"delimiter={delimiter}")
+
+
+def test_one_field_may_have_the_name_of_several_if_it_is_meant() -> None:
+    assert assigned("id;nr", columns={"id;nr": "id"}) == {"id": "id;nr"}
 
 
 def test_without_the_table_only_create_makes_one() -> None:

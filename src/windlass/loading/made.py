@@ -19,6 +19,8 @@ from windlass.model.wording import word
 from windlass.spec.choices import LoadSchema
 from windlass.spec.load import OneLoad, config_of
 
+_DELIMITERS = ";\t|,"
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -80,7 +82,9 @@ def make(
     if creates and not spec.create:
         problems.append(_no_table(name, place))
     fitted = Fitted()
-    if opened.fields and (table is not None or spec.create):
+    if undivided := _undivided(spec, known, opened.fields):
+        problems.append(Problem(str(name), *undivided))
+    elif opened.fields and (table is not None or spec.create):
         fitted = fit(spec, opened.fields, known, types or {}, creates=creates)
         problems += fitted.problems
         problems += _faults(spec, words, known, fitted)
@@ -113,6 +117,18 @@ def make(
         allows_empty=spec.allow_empty,
         may_drift=spec.schema_ is LoadSchema.ADD,
     )
+
+
+def _undivided(spec: OneLoad, table: Table, fields: Sequence[Field]) -> tuple[str, str] | None:
+    """What is wrong with the only field of an input, if several are meant."""
+    if len(fields) != 1 or fields[0].name in (spec.columns or {}) or table.column(fields[0].name):
+        return None
+    name = fields[0].name
+    found = [one for one in _DELIMITERS if all(name.split(one)) and one in name]
+    if not found:
+        return None
+    message = f"the input has one field, {name!r}: its delimiter is another one"
+    return message, word("csv", f"delimiter={found[0]}")
 
 
 def _of_texts(spec: OneLoad, table: Table, fields: Sequence[Field]) -> Iterator[str]:
