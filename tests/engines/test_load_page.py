@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from forked_python import programs
-from paths import DOCS
+from paths import DOCS, ROOT
 from windlass.spec.load import LoadSpec
 
 PAGE = (DOCS / "load.md").read_text()
@@ -40,3 +41,11 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
 def test_the_keys_of_the_page_are_right(text: str) -> None:
     given = {"target": "sqlite:///x", "from": "a.csv", "into": "a", "load": "append"}
     LoadSpec.of(**{**given, **{k.replace("-", "_"): v for k, v in yaml.safe_load(text).items()}})
+
+
+def test_what_the_page_installs_has_the_library_of_each_target() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    needed = {re.split(r"[<>=\[]", one)[0] for one in extras["load"]}
+    assert "duckdb" in needed  # sqlite3 is Python's, psycopg in the base

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from windlass.engines.base import Source, Target
@@ -118,7 +118,7 @@ def open_landing(url: str) -> Landing:
         BadSpec: the URL cannot be understood.
         WindlassError: the library for this engine is not installed.
     """
-    engine = engine_of(url, "target")
+    engine = replace(engine_of(url, "target"), extra="load")
     runs = [_opened(engine, engine.runs)] if engine.runs else []
     landing: Landing = _opened(engine, engine.landing, url, *runs)
     return landing
