@@ -10,7 +10,6 @@ SHARES = {
     "test_airflow_groups": 4,
     "test_airflow_health": 1,
     "test_airflow_holder": 4,
-    "test_airflow_local": 6,
     "test_airflow_maintenance": 7,
     "test_airflow_parts": 12,
     "test_airflow_pools": 6,
