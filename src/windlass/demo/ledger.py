@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -185,15 +184,6 @@ class Ledger:
     @property
     def acknowledged(self) -> int:
         return sum(len(times) for times in acknowledgements(self.folder).values())
-
-    def longest_wait_seconds(self) -> float:
-        """The longest time between two acknowledgements that a client had to wait: how it saw a
-        cutover."""
-        waits = [0.0]
-        for times in acknowledgements(self.folder).values():
-            moments = sorted(times.values())
-            waits += [later - earlier for earlier, later in pairwise(moments)]
-        return max(waits)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +27,6 @@ from windlass.model.event import Emit, ignore
 from windlass.model.outcome import Outcome, StartedBy, State
 from windlass.model.report import Problem
 from windlass.spec.load import LoadSpec
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ METRICS = ("metrics-file", "pushgateway", "metrics-name")
 KEYS = ("updates", "database", *METRICS)
 _OWN = ("url", "table")
 _NOT_HERE = ("from", "into", "create", "census", "types", "function", "frame")
-DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)

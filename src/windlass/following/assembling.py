@@ -83,11 +83,6 @@ class Assembler:
         self.through = NOWHERE  # all before it has been taken
 
     @property
-    def is_within(self) -> bool:
-        """Whether a transaction has begun and not ended."""
-        return self._open is not None
-
-    @property
     def is_holding(self) -> bool:
         """Whether whole transactions wait to be handed out."""
         return bool(self._batch.starts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from windlass.engines.embedded.names import INPUT, NUMBER, RECORD
 from windlass.model.load import Load, TableColumn
 from windlass.model.load_words import Duplicates, Missing
 
@@ -81,10 +80,6 @@ def changeable(load: Load) -> list[str]:
     if load.words.history:
         outside |= {load.words.valid_from, load.words.valid_to}
     return [one for one in assigned(load) if one not in outside]
-
-
-def staged_columns(load: Load) -> list[str]:
-    return [NUMBER, INPUT, RECORD, *assigned(load)]
 
 
 def field_column(load: Load, name: str) -> TableColumn | None:
