@@ -8,6 +8,7 @@ from oracle import content_difference
 from servers import Pair
 from streamed import streamed
 from windlass.errors import Conflict, SchemaChanged, WindlassError
+from windlass.flows.follow.lanes import stopped_by
 
 HOW = pytest.mark.parametrize("in_order", [False, True], ids=["net", "in-order"])
 
@@ -287,6 +288,22 @@ def test_without_the_right_to_temporary_relations_changes_arrive(pair: Pair) -> 
         finally:
             stream.target.execute("reset role")
             pair.target.run(f"drop role app_{name}")
+
+
+def test_a_right_that_is_missing_is_what_stops_a_stream(pair: Pair) -> None:
+    made(pair, "create table t (id int primary key, a text)", "insert into t values (1, 'a')")
+    with streamed(pair) as stream:
+        name = pair.target.name
+        pair.target.run(f"create role app_{name}", f"grant select on t to app_{name}")
+        try:
+            stream.target.execute(f"set role app_{name}".encode())
+            pair.source.run("update t set a = 'b'")
+            with pytest.raises(WindlassError, match="permission denied") as caught:
+                stream.apply()
+        finally:
+            stream.target.execute("reset role")
+            pair.target.run(f"drop owned by app_{name}", f"drop role app_{name}")
+    assert stopped_by(caught.value) == "rights"
 
 
 @HOW

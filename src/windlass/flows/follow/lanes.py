@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from windlass.engines.postgres.session import Address, Connection, Role
-from windlass.errors import Conflict, ConnectionLost, SchemaChanged, SlotLost
+from windlass.errors import Conflict, ConnectionLost, SchemaChanged, SlotLost, WindlassError
 from windlass.flows.follow.context import Following
 from windlass.flows.follow.ends import StreamEnds
 from windlass.flows.follow.positions import read_starts
@@ -36,6 +36,14 @@ from windlass.model.following import (
 log = logging.getLogger(__name__)
 MARKER_SECONDS = 1.0
 _STOPPED_BY = {SchemaChanged: "schema_change", Conflict: "conflict", SlotLost: "slot_lost"}
+_NO_RIGHT = "42501"  # insufficient_privilege
+
+
+def stopped_by(error: WindlassError) -> str:
+    """What stopped a stream, in a word; empty for what has none."""
+    if error.where.get("sqlstate") == _NO_RIGHT:
+        return "rights"
+    return next((word for kind, word in _STOPPED_BY.items() if isinstance(error, kind)), "")
 
 
 class Watch:
@@ -108,8 +116,7 @@ class Lane:
         WindlassError: it cannot follow any more.
         """
         if (error := self.follower.error) is not None:
-            word = next((word for kind, word in _STOPPED_BY.items() if isinstance(error, kind)), "")
-            error.where = {"stopped_by": word, **error.where}
+            error.where = {"stopped_by": stopped_by(error), **error.where}
             raise error
 
     def mark(self) -> None:
