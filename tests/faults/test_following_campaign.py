@@ -3,6 +3,7 @@ lost, nothing is doubled."""
 
 from __future__ import annotations
 
+import logging
 import random
 import signal
 import time
@@ -15,11 +16,18 @@ import pytest
 
 from awaiting import until
 from command import DONE, STOPPED, finish, start
-from cutovers import FOLLOW, TAKEN_BACK, WIDE, Moving, moving, phase, until_same
+from cutovers import FOLLOW, TAKEN_BACK, WIDE, Moving, moving, phase, until_same, variables
+from killing import is_killed, kill
 from servers import LAZY, Database, Pair, Server
 from windlass.demo.ledger import faults, make_ledger, writing
 
-ROUNDS = 8  # of each seed; a cutover is killed once or twice in each, and the follower once
+log = logging.getLogger(__name__)
+FREEZING = "windlass.following.freezing"
+ROUNDS = 8  # of each seed; a cutover is killed at least once in each, a process that follows twice
+# How many a freeze has at least until it is decided, and as it opens the other side.
+UNDECIDED_STATEMENTS, OPENING_STATEMENTS = 22, 6
+CAUGHT_UP = "select item from windlass.line where step = 'catch_up' order by 1"
+KEYS = "select count(*) from pg_constraint where contype = 'f' and convalidated"
 SMALL_CHUNKS = (*FOLLOW, "--chunk-size", "256kB")
 # what clients commit is on disk; what is applied, as late as can be
 CAREFUL = {"fsync": "off", "full_page_writes": "off", **LAZY}
@@ -47,60 +55,58 @@ def own(tmp_path: Path) -> Iterator[Pair]:
 @pytest.mark.parametrize("seed", range(6))
 def test_killed_again_and_again_at_random_nothing_is_lost(moved: Moving, seed: int) -> None:
     chosen = random.Random(seed)
-    kills = {"cutover": 0, "freeze": 0, "decided": 0, "follower": 0}
+    kills = {"freeze": 0, "decided": 0, "anywhere": 0, "follower": 0}
     for number in range(ROUNDS):
         words = ["--back"] * (number % 2)
-        for _ in range(chosen.randint(1, 2)):
-            _kill_a_cutover(moved, words, chosen, kills)
-        _kill_the_follower(moved, chosen, kills)
+        _kill_in_the_freeze(moved, words, chosen)
+        kills["freeze"] += 1
+        if chosen.random() < 0.5:
+            kills["decided"] += _kill_once_decided(moved, words, chosen)
+        else:
+            kills["anywhere"] += _kill_at_any_moment(moved, words, chosen)
+        _kill_the_follower(moved, chosen)
+        kills["follower"] += 2
         _until_cut_over(moved, words)
         moved.check()
-    assert kills["freeze"] and kills["follower"] >= ROUNDS, kills
+    log.info("seed=%s kills=%s", seed, kills)
     moved.ledger.stop()
     until_same(moved.pair)
     assert faults(moved.open_now.url, moved.folder) == []
 
 
-def _kill_a_cutover(
-    moved: Moving, words: list[str], chosen: random.Random, kills: dict[str, int]
-) -> None:
-    """At any moment, or at any of its freeze."""
+def _kill_in_the_freeze(moved: Moving, words: list[str], chosen: random.Random) -> None:
+    """At any of its statements: just before it, or once the server has executed it. As it counts
+    them itself, it is certain to be hit."""
+    kind, number = chosen.choice(["statement", "answer"]), chosen.randint(1, UNDECIDED_STATEMENTS)
+    kill(f"{kind} {number} since {FREEZING}.begin", *_cutover(moved, words))
+
+
+def _kill_once_decided(moved: Moving, words: list[str], chosen: random.Random) -> bool:
+    """As it opens the other side; whether it was hit, as it may be taken back before."""
+    kind, number = chosen.choice(["statement", "answer"]), chosen.randint(1, OPENING_STATEMENTS)
+    return is_killed(f"{kind} {number} since {FREEZING}.open_side", *_cutover(moved, words))
+
+
+def _cutover(moved: Moving, words: list[str]) -> tuple[list[str], dict[str, str]]:
+    return [*moved.words, *WIDE, *words], variables(moved.pair)
+
+
+def _kill_at_any_moment(moved: Moving, words: list[str], chosen: random.Random) -> bool:
+    """Wherever it is then; whether it had not ended before."""
     process = start(*moved.words, *WIDE, *words, pair=moved.pair)
-    if chosen.random() < 0.3:
-        process.wait(chosen.uniform(0.1, 3.0))
-    else:
-        until(
-            lambda: _phase(moved.pair).startswith("freezing") or process.poll() is not None,
-            "the freeze",
-        )
-        time.sleep(chosen.uniform(0.0, 0.5))
-    is_killed = process.poll() is None
+    is_hit = not process.wait(chosen.uniform(0.1, 3.0))
     process.kill()
     process.wait()
-    found = _phase(moved.pair)
-    goal = "following" if words else "switched"
-    where = "freeze" if "freezing" in found else "decided" if found == goal else "cutover"
-    kills[where] += is_killed
+    return is_hit
 
 
-def _phase(pair: Pair) -> str:
-    """Whose session a fence may end."""
-    while True:
-        with suppress(psycopg.OperationalError):
-            return phase(pair)
-
-
-def _kill_the_follower(moved: Moving, chosen: random.Random, kills: dict[str, int]) -> None:
-    """And perhaps the one that comes after it, as it begins."""
+def _kill_the_follower(moved: Moving, chosen: random.Random) -> None:
+    """And the one that comes after it, before or after a commit: each moves the position."""
     moved.follower.kill()
     moved.follower.wait()
-    kills["follower"] += 1
-    if chosen.random() < 0.5:
-        early = start(*FOLLOW, pair=moved.pair)
-        early.wait(chosen.uniform(0.1, 2.0))
-        kills["follower"] += early.poll() is None
-        early.kill()
-        early.wait()
+    method = chosen.choice(["begin", "commit"])
+    place = f"call windlass.following.position:Position.{method} {chosen.randint(1, 20)}"
+    kill(place, FOLLOW, variables(moved.pair))
     moved.follow_again()
 
 
@@ -138,6 +144,13 @@ def test_both_servers_die_while_it_follows_in_the_freeze_and_after_it(
             moved.check()
         moved.ledger.stop()
         until_same(own)
+
+
+def _phase(pair: Pair) -> str:
+    """Whose session a fence may end."""
+    while True:
+        with suppress(psycopg.OperationalError):
+            return phase(pair)
 
 
 def _die(pair: Pair) -> None:
@@ -221,6 +234,9 @@ def test_chunks_from_several_snapshots_under_writers_end_equal(
     with writing(tmp_path, lambda: pair.source.url, clients=3, pause_seconds=0.03) as ledger:
         for wanted in (1, 3, 5):
             _kill_after_chunks(pair, wanted)
+        kill("call windlass.flows.follow.steps.pursue_until", SMALL_CHUNKS, variables(pair))
+        assert pair.target.rows(CAUGHT_UP) == [("begun",)], "changes are caught up with"
+        assert pair.target.value(KEYS) == 0, "before foreign keys are made"
         process = start(*SMALL_CHUNKS, pair=pair)
         try:
             until(lambda: phase(pair) == "following" or process.poll() is not None, "following")
@@ -231,6 +247,7 @@ def test_chunks_from_several_snapshots_under_writers_end_equal(
             process.kill()
             process.wait()
     assert pair.target.value("select count(distinct lsn) from windlass.snapshot") > 1
+    assert len(pair.target.rows(CAUGHT_UP)) == 2 and pair.target.value(KEYS) > 0
     assert faults(pair.target.url, tmp_path) == []
 
 

@@ -1,4 +1,4 @@
-"""A process that follows and hears nothing for a minute: what was written then arrives, once."""
+"""A process that follows and hears nothing for minutes: what was written then arrives, once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from proxy import Proxy
 from servers import Database, Pair
 from windlass.demo.ledger import faults
 
-MINUTE = 60.0
+SECONDS = {"source": 60.0, "target": 60.0, "both": 60.0, "process": 300.0}
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("silent", ["source", "target", "both", "process"])
-def test_a_minute_of_silence_costs_nothing_but_time(
+@pytest.mark.parametrize("silent", SECONDS)
+def test_minutes_of_silence_cost_nothing_but_time(
     logical: Callable[[int], Database], tmp_path: Path, silent: str
 ) -> None:
     pair = Pair(logical(16), logical(18))
@@ -40,11 +40,11 @@ def test_a_minute_of_silence_costs_nothing_but_time(
         stalled = {"source": [source], "target": [target], "both": [source, target]}
         if silent == "process":
             with moved.follower_stopped():
-                threading.Event().wait(MINUTE)  # what is tested is that nothing happens in it
+                threading.Event().wait(SECONDS[silent])  # nothing is to happen in it
         else:
             for one in stalled[silent]:
                 one.stall()
-            threading.Event().wait(MINUTE)
+            threading.Event().wait(SECONDS[silent])
             for one in stalled[silent]:
                 one.flow()
         moved.until_reported()

@@ -86,6 +86,11 @@ class Moving:
             self.follower.send_signal(signal.SIGCONT)
 
 
+def variables(pair: Pair) -> dict[str, str]:
+    """For a command that is given both sides by them."""
+    return {"WINDLASS_SOURCE": pair.source.url, "WINDLASS_TARGET": pair.target.url}
+
+
 def led_to(pair: Pair, folder: Path) -> Database:
     port = int((folder / "port").read_text())
     return next(one for one in (pair.source, pair.target) if one.server.port == port)

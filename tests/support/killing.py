@@ -20,11 +20,23 @@ def kill(place: str, words: Sequence[str], env: Mapping[str, str]) -> None:
     ``before STEP``, ``after STEP``: of the flow
     ``call PACKAGE.MODULE:NAME``, ``call ... 3``: a function of ours, its third call
     ``duckdb WORDS``, ``postgres WORDS``: a statement of the warehouse's that matches
+    ``statement 7 since PACKAGE.MODULE.NAME``: before the seventh statement that psycopg executes
+    after a function of ours was called first; ``answer 7 since ...``: just after it
     """
+    code = _exit_code(place, words, env)
+    assert code == -signal.SIGKILL, f"{place}: ended with {code}"
+
+
+def is_killed(place: str, words: Sequence[str], env: Mapping[str, str]) -> bool:
+    """As `kill`, for a place to which the command may not come: whether it was killed there."""
+    return _exit_code(place, words, env) == -signal.SIGKILL
+
+
+def _exit_code(place: str, words: Sequence[str], env: Mapping[str, str]) -> int | None:
     process = _FORKING.Process(target=_die, args=(place, list(words), environment(None, env)))
     process.start()
     process.join(SECONDS)
-    assert process.exitcode == -signal.SIGKILL, f"{place}: ended with {process.exitcode}"
+    return process.exitcode
 
 
 def _die(place: str, words: list[str], env: Mapping[str, str]) -> None:
@@ -35,9 +47,7 @@ def _die(place: str, words: list[str], env: Mapping[str, str]) -> None:
     kind, _, what = place.partition(" ")
     if kind in ("before", "after"):
         what = f"{words[0]} {what}"
-    {"before": _step, "after": _step, "call": _call, "duckdb": _duckdb, "postgres": _postgres}[
-        kind
-    ](kind, what)
+    _KINDS[kind](kind, what)
     from windlass.cli.main import run
 
     sys.exit(run(words))
@@ -80,6 +90,34 @@ def _call(_: str, what: str) -> None:
         return work(*words, **more)
 
     setattr(owner, name, run)
+
+
+def _statement(kind: str, what: str) -> None:
+    """Functions of modules only."""
+    import pkgutil
+
+    import psycopg
+
+    number, _, place = what.partition(" since ")
+    owner_place, _, name = place.rpartition(".")
+    owner, execute = pkgutil.resolve_name(owner_place), psycopg.Cursor.execute
+    work, left = getattr(owner, name), [0]
+
+    def begin(*words: Any, **more: Any) -> Any:
+        left[0] = left[0] or int(number)
+        return work(*words, **more)
+
+    def run(cursor: Any, *words: Any, **more: Any) -> Any:
+        if left[0] == 1 and kind == "statement":
+            _now()
+        done = execute(cursor, *words, **more)
+        if left[0] == 1:
+            _now()
+        left[0] -= left[0] > 0
+        return done
+
+    setattr(owner, name, begin)
+    setattr(psycopg.Cursor, "execute", run)  # noqa: B010
 
 
 class _Deadly:
@@ -134,3 +172,14 @@ def _guard(owner: Any, pattern: str) -> None:
         return execute(cursor, query, *words, **more)
 
     owner.execute = run
+
+
+_KINDS = {
+    "before": _step,
+    "after": _step,
+    "call": _call,
+    "duckdb": _duckdb,
+    "postgres": _postgres,
+    "statement": _statement,
+    "answer": _statement,
+}
