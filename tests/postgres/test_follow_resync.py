@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
 from awaiting import until
 from command import DONE, REFUSED, STOPPED, windlass
+from cutovers import WIDE, variables
+from killing import kill
 from pursued import FOLLOW, TABLES, following, write
-from servers import Database, Pair
+from servers import FAST, Database, Pair, Server
 
 RESYNC = ("verify", "--follow", "--repair", "--yes", "--json")
 SLOTS = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active"
@@ -48,6 +51,77 @@ def test_a_lost_slot_costs_a_comparison(pair: Pair) -> None:
     write(pair.source, 20)
     with following(pair):
         write(pair.source, 21)
+        until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+
+
+# a process dies just before each of these
+MARKS = (
+    "windlass.engines.postgres.replication.slots.create",
+    "windlass.flows.repair.steps.repair 2",
+    "windlass.flows.follow.resync._check_equal",
+    "windlass.flows.follow.resync.begin_again",
+)
+
+
+def test_killed_at_any_mark_nothing_follows_and_the_same_command_begins_again(pair: Pair) -> None:
+    _lose_the_slot(pair)
+    pair.source.run("delete from shop.transfers where id < 50", "delete from shop.days")
+    for number, mark in enumerate(MARKS):
+        kill(f"call {mark}", RESYNC, variables(pair))
+        lost = windlass(*FOLLOW, pair=pair).expect(STOPPED)
+        assert lost.result["stopped_by"] == "slot_lost", mark
+        write(pair.source, 40 + number)
+    assert windlass(*RESYNC, pair=pair).expect(DONE).result["differences"] == []
+    with following(pair):
+        write(pair.source, 60)
+        until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+
+
+def test_a_slot_that_is_lost_after_a_flip_back_is_repaired_on_the_closed_target(pair: Pair) -> None:
+    with following(pair):
+        windlass("cutover", "--yes", *WIDE, pair=pair).expect(DONE)
+        write(pair.target, 1)
+        windlass("cutover", "--back", "--yes", *WIDE, pair=pair).expect(DONE)
+    _lose_the_slot(pair)
+    write(pair.source, 3)
+    assert windlass(*RESYNC, pair=pair).expect(DONE).result["differences"] == []
+    with pair.target.connect() as late, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        late.execute("delete from shop.days")
+    with following(pair):
+        write(pair.source, 4)
+        until(lambda: windlass("cutover", "--rehearse", *WIDE, pair=pair).code == DONE, "a lag")
+        windlass("cutover", "--yes", *WIDE, pair=pair).expect(DONE)
+        write(pair.target, 5)
+        until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+
+
+def _lose_the_slot(pair: Pair) -> None:
+    """While no process follows."""
+    with following(pair):
+        write(pair.source, 2)
+    until(lambda: _is_idle(pair), "no reader of the slot")
+    pair.source.run(SLOTS)
+    write(pair.source, 30)
+
+
+@pytest.mark.full
+def test_a_slot_whose_log_the_server_has_removed_costs_a_comparison(
+    own_server: Callable[..., Server], logical: Callable[[int], Database]
+) -> None:
+    little = {"max_slot_wal_keep_size": "16MB", "min_wal_size": "32MB", "max_wal_size": "32MB"}
+    pair = Pair(own_server(16, {**FAST, **little}).create_database("shop"), logical(18))
+    pair.source.run(*TABLES)
+    with following(pair):
+        write(pair.source, 1)
+    until(lambda: _is_idle(pair), "no reader of the slot")
+    for number in range(2, 8):
+        write(pair.source, number)
+        pair.source.run("select pg_switch_wal()", "checkpoint")
+    lost = windlass(*FOLLOW, pair=pair).expect(STOPPED).result
+    assert lost["stopped_by"] == "slot_lost" and "has lost the log" in lost["message"]
+    windlass(*RESYNC, pair=pair).expect(DONE)
+    with following(pair):
+        write(pair.source, 9)
         until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
 
 

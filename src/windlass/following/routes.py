@@ -17,6 +17,7 @@ from windlass.engines.postgres.replication.messages import Relation, RelationCol
 from windlass.engines.postgres.session import Connection
 from windlass.errors import SchemaChanged
 from windlass.model.relation import Name
+from windlass.model.wording import word
 
 # Types below have the same id on every server; those of information_schema and of users do not.
 _STABLE_IDS = 10000
@@ -102,6 +103,25 @@ class _Target:
     keys: list[_Key] = field(default_factory=list)
 
 
+AGAIN = "make the same change on the target, then run the same command again"
+BY_REPAIR = (
+    "compare both sides, repair what differs and follow from there: windlass verify"
+    f" {word('follow')} {word('repair')}"
+)
+AFRESH = f"make the same change on the target, then {BY_REPAIR}"
+_EXCHANGED = (
+    "exchanged its name with another table, and whether the target's did so as well cannot be seen"
+)
+
+
+def _is_exchanged(name: Name, now: Mapping[Name, Name]) -> bool:
+    """Whether renames lead from a name back to it."""
+    after = now.get(name)
+    while after is not None and after != name:
+        after = now.get(after)
+    return after == name
+
+
 @dataclass(slots=True)
 class Routes:
     """The routes of a run. `names` has every relation that it follows, with its name on the target.
@@ -115,6 +135,8 @@ class Routes:
     ids: Mapping[int, Name] = field(default_factory=dict)
     types: Mapping[int, Name] = field(default_factory=dict)
     target_only: frozenset[tuple[Name, str]] = frozenset()  # columns that the source lacks
+    # what was renamed on both sides since, by its object id on the source: its names now
+    renamed: Mapping[int, tuple[Name, Name]] = field(default_factory=dict)
     # Partitioned tables: a TRUNCATE names them as well. None: what is not in `names` is left out.
     parents: Collection[Name] | None = None
     _changing: set[Name] = field(default_factory=set)
@@ -138,6 +160,44 @@ class Routes:
             self._first.pop(name, None)
         self._known.clear()
 
+    def exchanged(self, called: Mapping[int, Name]) -> list[str]:
+        """Which relations have exchanged their names, as sentences. `called` has the names of those
+        that a transaction has changed, by their object ids."""
+        moved = self._moved(called)
+        return [f"{was}: {_EXCHANGED}" for was in moved if _is_exchanged(was, moved)]
+
+    def left_behind(self, called: Mapping[int, Name]) -> list[str]:
+        """Which relations of the target still have the name that the source's had before."""
+        moved = self._moved(called)
+        return [
+            f"{was}: is now called {moved[was]}, and the target still has it"
+            for was in moved.keys() - {*moved.values()}
+            if self.names.get(was) in self._targets
+        ]
+
+    def rename(self, called: Mapping[int, Name]) -> None:
+        """Follow renames, for which the target is prepared."""
+        moved = {*self._moved(called).values()}
+        places = {id: (name, self._target_of(name)) for id, name in called.items() if name in moved}
+        self.renamed = {**self.renamed, **places}
+        self.names = {**self.names, **dict(places.values())}
+
+    def _moved(self, called: Mapping[int, Name]) -> dict[Name, Name]:
+        """What is called otherwise, by its name until now."""
+        return {
+            was: name
+            for id, name in called.items()
+            if (was := self._called(id)) is not None and was != name
+        }
+
+    def _called(self, id: int) -> Name | None:
+        """What a relation was called until now."""
+        return self.renamed[id][0] if id in self.renamed else self.ids.get(id)
+
+    def _target_of(self, source: Name) -> Name:
+        schemas = {old.schema: new.schema for old, new in self.names.items()}
+        return Name(schemas.get(source.schema, source.schema), source.name)
+
     def settle(self) -> None:
         """That transaction is over."""
         if self._changing:
@@ -159,9 +219,12 @@ class Routes:
 
     def _find(self, relation: Relation) -> Route | None:
         source = Name(relation.schema or "pg_catalog", relation.name)
-        was = self.ids.get(relation.id)
+        was = self._called(relation.id)
         if was is not None and was != source:
-            self._rename(was, source)
+            if was in self._changing:  # the transaction wrote the row, then renamed the relation
+                source = was
+            else:
+                self._rename(relation.id, was, source)
         if source not in self.names:
             if self.parents is not None and source not in self.parents:
                 raise _changed(source, ["it is new: a partition, or published by somebody else"])
@@ -171,21 +234,22 @@ class Routes:
             raise _changed(source, [f"the target has no table {self.names[source]}"])
         differences = [*self._differences(source, relation, target)]
         if differences:
-            raise _changed(source, differences)
+            raise _changed(source, differences, AFRESH if source in self._changing else AGAIN)
         self._first.setdefault(source, relation)
         return _route(source, self.names[source], relation, target)
 
-    def _rename(self, was: Name, source: Name) -> None:
+    def _rename(self, id: int, was: Name, source: Name) -> None:
         """Follow a rename that the target has as well.
 
         Raises:
             SchemaChanged: it has not.
         """
-        schemas = {old.schema: new.schema for old, new in self.names.items()}
-        renamed = Name(schemas.get(source.schema, source.schema), source.name)
+        renamed = self._target_of(source)
         if renamed not in self._targets or self.names[was] in self._targets:
-            raise _changed(was, [f"it is now called {source}"])
+            is_there = renamed in self._targets  # as after an exchange
+            raise _changed(was, [f"it is now called {source}"], AFRESH if is_there else AGAIN)
         self.names = {**self.names, source: renamed}
+        self.renamed = {**self.renamed, id: (source, renamed)}
 
     def _differences(self, source: Name, relation: Relation, target: _Target) -> Iterator[str]:
         """What is not as it was, as sentences."""
@@ -322,9 +386,9 @@ def _listed(names: Iterable[str]) -> str:
     return f"({', '.join(sorted(names))})"
 
 
-def _changed(source: Name, differences: list[str]) -> SchemaChanged:
+def _changed(source: Name, differences: list[str], hint: str = AGAIN) -> SchemaChanged:
     return SchemaChanged(
         f"{source} has changed on the source: {'; '.join(differences)}",
-        hint="make the same change on the target, then run the same command again",
+        hint=hint,
         relation=str(source),
     )

@@ -113,9 +113,9 @@ class MovingComparison(Comparison):
 
 def leaves_some_out(journal: Session, run: str, plan: Plan) -> bool:
     """Whether a comparison by `plan` leaves out some relations of the run that follows."""
-    compared = {one.relation.name for one in plan.relations}
+    compared = {one.relation.identity for one in plan.relations}  # names may have changed
     of_run = records.read_plan(journal, run)
-    return not compared.issuperset(one.relation.name for one in of_run.relations)
+    return not compared.issuperset(one.relation.identity for one in of_run.relations)
 
 
 def read_moving_sides(run: MovingComparison, item: Item) -> Result:
@@ -150,8 +150,13 @@ def large_objects_not_in_stream(run: Comparison, _: Item) -> Result:
 def compare_definitions(run: MovingComparison, item: Item) -> Result:
     """As of `validate`, without what a cutover has set to close a side."""
     found = validate_schema(run, item)
+    return without_fence(found) if run.is_fenced else found
+
+
+def without_fence(found: Result) -> Result:
+    """What a comparison of definitions found, without what a cutover has set to close a side."""
     kept = [one for one in found.get("differences", ()) if FENCE not in str(one)]
-    return {**found, "differences": kept} if run.is_fenced else found
+    return {**found, "differences": kept}
 
 
 def sequences_not_in_stream(run: Comparison, _: Item) -> Result:

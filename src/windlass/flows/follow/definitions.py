@@ -31,7 +31,7 @@ from windlass.following.definitions import (
     made_again,
 )
 from windlass.following.noted import for_target, shown
-from windlass.following.routes import Routes
+from windlass.following.routes import BY_REPAIR, Routes
 from windlass.journal.following import read_noted
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Name
@@ -70,10 +70,14 @@ def prepare_target(
     noted = [Noted.from_text(one.objects) for one in batch.schema_changes]
     shapes, gone = after(noted)
     names = [known.target_of(name) for name in (*shapes, *gone)]
+    called = {shape.oid: name for name, shape in shapes.items()}
+    lasting = [*made_again(noted, shapes), *routes.exchanged(called)]
 
     def look() -> list[str]:
         targets = read_shapes(session, names, side="target")
-        return [*made_again(noted, shapes), *differences(shapes, gone, targets, known)]
+        routes.read(session)
+        apart = differences(shapes, gone, targets, known)
+        return [*lasting, *apart, *routes.left_behind(called)]
 
     found = look()
     if applied is not None and (found or not shapes.keys().isdisjoint(known.names)):
@@ -82,7 +86,8 @@ def prepare_target(
             log.warning("not applied: %s", fault)
         found = found and ([*found, fault] if fault else look())
     if found:
-        raise _changed(batch, noted, found, known)
+        raise _changed(batch, noted, found, known, lasts=bool(lasting))
+    routes.rename(called)
     routes.change({name: known.target_of(name) for name in shapes})
     routes.read(session)
 
@@ -136,8 +141,9 @@ def _quoted(name: str) -> str:
 
 
 def _changed(
-    batch: Batch, noted: list[Noted], found: list[str], known: Correspondence
+    batch: Batch, noted: list[Noted], found: list[str], known: Correspondence, *, lasts: bool
 ) -> SchemaChanged:
+    """`lasts`: it stops here again, whatever the target has."""
     statements = [
         shown(one.statement, one.tag, what.objects)
         for one, what in zip(batch.schema_changes, noted, strict=True)
@@ -149,7 +155,7 @@ def _changed(
     at, statement = text(batch.commit_lsn), "; ".join(dict.fromkeys(statements))
     return SchemaChanged(
         f"the source was changed at {at}: {statement} ({'; '.join(found)})",
-        hint=f"{what} on the target, then run the same command again",
+        hint=f"{what} on the target, then {BY_REPAIR if lasts else 'run the same command again'}",
         lsn=at,
         tag=batch.schema_changes[0].tag,
         objects=", ".join(dict.fromkeys(one for what in noted for one in what.objects)),

@@ -14,10 +14,12 @@ from windlass.engines.postgres.replication.trees import read_leaves, read_user_t
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.flows.follow.definitions import correspondence, prepare_target
 from windlass.flows.follow.published import routed
+from windlass.flows.follow.renamed import Renamed, to_detail
 from windlass.flows.follow.source_side import check_slot
 from windlass.following.applying import Applier, settle
 from windlass.following.changes import Batch
 from windlass.following.routes import Routes
+from windlass.journal.following import note_detail
 from windlass.model.following import Direction, stream_name
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Name
@@ -37,10 +39,14 @@ class StreamEnds:
         direction: Direction,
         source: Address,
         target: Address,
+        renamed: Renamed,
         applied: Callable[[str], None] | None = None,
     ) -> None:
-        """With `applied`, statements that only add are applied as well, and it hears of each."""
-        self._plan, self._direction, self._applied = plan, direction, applied
+        """`plan` has the names that relations have where the stream is; `renamed` those that are
+        not what they were when the run began. With `applied`, statements that only add are applied
+        as well, and it hears of each."""
+        self._plan, self._direction, self._renamed = plan, direction, renamed
+        self._applied = applied
         is_forward = direction is Direction.FORWARD
         self.read, self.applied = (source, target) if is_forward else (target, source)
         self._known = correspondence(plan)
@@ -79,7 +85,15 @@ class StreamEnds:
         SchemaChanged: the target does not fit what the batch's statements left on the source.
         """
         assert self._now is not None  # as `open_target` was called
+        before = self._now.renamed
         prepare_target(session, batch, self._known, self._now, self._applied)
+        if self._now.renamed != before:
+            note_detail(session, self._plan.run, to_detail(self._now.renamed))
+
+    @property
+    def renamed(self) -> Renamed:
+        """What is not called as it was when the run began, as far as the stream has come."""
+        return self._now.renamed if self._now else self._renamed
 
     def _connect(self, address: Address, what: str) -> Connection:
         """With the settings of a target on either side: the source is applied to as well."""
@@ -100,6 +114,7 @@ class StreamEnds:
             ids=ids,
             types=read_user_types(read, side=side),
             target_only=self._target_only(),
+            renamed=self.renamed,
             parents=parents,
         )
 

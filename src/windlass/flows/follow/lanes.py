@@ -14,6 +14,7 @@ from windlass.flows.follow.context import Following
 from windlass.flows.follow.ends import StreamEnds
 from windlass.flows.follow.positions import read_starts
 from windlass.flows.follow.removal import writing
+from windlass.flows.follow.renamed import Renamed, read_renamed, with_present_names
 from windlass.flows.follow.source_side import TIMELINE
 from windlass.flows.follow.watching import SlotWatch, check_timeline, read_log_end
 from windlass.flows.follow.way_back import make_way_back
@@ -76,14 +77,17 @@ class Lane:
     """One stream. Used by the thread that pursues, except for `arrived`."""
 
     def __init__(
-        self, run: Following, direction: Direction, timeline: int | None, *, is_sealed: bool
+        self, run: Following, direction: Direction, detail: Mapping[str, Any], *, is_sealed: bool
     ) -> None:
-        """Begins to follow a server that is on this timeline, if that is known."""
-        plan = run.plan
+        """Begins to follow, as a run with these details."""
+        plan, is_forward = with_present_names(run.plan, detail), direction is Direction.FORWARD
+        timeline = detail.get(TIMELINE) if is_forward else None
         self.direction = direction
         applied = _saying(run) if run.spec.apply_ddl else None
-        ends = StreamEnds(plan, direction, run.hold.source, run.hold.target, applied)
-        starts = read_starts(run) if direction is Direction.FORWARD else {}
+        renamed = read_renamed(detail) if is_forward else {}
+        source, target = run.hold.source, run.hold.target
+        self.ends = ends = StreamEnds(plan, direction, source, target, renamed, applied)
+        starts = read_starts(run) if is_forward else {}
         rules = Rules(
             plan.run, direction, {(one.schema, one.name): lsn for one, lsn in starts.items()}
         )
@@ -184,8 +188,7 @@ class Lanes:
     def _open(self, direction: Direction) -> None:
         is_sealed = direction is not _applying(self._phase)
         found = read_phase(self._run.sessions().target(), self._run.plan.run)
-        detail = found[1] if found and direction is Direction.FORWARD else {}
-        lane = Lane(self._run, direction, detail.get(TIMELINE), is_sealed=is_sealed)
+        lane = Lane(self._run, direction, found[1] if found else {}, is_sealed=is_sealed)
         self._stack.callback(lane.close)
         self._lanes[direction] = lane
 
@@ -199,6 +202,11 @@ class Lanes:
     @property
     def forward(self) -> Follower:
         return self._lanes[Direction.FORWARD].follower
+
+    @property
+    def renamed(self) -> Renamed:
+        """The present names of relations, as far as the stream of the source has come."""
+        return self._lanes[Direction.FORWARD].ends.renamed
 
     def source_session(self) -> Connection:
         """The session that watches the source."""
@@ -251,7 +259,7 @@ class Lanes:
             WindlassError: it cannot be made, such as for lack of rights on the target.
         """
         if Direction.BACK not in self._lanes:
-            make_way_back(self._run)
+            make_way_back(self._run, self.renamed)
             self._open(Direction.BACK)
         lane = self._lanes[Direction.BACK]
         lane.check()

@@ -75,13 +75,21 @@ _COMPARING = "windlass.flows.follow.comparing"
 # `verify` with a repair, where a stream is lost: a new slot is made
 RESYNC: Flow[Any] = replace(
     VALIDATE.replacing(
+        "validate_schema",
+        replace(
+            VALIDATE.step("validate_schema"),
+            run="windlass.flows.follow.resync:compare_definitions",
+        ),
+    )
+    .replacing(
         "validate_sequences",
         replace(
             VALIDATE.step("validate_sequences"),
             run=f"{_COMPARING}:sequences_not_in_stream",
             doc="Says that sequences are set by a cutover.",
         ),
-    ).replacing(
+    )
+    .replacing(
         VALIDATE.last.name,
         step_in(
             "windlass.flows.follow.resync",

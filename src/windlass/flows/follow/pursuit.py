@@ -23,6 +23,7 @@ from windlass.flows.follow.context import Following
 from windlass.flows.follow.definitions import OUTSIDE, Comparing
 from windlass.flows.follow.lanes import Lanes, while_away
 from windlass.flows.follow.removal import writing
+from windlass.flows.follow.renamed import to_detail, with_present_names
 from windlass.following.reopening import LOCK
 from windlass.journal.following import change_phase, listen, note_detail, read_phase
 from windlass.model.event import Followed, Noticed
@@ -94,7 +95,9 @@ class _Pursuit:
         self._answering = Answering(run.plan.run, journal, lanes)
         self._reported = 0.0
         found = read_phase(journal, run.plan.run)
-        self._comparing = Comparing(run.plan, found[1].get(OUTSIDE, ()) if found else ())
+        self._outside = found[1].get(OUTSIDE, ()) if found else ()
+        self._renamed = lanes.renamed
+        self._comparing = self._comparison()
 
     def until_over(self) -> Phase:
         while not (phase := self.turn()).is_over:
@@ -122,6 +125,17 @@ class _Pursuit:
             pass
         return phase
 
+    def _comparison(self) -> Comparing:
+        plan = with_present_names(self._run.plan, to_detail(self._renamed))
+        return Comparing(plan, self._outside)
+
+    def _note_renamed(self) -> None:
+        """What the stream has passed: others need it, and the next process."""
+        renamed = self._lanes.renamed
+        if renamed != self._renamed:
+            note_detail(self._journal, self._run.plan.run, to_detail(renamed))
+            self._renamed, self._comparing = renamed, self._comparison()
+
     def _compare(self) -> None:
         """Note which definitions differ, for status and cutover."""
         with while_away():
@@ -141,6 +155,7 @@ class _Pursuit:
         return phase
 
     def _report(self, phase: Phase) -> None:
+        self._note_renamed()
         streams = self._lanes.measured()
         detail = {
             "streams": {str(one.direction): one.as_dict() for one in streams},

@@ -10,22 +10,33 @@ from __future__ import annotations
 from typing import Any
 
 from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.fencing import write_regardless
 from windlass.engines.postgres.replication import slots
 from windlass.engines.postgres.replication.lsn import Lsn, text
 from windlass.errors import Different, Refused, SlotLost
-from windlass.flows.follow.comparing import leaves_some_out
+from windlass.flows.follow.comparing import leaves_some_out, without_fence
 from windlass.flows.follow.removal import Session, drop_slot, writing
+from windlass.flows.follow.renamed import Renamed, to_detail
 from windlass.flows.follow.source_side import check_slot
 from windlass.flows.repair.repaired import check_keys
 from windlass.flows.repair.steps import repair_all
 from windlass.flows.validate.context import Comparison
+from windlass.flows.validate.definitions import validate_schema
 from windlass.flows.validate.steps import row_pair
+from windlass.following.reopening import Side
 from windlass.journal import door, records
-from windlass.journal.following import begin_again, forget_applied, read_applied, read_phase
+from windlass.journal.following import (
+    begin_again,
+    forget_applied,
+    note_detail,
+    read_applied,
+    read_phase,
+)
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.following import Direction, Phase, stream_name
 from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.plan import Plan
 from windlass.model.repair import ALL
 from windlass.model.report import Difference, DifferenceKind, Problem
 from windlass.model.wording import word
@@ -33,6 +44,8 @@ from windlass.spec.choices import Verify
 from windlass.verifying.postgres.repair import read_changes
 
 PURPOSE = "windlass resync"
+# that stop a stream at a transaction again and again, if the target cannot be made to fit it
+_STANDING = ("schema_change", "conflict")
 _MENDED = frozenset({*DifferenceKind} - {DifferenceKind.SCHEMA})
 
 
@@ -42,6 +55,7 @@ class Resyncing(Comparison):
     followed = ""  # the run that follows
     begins_at = Lsn(0)
     is_equal = False  # once it is repaired
+    is_fenced = False  # whether a cutover keeps the target closed, as after a flip back
 
     def begin_reading(self) -> None:
         """Raises:
@@ -52,10 +66,13 @@ class Resyncing(Comparison):
         if not hold.try_lock():
             _refuse("target", f"another process is at work: {hold.who_has_lock()}", "let it end")
         with writing(hold.target, PURPOSE) as journal:
-            self.followed = run = _lost_run(journal)
+            found = _lost_run(journal)
+            self.followed = run = found.run
             with writing(hold.source, PURPOSE) as source:
-                self._check_lost(source, journal)
+                if found.outcome is None or found.outcome.reason.stopped_by not in _STANDING:
+                    self._check_lost(source, journal)
                 self._check_whole()
+                self._look_for_fences(journal)
                 self._forget_way_back(source, journal)
                 name = stream_name(run, Direction.FORWARD)
                 drop_slot(source, name, side="source")
@@ -92,6 +109,10 @@ class Resyncing(Comparison):
         if self.spec.verify_ is not Verify.FULL:
             _refuse(word("verify"), "all rows have to be compared", "leave it out")
 
+    def _look_for_fences(self, journal: Session) -> None:
+        found = read_phase(journal, self.followed)
+        self.is_fenced = found is not None and any(found[1].get(side.value) for side in Side)
+
     def _forget_way_back(self, source: Session, journal: Session) -> None:
         """It would take the repair for writes of others. The next cutover makes a new one."""
         forget_applied(source, self.followed, Direction.BACK)
@@ -110,8 +131,8 @@ class Resyncing(Comparison):
             self.ended = state
 
 
-def _lost_run(target: Session) -> str:
-    """The run whose stream is lost; it follows its source, and no cutover is at work.
+def _lost_run(target: Session) -> records.Run:
+    """The run whose stream may be lost; it follows its source, and no cutover is at work.
 
     Raises:
         Refused: there is none.
@@ -124,13 +145,19 @@ def _lost_run(target: Session) -> str:
         if found[0] is not Phase.FOLLOWING:
             hint = "look at windlass status"
             _refuse(f"run {run.run}", f"is {found[0]}: only a run that follows is repaired", hint)
-        return run.run
+        return run
     _refuse("target", "nothing has followed into it", f"compare without {word('follow')}")
     raise AssertionError
 
 
 def _refuse(what: str, message: str, hint: str) -> None:
     raise Refused([Problem(what, message, hint)])
+
+
+def compare_definitions(run: Resyncing, item: Item) -> Result:
+    """As of `validate`, without what a cutover has set to close a side."""
+    found = validate_schema(run, item)
+    return without_fence(found) if run.is_fenced else found
 
 
 def begin_stream_again(run: Resyncing, _: Item) -> Result:
@@ -140,9 +167,12 @@ def begin_stream_again(run: Resyncing, _: Item) -> Result:
         Different: definitions differ, or rows still do. Nothing follows.
     """
     assert run.repair is not None, "it is refused without"
+    for session in (run.control, run.sessions().target()):
+        write_regardless(session)  # after a flip back the target is closed to all but us
     repair_all(run, run.repair)
     _check_equal(run)
     with explaining("moving the position", side="target"), writing(run.hold.target, PURPOSE) as it:
+        note_detail(it, run.followed, to_detail(_renamed(run, records.read_plan(it, run.followed))))
         begin_again(it, run.followed, Direction.FORWARD, run.begins_at)
     run.is_equal = True
     run.emit(
@@ -152,6 +182,13 @@ def begin_stream_again(run: Resyncing, _: Item) -> Result:
         )
     )
     return {}
+
+
+def _renamed(run: Resyncing, begun: Plan) -> Renamed:
+    """What is not called as it was when the run began."""
+    before = {one.relation.identity: (one.relation.name, one.target) for one in begun.relations}
+    now = {one.relation.identity: (one.relation.name, one.target) for one in run.plan.relations}
+    return {int(id): now[id] for id, names in before.items() if now[id] != names}
 
 
 def _check_equal(run: Resyncing) -> None:
