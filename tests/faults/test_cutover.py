@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from awaiting import until
 from command import DONE, REFUSED, finish, start, windlass
-from cutovers import TAKEN_BACK, WIDE, Moving, moving, phase, until_same
+from cutovers import TAKEN_BACK, WIDE, Moving, moving, phase, until_same, variables
 from followed import in_thread
 from killing import kill
 from servers import PASSWORD, Database, Pair, verifier
@@ -32,6 +33,11 @@ UNDECIDED = (
     "decide",
 )
 DECIDED = ("open_side", "note_opened")
+LEFT = (
+    "select slot_name::text from pg_replication_slots where database = current_database()"
+    " union all select pubname::text from pg_publication"
+    " union all select evtname::text from pg_event_trigger"
+)
 
 Moves = Callable[[Pair], Moving]
 
@@ -53,7 +59,7 @@ def moved(ways: Callable[[int, int], Pair], moves: Moves) -> Moving:
     return moves(ways(16, 18))
 
 
-@pytest.mark.parametrize(("old", "new"), [(16, 18), (15, 18)])
+@pytest.mark.parametrize(("old", "new"), [(16, 18), (15, 18), (18, 15), (15, 16), (18, 16)])
 def test_forth_and_back_and_forth_again_under_writers(
     ways: Callable[[int, int], Pair], moves: Moves, old: int, new: int
 ) -> None:
@@ -72,6 +78,23 @@ def test_forth_and_back_and_forth_again_under_writers(
             late.execute("delete from ledger.entry")
         moved.check()
     assert all(reader.looks for reader in moved.ledger.readers)
+
+
+@pytest.mark.parametrize("settled", ["source", "target"])
+def test_back_from_18_to_15_it_is_settled_on_either_side_and_nothing_is_left(
+    ways: Callable[[int, int], Pair], moves: Moves, settled: str
+) -> None:
+    moved = moves(ways(15, 18))
+    for words in ([], ["--back"], *([[]] if settled == "target" else [])):
+        moved.cut_over(*words).expect(DONE)
+        moved.check()
+    command = "finish" if settled == "target" else "abandon"
+    windlass(command, "--yes", pair=moved.pair).expect(DONE)
+    finish(moved.follower)
+    moved.check()
+    for side in (moved.pair.source, moved.pair.target):
+        assert side.rows(LEFT) == []
+    assert moved.pair.source.value("select to_regnamespace('windlass')") is None
 
 
 def test_both_sides_are_the_same_once_nobody_writes(
@@ -102,8 +125,7 @@ def test_killed_at_any_mark_nothing_is_lost(moved: Moving, mark: str, back: bool
 
 
 def _die(moved: Moving, mark: str, words: list[str]) -> None:
-    env = {"WINDLASS_SOURCE": moved.pair.source.url, "WINDLASS_TARGET": moved.pair.target.url}
-    kill(f"call {FREEZING}.{mark}", [*moved.words, *WIDE, *words], env)
+    kill(f"call {FREEZING}.{mark}", [*moved.words, *WIDE, *words], variables(moved.pair))
 
 
 def test_the_process_that_follows_lets_writers_continue_after_a_cutover_that_died(
@@ -121,9 +143,28 @@ def test_applications_are_led_even_if_another_command_has_opened_the_side(moved:
     query = "select detail->>'unled' from windlass.following"
     until(lambda: moved.pair.target.value(query) == "true", "the target is open")
     assert moved.open_now is moved.pair.source
+    assert status_of(moved)["next_steps"][0] == "windlass cutover --on-switch CMD"
+    assert windlass("cutover", "--yes", "--json", pair=moved.pair).expect(DONE).result["already"]
+    assert moved.pair.target.value(query) == "true", "nobody has led them"
     assert moved.cut_over().expect(DONE).result["already"]
     assert moved.open_now is moved.pair.target and moved.pair.target.value(query) is None
     moved.check()
+
+
+def status_of(moved: Moving) -> dict[str, Any]:
+    (found,) = windlass("status", "--json", pair=moved.pair).expect(DONE).result["runs"]
+    return dict(found["following"])
+
+
+def test_a_decided_cutover_that_died_is_shown_with_the_command_that_completes_it(
+    moved: Moving,
+) -> None:
+    _die(moved, "open_side", [])
+    found = status_of(moved)
+    assert found["next_steps"] == ["windlass cutover"]
+    assert "target may still be closed to applications; run windlass cutover" in str(found)
+    moved.cut_over().expect(DONE)
+    assert "died" not in str(status_of(moved)["hindrances"])
 
 
 def test_the_process_that_follows_can_die_and_come_back_in_each_phase(moved: Moving) -> None:

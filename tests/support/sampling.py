@@ -99,6 +99,7 @@ SAMPLED = {
     "test_cutover": {
         "test_killed_at_any_mark_nothing_is_lost": 1,
         "test_forth_and_back_and_forth_again_under_writers": 1,
+        "test_back_from_18_to_15_it_is_settled_on_either_side_and_nothing_is_left": 1,
     },
     "test_dependents": {
         "test_a_foreign_key_of_another_table_refers_to_the_new_one_and_is_validated": 1,
@@ -136,7 +137,14 @@ SAMPLED = {
         "test_a_statement_stops_the_run_just_before_it": 2,
         "test_without_event_triggers_the_first_row_after_a_statement_stops_the_run": 1,
     },
+    "test_follow_renames": {
+        "test_what_stops_a_run_again_and_again_is_repaired_and_followed_from_there": 1,
+        "test_what_is_written_to_a_renamed_table_after_a_cutover_comes_back": 1,
+    },
     "test_follower": {"test_a_huge_transaction_takes_no_more_memory_than_others": 1},
+    "test_following_reported": {
+        "test_a_cutover_with_a_backlog_opens_the_target_with_all_of_it": 1,
+    },
     "test_following_wire": {
         "test_a_wire_that_is_cut_again_and_again_loses_and_doubles_nothing": 2,
     },

@@ -16,6 +16,7 @@ from windlass.following.fence import Before, Fence, WriterLock
 from windlass.following.limit import Limit
 from windlass.following.order import Order, Pairing, Session
 from windlass.following.reopening import (
+    LEADS,
     OPENING,
     OPENING_SECONDS,
     UNLED,
@@ -131,7 +132,7 @@ def begin(freeze: Freeze) -> None:
     order, pair = freeze.order, freeze.pair
     pool = str(order.pool) if order.pool is not None else ""
     freeze._before = before = freeze._fence.read_before(pool)
-    kept = {order.way.closes.value: before.to_json(), UNLED: None}
+    kept = {order.way.closes.value: before.to_json(), UNLED: None, LEADS: order.leads}
     with pair.journal.transaction():
         if not change_phase(pair.journal, order.run, order.way.begins, order.way.freezes, kept):
             raise TakenBack("another process has changed the phase of the run")

@@ -29,6 +29,7 @@ class Order:
     fencing: Fencing = Fencing.AUTO
     pool: Pool | None = None
     spare: tuple[str, ...] = ()  # roles whose sessions are not ended
+    leads: bool = False  # whether the command leads applications to the side that is opened
 
     @property
     def closes(self) -> bool:

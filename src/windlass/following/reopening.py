@@ -32,9 +32,11 @@ PATIENCE_SECONDS = 2.0  # for the lock of a process that was killed just now
 OPENING_SECONDS = 60.0
 OPENING = "opening"
 """In a run's details from the decision until the other side is open: the pool that is paused."""
+LEADS = "leads"
+"""In a run's details from when a cutover begins: whether its command leads applications."""
 UNLED = "unled"
-"""In a run's details from when the other side was opened after a crash: the cutover's command still
-has to lead applications there."""
+"""In a run's details from when the other side was opened after a crash of such a command, until
+another one has led applications there."""
 
 
 class Side(StrEnum):
@@ -148,7 +150,7 @@ class _Left:
         with self.session(way.opens) as opened:
             open_side(opened, self.run, way, detail, Limit(OPENING_SECONDS))
         self.let_go(detail[OPENING])
-        note_opened(self.run, way, self.target, is_led=False)
+        note_opened(self.run, way, self.target, is_led=not detail.get(LEADS, True))
         side = way.opens.name.lower()
         self.notice(f"a cutover had died once it was decided: the {side} is open")
 

@@ -9,6 +9,7 @@ from windlass.engines.postgres.lock import name_session
 from windlass.errors import AlreadyFinished, Refused
 from windlass.flows.cutover.context import CuttingOver
 from windlass.flows.cutover.leading import lead_applications
+from windlass.flows.follow.renamed import with_present_names
 from windlass.following.order import Order, Session
 from windlass.following.reopening import FORTH, OPENING, UNLED, cutting_over, reopen
 from windlass.following.sequences import Pairs, turned
@@ -58,11 +59,11 @@ def settle_run(run: CuttingOver) -> Phase | None:
     run.connections.run = name
     name_session(target, f"windlass cutover {name}")
     source = run.connections.open("source")
-    plan = run.plan = records.read_plan(target, name)
+    detail = (read_phase(target, name) or (None, {}))[1]
+    plan = run.plan = with_present_names(records.read_plan(target, name), detail)
     _check_identities(plan, source, target)
     run.names = str(plan.source), str(plan.target)
     run.use(source, target)
-    detail = (read_phase(target, name) or (None, {}))[1]
     with cutting_over(target):
         phase = reopen(
             name,
@@ -73,7 +74,8 @@ def settle_run(run: CuttingOver) -> Phase | None:
         )
     if phase is run.way.ends and (detail.get(OPENING) is not None or detail.get(UNLED)):
         lead_applications(run, run.pair.opened)
-        note_detail(target, run.run_id, {UNLED: None})
+        if run.spec.on_switch:  # else a command that has one still has to lead them
+            note_detail(target, run.run_id, {UNLED: None})
     return phase
 
 
@@ -129,4 +131,13 @@ def order_of(run: CuttingOver) -> Order:
     else:
         relations = [item.target for item in plan.relations]
         pairs = turned(plan.sequences)
-    return Order(run.run_id, run.way, relations, pairs, spec.fence, run.pool, spec.spare)
+    return Order(
+        run.run_id,
+        run.way,
+        relations,
+        pairs,
+        spec.fence,
+        run.pool,
+        spec.spare,
+        leads=bool(spec.on_switch),
+    )

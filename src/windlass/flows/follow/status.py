@@ -11,6 +11,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.flows.follow.definitions import SEEN
 from windlass.flows.migrate.status import migration_detail, migration_status
 from windlass.following.definitions import APART, NEW
+from windlass.following.reopening import OPENING, UNLED
 from windlass.journal import records
 from windlass.journal.following import read_applied, read_phase
 from windlass.model.following import (
@@ -55,7 +56,7 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
         cut_over=_freeze(detail, "cutover", "writers were stopped for"),
         strays=tuple(_strays(connection, status.run, phase, detail)),
         changed=tuple(detail.get(SEEN, ())),
-        next_steps=_NEXT[phase],
+        next_steps=_next_steps(phase, detail),
     )
     hindrances = tuple(_hindrances(status, known, detail))
     return replace(status, following=replace(known, hindrances=hindrances))
@@ -74,6 +75,19 @@ _NEXT = {
     Phase.FINISHED: (),
     Phase.ABANDONED: ("windlass rollback",),
 }
+
+
+def _next_steps(phase: Phase, detail: Mapping[str, Any]) -> tuple[str, ...]:
+    if detail.get(OPENING) is not None:
+        return (_opening_command(phase),)
+    if detail.get(UNLED):
+        return (f"{_opening_command(phase)} {word('on-switch', 'CMD')}", *_NEXT[phase])
+    return _NEXT[phase]
+
+
+def _opening_command(phase: Phase) -> str:
+    """What completes a cutover that was decided, and whose process died."""
+    return "windlass cutover" if phase.target_is_open else f"windlass cutover {word('back')}"
 
 
 def _freeze(detail: Mapping[str, Any], what: str, words: str) -> str:
@@ -107,7 +121,13 @@ def _strays(
 def _hindrances(
     status: RunStatus, known: FollowingStatus, detail: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Why a cutover would be refused or would take long."""
+    """Why a cutover would be refused or would take long; or why applications cannot write."""
+    if detail.get(OPENING) is not None:
+        side = "target" if known.phase.target_is_open else "source"
+        yield (
+            f"the cutover was decided, but its process died: the {side} may still be closed to"
+            f" applications; run {_opening_command(known.phase)}"
+        )
     if known.phase is Phase.COPYING:
         yield "rows are still copied: wait"
     if known.phase not in (Phase.FOLLOWING, Phase.SWITCHED):
