@@ -22,7 +22,16 @@ LOG = (
     "create procedure write(first bigint, last bigint) language plpgsql as $$begin"
     " for n in first..last loop insert into log values (n, 'row ' || n); commit; end loop; end$$",
 )
-CUTOVER = ("cutover", "--yes", "--json", "--no-reverse", "--max-lag", "5m", "--max-freeze", "100s")
+CUTOVER = (
+    "cutover",
+    "--yes",
+    "--json",
+    "--no-reverse",
+    "--max-lag",
+    "300s",
+    "--max-freeze",
+    "100s",
+)
 COUNT = "select count(*), coalesce(sum(id), 0) from log"
 
 
