@@ -38,6 +38,7 @@ ENGINES = (
         ("sqlite",),
         source="windlass.engines.sqlite.source:SqliteSource",
         landing="windlass.engines.sqlite.landing.file:open_landing",
+        origin="windlass.engines.sqlite.origin.origin:SqliteOrigin",
     ),
     Engine(
         ("duckdb",),

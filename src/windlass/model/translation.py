@@ -170,13 +170,15 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Fit:
     """What a scan of all rows of a table has found. `problems` are what people have to decide, with
-    the words of the spec that decide it; `losses` are counted."""
+    the words of the spec that decide it; `losses` are counted. `orphaned` are foreign keys that
+    some rows break, as the source never checked them: the target's is not validated."""
 
     fields: tuple[Field, ...]
     rows: int
     size_bytes: int
     problems: tuple[Problem, ...] = ()
     losses: tuple[Loss, ...] = ()
+    orphaned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

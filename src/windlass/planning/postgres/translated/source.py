@@ -368,7 +368,9 @@ def _foreign_key(
     timing += " INITIALLY DEFERRED" if key.is_deferred else ""
     lists = [", ".join(map(quoted, names)) for names in (columns, others)]
     oid = 10_000 + len(archive.entries)
+    is_kept = key.name not in one.fit.orphaned
     what = f"FOREIGN KEY ({lists[0]}) REFERENCES {_of(to.name)}({lists[1]}){acts}{timing}"
+    what += "" if is_kept else " NOT VALID"
     archive.add(
         "FK CONSTRAINT",
         Name(one.name.schema, f"{one.name.name} {name}"),
@@ -378,7 +380,7 @@ def _foreign_key(
         oid=oid,
     )
     archive.foreign_keys.append(
-        ForeignKey(oid, one.name, name, validated=True, is_partitioned=False)
+        ForeignKey(oid, one.name, name, validated=is_kept, is_partitioned=False)
     )
 
 

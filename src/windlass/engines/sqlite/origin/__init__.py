@@ -1,0 +1,1 @@
+"""SQLite as the source of a migration into another engine."""

@@ -1,0 +1,120 @@
+"""Reads many rows at once: SQLite joins what is made of each, so Python is entered once per block
+and not once per row."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from windlass.engines.sqlite.origin.ranges import LEAST, MOST, Order, condition
+from windlass.engines.statements import names, statement
+from windlass.model.chunk import KeyRange, Range
+
+Row = tuple[Any, ...]
+MOST_ROWS = 2000  # of a block, about
+_WANTED_BYTES = 256 << 10
+# A block that would be larger is read again in smaller ones, and one row alone without this limit:
+# a value can have a gigabyte.
+_LARGEST_BYTES = 16 << 20
+
+
+def batches(
+    session: sqlite3.Connection, order: Order, range_: Range, columns: sql.Composable
+) -> Iterator[list[Row]]:
+    """What is selected of each row, for expressions that are short."""
+    where, given = condition(order, range_)
+    query = statement(
+        "select {columns} from {table}{where}",
+        columns=columns,
+        table=names(order.table),
+        where=where,
+    )
+    cursor = session.execute(query, given)
+    while rows := cursor.fetchmany(MOST_ROWS):
+        yield rows
+
+
+def balanced(parts: Sequence[sql.Composable]) -> sql.Composable:
+    """`a || b || c`, in parentheses so that no expression is deeper than the 1,000 that SQLite
+    allows: a table can have 2,000 columns."""
+    groups = [sql.SQL(" || ").join(parts[at : at + 30]) for at in range(0, len(parts), 30)]
+    if len(groups) < 2:
+        return groups[0] if groups else sql.SQL("''")
+    return balanced([sql.SQL("({})").format(one) for one in groups])
+
+
+class Blocks:
+    """Aggregates over the rows of a block, all of whose values may be in them. For rows that have
+    numbers: a block is a range of them, as one with a LIMIT takes twice as long (3.40.1)."""
+
+    def __init__(
+        self, session: sqlite3.Connection, order: Order, aggregates: sql.Composable
+    ) -> None:
+        self._session = session
+        self._width = 200  # in numbers, of which rows may have few
+        parts = {"number": names(order.number), "table": names(order.table)}
+        self._first = statement("select min({number}) from {table} where {number} >= ?", **parts)
+        self._query = statement(
+            "select {aggregates}, count(*) from {table} where {number} between ? and ?",
+            aggregates=aggregates,
+            **parts,
+        )
+
+    def read(self, range_: Range, size: Callable[[Row], int]) -> Iterator[Row]:
+        """The aggregates of each block with rows; `size` is about how many bytes are in them."""
+        low, high = numbers_of(range_)
+        most = self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_BYTES)
+        try:
+            while low <= high:
+                last = min(high, low + self._width - 1)
+                found = self._one(low, last, most)
+                if found is None:
+                    self._width = max(1, self._width // 8)
+                    continue
+                *values, rows = found
+                low = last + 1
+                if rows:
+                    self._adapt(size(tuple(values)), rows)
+                    yield tuple(values)
+                elif low <= high:
+                    low = self._after_gap(low, high)
+        finally:
+            self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
+
+    def _one(self, low: int, last: int, most: int) -> Row | None:
+        """None if it is too large."""
+        try:
+            return self._fetched(self._query, low, last)
+        except sqlite3.DataError:
+            if last > low:
+                return None
+        self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
+        try:
+            return self._fetched(self._query, low, last)
+        finally:
+            self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_BYTES)
+
+    def _after_gap(self, low: int, high: int) -> int:
+        """The next number that a row has."""
+        (found,) = self._fetched(self._first, low)
+        return high + 1 if found is None else int(found)
+
+    def _fetched(self, query: str, *given: int) -> Row:
+        (found,) = self._session.execute(query, given).fetchall()
+        return tuple(found)
+
+    def _adapt(self, size: int, rows: int) -> None:
+        wanted = max(1, min(MOST_ROWS, _WANTED_BYTES // (size // rows + 1)))
+        self._width = max(1, min(self._width * wanted // rows, self._width * 8))
+
+
+def numbers_of(range_: Range) -> tuple[int, int]:
+    """The first and the last that a row of the range can have."""
+    if not isinstance(range_, KeyRange):
+        return LEAST, MOST
+    low = LEAST if range_.low is None else int(range_.low[0])
+    high = MOST if range_.high is None else int(range_.high[0]) - 1
+    return low, high

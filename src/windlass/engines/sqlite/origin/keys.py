@@ -1,0 +1,105 @@
+"""Whether a table's rows keep its own keys as the target would enforce them: SQLite has rows with
+NULL in a primary key, and rows that refer to none, as it checks references only when asked."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from windlass.engines.sqlite.origin.counting import Counted
+from windlass.engines.statements import listed, names, statement, verbatim
+from windlass.model.report import Loss, LossClass, Problem
+from windlass.model.translation import Field, ForeignKey, SourceTable
+from windlass.model.units import plural
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    problems: tuple[Problem, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    orphaned: tuple[str, ...] = ()  # foreign keys
+
+
+def look_at_keys(
+    session: sqlite3.Connection,
+    table: SourceTable,
+    fields: Sequence[Field],
+    rows: int,
+    counted: Mapping[str, Counted],
+) -> Keys:
+    orphaned: list[str] = []
+    losses = [*_case(table, fields)]
+    if _has_parents(session, table):
+        for key in table.foreign_keys:
+            if many := _orphans(session, table, key):
+                losses.append(_unkept(table, key, many))
+                orphaned.append(key.name)
+    return Keys(tuple(_nulls(table, rows, counted)), tuple(losses), tuple(orphaned))
+
+
+def _nulls(table: SourceTable, rows: int, counted: Mapping[str, Counted]) -> Iterator[Problem]:
+    for column in table.primary_key.columns if table.primary_key else ():
+        if missing := rows - counted[column].values:
+            message = f"{plural(missing, 'row')} with NULL in the primary key"
+            hint = "SQLite allows that: give them a value, delete them, or exclude the table"
+            yield Problem(f"{table.name}.{column}", message, hint)
+
+
+def _case(table: SourceTable, fields: Sequence[Field]) -> Iterator[Loss]:
+    """Keys that SQLite compares without case, as it does for ASCII's letters only."""
+    by_case = {one.name for one in fields if one.type.ignores_case}
+    keys = [*([table.primary_key] if table.primary_key else []), *table.uniques]
+    for key in keys:
+        if by_case & set(key.columns):
+            message = (
+                f"key {key.name} ({', '.join(key.columns)}) is one without case (NOCASE): the"
+                " target takes keys that differ by case only"
+            )
+            yield Loss(str(table.name), message, LossClass.CONSTRAINTS)
+
+
+def _has_parents(session: sqlite3.Connection, table: SourceTable) -> bool:
+    """Whether every reference is to a key of a table: SQLite takes others, and planning refuses
+    them. Only compiled, so nothing is read."""
+    for key in table.foreign_keys:
+        query = "select 1 from sqlite_schema where type = 'table' and name = ?"
+        if not session.execute(query, (key.refers_to.name,)).fetchone():
+            return False
+    check = statement("explain pragma foreign_key_check({table})", table=names(table.name.name))
+    try:
+        session.execute(check).fetchall()
+    except sqlite3.OperationalError as error:
+        if "foreign key mismatch" in str(error):
+            return False
+        raise
+    return True
+
+
+def _orphans(session: sqlite3.Connection, table: SourceTable, key: ForeignKey) -> int:
+    """Rows that refer to no row by the target's equality: SQLite's own check ignores case where the
+    parent's column does. The first comparison is by the parent's index, the second exact."""
+    pairs = [
+        verbatim("parent.{0} = child.{1} and parent.{0} = child.{1} collate binary").format(
+            names(referred), names(column)
+        )
+        for column, referred in zip(key.columns, key.referred, strict=True)
+    ]
+    present = [verbatim("child.{} is not null").format(names(one)) for one in key.columns]
+    query = statement(
+        "select count(*) from {child} as child where {all} and not exists"
+        " (select 1 from {parent} as parent where {pairs})",
+        child=names(table.name.name),
+        all=listed(present, " and "),
+        parent=names(key.refers_to.name),
+        pairs=listed(pairs, " and "),
+    )
+    return int(session.execute(query).fetchone()[0])
+
+
+def _unkept(table: SourceTable, key: ForeignKey, many: int) -> Loss:
+    message = (
+        f"foreign key {key.name}: {plural(many, 'row')} refer{'s' if many == 1 else ''} to no row"
+        f" of {key.refers_to.name}: the key is not enforced for rows that are there (NOT VALID)"
+    )
+    return Loss(str(table.name), message, LossClass.CONSTRAINTS)

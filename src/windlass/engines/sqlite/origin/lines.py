@@ -1,0 +1,78 @@
+"""Rows as lines of PostgreSQL's COPY in text format, which SQLite itself makes.
+
+By `printf`, which takes 60 % of the time of a chain of `||` (3.40.1, 1M rows of 8 columns).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from psycopg import sql
+
+from windlass.engines.sqlite.origin.blocks import Blocks, batches
+from windlass.engines.sqlite.origin.forms import form_of, value
+from windlass.engines.sqlite.origin.printing import Printed, printed
+from windlass.engines.sqlite.origin.ranges import Order
+from windlass.engines.sqlite.origin.seen import Seen
+from windlass.engines.statements import names, verbatim
+from windlass.model.chunk import Range
+from windlass.model.translation import Field, Sort
+
+# Of a text without any of the four, which is nearly every one, `replace` would make four copies.
+_ESCAPED = (
+    "case when instr({0}, '\\') or instr({0}, char(9)) or instr({0}, char(10))"
+    " or instr({0}, char(13)) then replace(replace(replace(replace({0}, '\\', '\\\\'),"
+    " char(9), '\\t'), char(10), '\\n'), char(13), '\\r') else {0} end"
+)
+_LARGEST_BYTES = 1 << 20  # of rows at once, where they have no numbers
+
+
+def line(fields: Sequence[Field], seen: Seen) -> sql.Composable:
+    """With its end."""
+    parts = [_part(field, seen) for field in fields]
+    return printed(parts, between="\t", after="\n")
+
+
+def _part(field: Field, seen: Seen) -> Printed:
+    made, column = value(field), names(field.name)
+    form = form_of(field)
+    if field.name not in seen.nullable and form.printed and field.name not in seen.odd:
+        return Printed(form.printed.format(scale=field.type.scale), (column,))
+    if form.is_text and (field.form == "any" or field.name in seen.special):
+        made = verbatim(_ESCAPED).format(made)
+    elif field.type.sort is Sort.BYTES:
+        made = verbatim("'\\' || {0}").format(made)  # of `\x`, whose backslash is escaped
+    if field.name in seen.nullable:
+        made = verbatim("case when {0} is null then '\\N' else {1} end").format(column, made)
+    return Printed("%s", (made,))
+
+
+def read_lines(
+    session: sqlite3.Connection,
+    order: Order,
+    range_: Range,
+    fields: Sequence[Field],
+    seen: Seen,
+) -> Iterator[bytes]:
+    made = line(fields, seen)
+    if order.number:
+        blocks = Blocks(session, order, verbatim("group_concat({}, '')").format(made))
+        for (block,) in blocks.read(range_, lambda row: len(row[0])):
+            yield block
+        return
+    for rows in batches(session, order, range_, made):
+        yield from _bounded([row for (row,) in rows])
+
+
+def _bounded(lines: Sequence[bytes]) -> Iterator[bytes]:
+    taken: list[bytes] = []
+    size = 0
+    for one in lines:
+        taken.append(one)
+        size += len(one)
+        if size >= _LARGEST_BYTES:
+            yield b"".join(taken)
+            taken, size = [], 0
+    if taken:
+        yield b"".join(taken)

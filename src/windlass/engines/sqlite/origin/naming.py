@@ -1,0 +1,190 @@
+"""What is said about values that fit no type, or arrive in another form: how many there are, and
+the key of the first. A row's other values are never shown."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from psycopg import sql
+
+from windlass.engines.sqlite.census import Counts, take_census
+from windlass.engines.sqlite.origin.blocks import batches
+from windlass.engines.sqlite.origin.choosing import Choice
+from windlass.engines.sqlite.origin.counting import Counted, is_utf8
+from windlass.engines.sqlite.origin.forms import fits
+from windlass.engines.sqlite.origin.ranges import Order
+from windlass.engines.statements import each, listed, names, statement, verbatim
+from windlass.model.chunk import Whole
+from windlass.model.report import Loss, LossClass, Problem
+from windlass.model.translation import Field, Sort, SourceTable
+from windlass.model.units import plural
+
+# of a value: COPY's text form writes two digits for each byte, and a line has at most 1 GB
+MOST_BYTES = 500_000_000
+_COMPARES = {"NOCASE": "without case", "RTRIM": "without blanks at the end"}
+_WAYS = {
+    "integer": "bigint, numeric, timestamp (seconds since 1970)",
+    "real": "double precision, numeric, timestamp (Julian days)",
+    "text": "date, timestamp, timestamptz, jsonb, uuid, numeric",
+    "blob": "bytea, uuid",
+}
+
+
+class Namer:
+    """Of one table."""
+
+    def __init__(self, session: sqlite3.Connection, table: SourceTable, order: Order) -> None:
+        self._session, self._table, self._order = session, table, order
+
+    def about(self, choice: Choice) -> str:
+        return f"{self._table.name}.{choice.column.name}"
+
+    def misfit(self, choice: Choice, counted: Counted) -> Problem:
+        column = choice.column.name
+        census = self._census(column)
+        best = max(range(len(choice.fields)), key=lambda at: counted.fitting[at])
+        field = choice.fields[best]
+        wrong = counted.values - counted.fitting[best]
+        is_ = "value is" if wrong == 1 else "values are"
+        if choice.is_answered:
+            message = f"{wrong:,} {is_} not {choice.expected}"
+        else:
+            declared = f"declared as {choice.column.type}" if choice.column.type else "has no type"
+            message = f"{declared}, but {wrong:,} {is_} not {field.type.described}"
+        classes = ", ".join(plural(count, name) for name, count in census.classes.items())
+        message += f": it has {classes}{self._first_misfit(field)}"
+        ways = "; ".join(f"of {name}s: {_WAYS[name]}" for name in census.classes)
+        hint = f"`types: {{{column}: text}}` keeps every value as text; other types, {ways}"
+        return Problem(self.about(choice), message, hint)
+
+    def bad_text(self, choice: Choice) -> Problem:
+        """PostgreSQL has no text with these."""
+        column = choice.column.name
+        wrong = nul = 0
+        first = ""
+        for key, value in self._texts(column):
+            is_wrong, has_nul = not is_utf8(value), b"\0" in value
+            wrong, nul = wrong + is_wrong, nul + has_nul
+            if (is_wrong or has_nul) and not first:
+                first = key
+        parts = []
+        if wrong:
+            parts.append(f"{plural(wrong, 'text')} {'is' if wrong == 1 else 'are'} not UTF-8")
+        if nul:
+            parts.append(f"{plural(nul, 'text')} {'has' if nul == 1 else 'have'} a NUL character")
+        message = f"{' and '.join(parts)} (first: {first})"
+        hint = f"`types: {{{column}: bytea}}` keeps the bytes; or correct the texts"
+        return Problem(self.about(choice), message, hint)
+
+    def too_large(self, choice: Choice, counted: Counted) -> list[Problem]:
+        if counted.bytes < MOST_BYTES and choice.fields[-1].type.sort is not Sort.BYTES:
+            return []
+        column = names(choice.column.name)
+        test = verbatim(f"length(cast({{}} as blob)) > {MOST_BYTES}").format(column)
+        query = statement(
+            "select count(*) from {table} where {test}", table=names(self._order.table), test=test
+        )
+        (found,) = self._session.execute(query).fetchone()
+        if not found:
+            return []
+        message = f"{plural(found, 'value')} of more than 500 MB"
+        hint = "PostgreSQL's COPY takes lines of 1 GB at most: leave the table out, or cut them"
+        return [Problem(self.about(choice), f"{message}{self._first(test)}", hint)]
+
+    def noticed(self, choice: Choice, field: Field) -> list[Loss]:
+        """What arrives as it is stored, where that is not how it may have been meant."""
+        found: list[Loss] = []
+        about, declared = self.about(choice), choice.column.type
+        is_short = field.form == "scaled"  # of thirteen digits at most
+        if field.type.sort is Sort.DECIMAL and not is_short and (many := self._long(field)):
+            message = (
+                f"{plural(many, 'value')} of {declared or 'no type'} with 16 or 17 digits: SQLite"
+                " keeps decimals as floating-point numbers, and more digits were lost when they"
+                " were inserted; they arrive as they are stored"
+            )
+            found.append(Loss(about, message, LossClass.STORAGE))
+        if choice.column.collation and field.type.sort is Sort.TEXT:
+            name = choice.column.collation
+            how = _COMPARES.get(name, "in an order that an application defines")
+            message = f"compares {how} ({name}), the target does not"
+            found.append(Loss(about, message, LossClass.BEHAVIOUR))
+        if field.type.sort is Sort.INSTANT and not field.form and (many := self._offsets(field)):
+            message = (
+                f"{plural(many, 'time')} with an offset that is not zero: the moment is kept,"
+                " the offset is not"
+            )
+            found.append(Loss(about, message, LossClass.VALUES))
+        if field.type.sort is Sort.JSON and (many := self._doubled(field)):
+            message = (
+                f"{plural(many, 'document')} with a key twice in an object: jsonb keeps the last"
+            )
+            found.append(Loss(about, message, LossClass.VALUES))
+        return found
+
+    def _census(self, column: str) -> Counts:
+        table = names(self._order.table).as_string(None)
+        return take_census(self._session, table, [column])[1][0]
+
+    def _long(self, field: Field) -> int:
+        """A decimal survives in a double up to fifteen digits."""
+        test = "typeof({0}) = 'real' and cast(printf('%!.15g', {0}) as real) <> {0}"
+        return self._total(test, field.name)
+
+    def _offsets(self, field: Field) -> int:
+        return self._total(
+            "upper(substr({0}, -1)) <> 'Z' and substr({0}, -6) not in ('+00:00', '-00:00')",
+            field.name,
+        )
+
+    def _doubled(self, field: Field) -> int:
+        return self._total("typeof({0}) = 'text' and windlass_doubled({0})", field.name)
+
+    def _total(self, template: str, column: str) -> int:
+        query = statement(
+            "select count(*) from {table} where {test}",
+            table=names(self._order.table),
+            test=verbatim(template).format(names(column)),
+        )
+        return int(self._session.execute(query).fetchone()[0])
+
+    def _first_misfit(self, field: Field) -> str:
+        template = sql.SQL("{} is not null and not ({})")
+        test = fits(field.name, field.type, field.form)
+        return self._first(template.format(names(field.name), test))
+
+    def _first(self, test: sql.Composable) -> str:
+        query = statement(
+            "select {key} from {table} where {test} limit 1",
+            key=self._key(),
+            table=names(self._order.table),
+            test=test,
+        )
+        found = self._session.execute(query).fetchone()
+        return f" (first: {self._described(found)})" if found else ""
+
+    def _texts(self, column: str) -> Iterator[tuple[str, bytes]]:
+        """All texts of a column, each with its row's key."""
+        wanted = listed([verbatim("cast({} as text)").format(names(column)), self._key()])
+        for rows in batches(self._session, self._order, Whole(), wanted):
+            for value, *key in rows:
+                if value is not None:
+                    yield self._described(key), value
+
+    def _key_columns(self) -> tuple[str, ...]:
+        if self._table.primary_key:
+            return self._table.primary_key.columns
+        return self._order.named
+
+    def _key(self) -> sql.Composable:
+        columns = self._key_columns()
+        return each("{}", [names(one) for one in columns]) if columns else verbatim("null")
+
+    def _described(self, values: object) -> str:
+        assert isinstance(values, (list, tuple))
+        shown = [
+            one.decode(errors="backslashreplace") if isinstance(one, bytes) else str(one)
+            for one in values
+        ]
+        pairs = zip(self._key_columns(), shown, strict=False)
+        return ", ".join(f"{name} = {one}" for name, one in pairs) or "a row without a key"
