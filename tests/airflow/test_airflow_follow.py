@@ -27,6 +27,7 @@ from windlass.errors import BadSpec
 
 EXAMPLE = "windlass_follow"
 SIDES = {"source_conn_id": "old_shop", "target_conn_id": "new_shop"}
+PROOFS = "select count(*) from windlass.request where what = 'reverse'"
 LEFT_OPEN = "select count(*) from pg_replication_slots where database = current_database()"
 
 
@@ -419,7 +420,10 @@ def test_a_run_killed_again_and_again_loses_nothing(
         # what cuts over is killed while nobody can write: the source is open again
         run.until_state("watch_lag", "deferred")
         until(lambda: fresh(pair), "it has measured")
+        proofs = int(pair.target.value(PROOFS))
         run.answer("await_cutover", "Cut over")
+        # from there on that nothing is applied is no hindrance
+        until(lambda: pair.target.value(PROOFS) > proofs, "it proves the way back", 0.01)
         with pair.target.connect() as session, session.transaction():
             session.execute("lock table windlass.applied in share mode")  # nothing arrives
             until(lambda: phase(pair) == "freezing", "the freeze")
