@@ -95,11 +95,12 @@ class CsvInput:
             at for at, name in enumerate(self._start.names) if name in self._csv.numbers
         ] if self._csv.decimal == "," else []  # fmt: skip
         first = 1
-        for batch in found:
-            if numbers:
-                batch = self._with_points(batch, numbers, first)
-            yield batch
-            first += batch.num_rows
+        with self._stored.damage_first():
+            for batch in found:
+                if numbers:
+                    batch = self._with_points(batch, numbers, first)
+                yield batch
+                first += batch.num_rows
 
     def raw(self) -> RawCsv | None:
         dialect, nulls = self._dialect, sorted(self._dialect.nulls)
@@ -196,11 +197,7 @@ class CsvInput:
         try:
             yield from sifting.sifted(self._body())
         except Endless as error:
-            raise self._endless(error.record, error.line, is_long=error.is_long) from None
-
-    def _endless(self, record: int, line: int, *, is_long: bool) -> BadRecord:
-        reason = TOO_LONG if is_long else "a quote is not closed"
-        return BadRecord([BadValue(self.place, record, reason, line)])
+            raise _endless(self.place, error) from None
 
     def _take(self, reason: str, record: int, line: int, text: str) -> None:
         assert self._aside is not None
@@ -235,14 +232,15 @@ class CsvInput:
             yield from table.rename_columns(self._start.names).to_batches()
 
     def _raw_blocks(self) -> Iterator[bytes]:
-        for rows in self._blocks():
-            data = rows.data
-            places = returns(rows)
-            if len(places):  # COPY wants one kind of line end
-                data = rows.array[_mask(len(data), places)].tobytes()
-            if len(self.fields) == 1 and b"\\." in data:
-                data = self._without_end_marks(data)
-            yield data
+        with self._stored.damage_first():
+            for rows in self._blocks():
+                data = rows.data
+                places = returns(rows)
+                if len(places):  # COPY wants one kind of line end
+                    data = rows.array[_mask(len(data), places)].tobytes()
+                if len(self.fields) == 1 and b"\\." in data:
+                    data = self._without_end_marks(data)
+                yield data
 
     def _without_end_marks(self, data: bytes) -> bytes:
         r"""Before version 18, a row that is `\.` ends COPY: quoted, it is a value."""
@@ -360,6 +358,11 @@ class CsvInput:
                 raise BadRecord([BadValue(self.place, record, reason, line, name)])
             columns[at] = pc.replace_substring(columns[at], ",", ".")
         return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _endless(place: str, error: Endless) -> BadRecord:
+    reason = TOO_LONG if error.is_long else "a quote is not closed"
+    return BadRecord([BadValue(place, error.record, reason, error.line)])
 
 
 def _same(line: int, record: int) -> int:

@@ -58,7 +58,8 @@ class JsonInput:
         self.place = stored.place
         self._known: frozenset[str] | None = None
         self._places = Lines(self._numbered)
-        names = list(keys) if keys else self._names()
+        with stored.damage_first():
+            names = list(keys) if keys else self._names()
         self.fields: Sequence[Field] = [Field(name) for name in names]
         self._known = frozenset(names)
         self._aside = None
@@ -79,6 +80,10 @@ class JsonInput:
         return self._stored.identity()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
+        with self._stored.damage_first():
+            yield from self._batches()
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
         names = [field.name for field in self.fields]
         record = 1
         for block in self._blocks():

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from windlass.errors import WindlassError
+from windlass.errors import BadRecord, WindlassError
 from windlass.model.inputs import Compression
 from windlass.model.load import Identity
 from windlass.model.wording import word
@@ -92,6 +92,21 @@ class Stored:
                     hint="load it again once nothing writes to it",
                     side="source",
                 )
+
+    @contextmanager
+    def damage_first(self) -> Iterator[None]:
+        """What is damaged has bad records, too; but its checksum comes after them.
+
+        Raises:
+            WindlassError: it is damaged, and has bad records.
+        """
+        try:
+            yield
+        except BadRecord:
+            if self._compressed:
+                for _ in self.blocks():
+                    pass
+            raise
 
     def _check_size(self, out: int, file: IO[bytes]) -> None:
         if self.unlimited or self.compression is Compression.NONE or out <= FREE_BYTES:
