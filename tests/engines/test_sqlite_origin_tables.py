@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from origin_tables import arrive, digest_there, fitted, tables_of
+from public_shapes import chinook, northwind
 from servers import Database
 from sqlite_files import file_with, held
 from windlass.engines.origin import Origin
@@ -20,6 +21,7 @@ from windlass.errors import Interrupted, WindlassError
 from windlass.model.chunk import Range, Whole
 from windlass.model.relation import Name
 from windlass.model.translation import (
+    Answers,
     Check,
     Digest,
     ForeignKey,
@@ -212,6 +214,17 @@ def test_structure_is_what_the_statements_say(tmp_path: Path) -> None:
         ("virtual table", Name("main", "words")),
         ("trigger", Name("main", "noted")),
     )
+
+
+@pytest.mark.parametrize("make", [chinook, northwind])
+def test_public_samples_fit_without_a_question(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "sample.db")
+    with held(f"sqlite://{tmp_path / 'sample.db'}") as origin:
+        fits = [origin.fit(table, Answers()) for table in origin.schemas().tables]
+    assert len(fits) == 11
+    assert [(one.problems, one.losses, one.orphaned) for one in fits] == [((), (), ())] * 11
 
 
 def test_texts_in_utf16_are_refused_with_a_way(tmp_path: Path) -> None:
