@@ -147,6 +147,18 @@ def mariadb() -> Iterator[MariaServer]:
 
 
 @pytest.fixture
+def own_mariadb() -> Iterator[MariaServer]:
+    """One that only this test sees."""
+    from mariadb_server import MariaServer
+
+    made = MariaServer()
+    try:
+        yield made.start()
+    finally:
+        made.remove()
+
+
+@pytest.fixture
 def maria_database(mariadb: MariaServer) -> Iterator[Callable[..., str]]:
     """Makes databases of the run's MariaDB with what some statements make; they are dropped
     afterwards."""

@@ -36,6 +36,7 @@ SETTINGS = [
     "--max-allowed-packet=4M",
     "--event-scheduler=0",
 ]
+RIGHTS = ["select", "lock tables", "show view", "trigger", "execute"]
 
 
 @cache
@@ -158,10 +159,10 @@ class MariaServer:
             session.close()
 
     def create_database(self, *statements: str) -> str:
-        """An empty one with what these make; `app` may read and lock it."""
+        """An empty one with what these make; `app` may see all of it, and lock it."""
         self._number += 1
         name = f"shop_{self._number}"
-        self.run("mysql", f"create database {name}", *_users(name, ["select", "lock tables"]))
+        self.run("mysql", f"create database {name}", *_users(name, RIGHTS))
         self.run(name, *statements)
         return name
 

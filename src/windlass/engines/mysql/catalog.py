@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
 
+from windlass.engines.mysql.quoting import Quoted, part
 from windlass.engines.mysql.session import Session
 from windlass.model.relation import Name
 from windlass.model.translation import (
@@ -34,6 +35,16 @@ _KINDS = {"FULLTEXT": "full-text", "SPATIAL": "spatial", "RTREE": "spatial", "VE
 # _utf8mb4'x': the character set of a literal, which an expression carries
 _INTRODUCER = re.compile(r"\b_utf8(?:mb3|mb4)?\s*(?=')")
 _JSON = re.compile(r"json_valid\(`((?:[^`]|``)+)`\)", re.IGNORECASE)
+# as both servers write it: one definition a line, names always in backticks
+_FOREIGN = re.compile(
+    r"^ +CONSTRAINT (?P<name>`(?:[^`]|``)+`) FOREIGN KEY"
+    r" \((?P<columns>(?:`(?:[^`]|``)+`(?:, )?)+)\)"
+    r" REFERENCES (?P<to>(?:`(?:[^`]|``)+`\.)?`(?:[^`]|``)+`)"
+    r" \((?P<referred>(?:`(?:[^`]|``)+`(?:, )?)+)\)(?P<rules>[A-Z ]*)",
+    re.MULTILINE,
+)
+_NAME = re.compile(r"`((?:[^`]|``)+)`")
+_RULE = re.compile(r"ON (UPDATE|DELETE) (RESTRICT|CASCADE|SET NULL|SET DEFAULT|NO ACTION)")
 _BARE = re.compile(
     r"(?:tiny|small|medium|big)?int|decimal|float|double|year|bit", re.IGNORECASE
 )  # types whose defaults MySQL writes as they are
@@ -64,7 +75,11 @@ def read_schema(session: Session) -> Found:
     database = session.address.database
     tables = _read(session, "tables")
     parts = _Parts(session)
-    found = [_table(Name(database, one["name"]), one, parts) for one in tables if _is_table(one)]
+    found = [
+        _table(Name(database, one["name"]), one, parts, read_foreign_keys(session, one["name"]))
+        for one in tables
+        if _is_table(one)
+    ]
     views = [
         SourceView(
             Name(database, one["name"]),
@@ -108,7 +123,6 @@ class _Parts:
         has_expressions = not self.is_mariadb and session.version >= _EXPRESSIONS_SINCE
         kind = "mysql" if has_expressions else "mariadb"
         self.indexes = _by_table(_read(session, f"indexes_{kind}"))
-        self.foreign_keys = _by_table(_read(session, "foreign_keys"))
         checks: list[Fields] = []
         if self.is_mariadb or session.version >= _CHECKS_SINCE:
             checks = _read(session, "checks_mariadb" if self.is_mariadb else "checks_mysql")
@@ -120,7 +134,33 @@ class _Parts:
         self.checks = _by_table(one for one in checks if one["is_enforced"] == "1")
 
 
-def _table(name: Name, one: Fields, parts: _Parts) -> SourceTable:
+def read_foreign_keys(session: Session, name: str) -> tuple[ForeignKey, ...]:
+    """The catalog's views of them are empty to users that may only read the table."""
+    row = session.one(part("show create table {}", Quoted(session.address.database, name)))
+    text = (row[1] or b"").decode("utf-8", "surrogateescape")
+    return tuple(_foreign_key(found, session.address.database) for found in _FOREIGN.finditer(text))
+
+
+def _foreign_key(found: re.Match[str], database: str) -> ForeignKey:
+    *schema, table = _names(found["to"])
+    rules = dict(_RULE.findall(found["rules"]))
+    return ForeignKey(
+        _names(found["name"])[0],
+        _names(found["columns"]),
+        Name(schema[0] if schema else database, table),
+        _names(found["referred"]),
+        rules.get("UPDATE", "NO ACTION"),
+        rules.get("DELETE", "NO ACTION"),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(one.replace("``", "`") for one in _NAME.findall(text))
+
+
+def _table(
+    name: Name, one: Fields, parts: _Parts, foreign_keys: tuple[ForeignKey, ...]
+) -> SourceTable:
     checks = [(one["name"], _plain(one["expression"])) for one in parts.checks[name.name]]
     # MariaDB's JSON is longtext with this check
     json = {found[1].replace("``", "`") for _, text in checks if (found := _JSON.fullmatch(text))}
@@ -132,7 +172,7 @@ def _table(name: Name, one: Fields, parts: _Parts) -> SourceTable:
         columns=columns,
         primary_key=primary,
         uniques=uniques,
-        foreign_keys=tuple(_foreign_keys(parts.foreign_keys[name.name])),
+        foreign_keys=foreign_keys,
         checks=tuple(Check(*each) for each in checks if not _JSON.fullmatch(each[1])),
         indexes=indexes,
         comment=one["comment"],
@@ -223,19 +263,6 @@ def _index(name: str, parts: Sequence[Fields]) -> Index:
         is_unique=parts[0]["is_unique"] == "1",
         kind=kind,
     )
-
-
-def _foreign_keys(parts: Sequence[Fields]) -> Iterable[ForeignKey]:
-    for name, each in _grouped(parts, lambda one: str(one["name"])):
-        first = each[0]
-        yield ForeignKey(
-            name,
-            tuple(one["column"] for one in each),
-            Name(first["to_schema"], first["to_table"]),
-            tuple(one["to_column"] for one in each),
-            first["on_update"],
-            first["on_delete"],
-        )
 
 
 def _pages(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from windlass.engines.mysql.quoting import Quoted, part, table
@@ -11,7 +12,8 @@ from windlass.engines.mysql.session import Session
 from windlass.model.chunk import KeyRange, Range, Whole
 from windlass.model.translation import SourceTable
 
-_FINE = 64  # pieces of equal width per range, which are put together by their rows
+_FINE = 256  # pieces of equal width that a span is cut into
+_DEEPEST = 5
 
 
 def cut_table(session: Session, found: SourceTable, count: int) -> Sequence[Range]:
@@ -19,37 +21,59 @@ def cut_table(session: Session, found: SourceTable, count: int) -> Sequence[Rang
     if count < 2 or not found.pages_by:
         return [Whole()]
     (name,) = found.pages_by
-    key, rows = Quoted(name), table(found.name)
-    low, high = session.one(part("select min({0}), max({0}) from {1}", key, rows))
+    rows = table(found.name)
+    low, high = session.one(part("select min({0}), max({0}) from {1}", Quoted(name), rows))
     if low is None or high is None:
         return [Whole()]
-    least, most = int(low), int(high)
-    width = (most - least) // (count * _FINE) + 1
-    counts = session.run(
-        part(
-            "select floor((cast({key} as decimal(20, 0)) - {least}) / {width}), count(*)"
-            " from {rows} group by 1 order by 1",
-            key=key,
-            least=Number(least),
-            width=Number(width),
-            rows=rows,
-        )
-    )
-    pieces = [(int(at or 0), int(many or 0)) for at, many in counts]
-    bounds = [least + at * width for at in _bounds(pieces, count)]
-    edges: list[int | None] = [None, *bounds, None]
+    (total,) = session.one(part("select count(*) from {}", rows))
+    wanted = int(total or 0) / count
+    pieces = _pieces(session, found, Span(int(low), int(high), int(total or 0)), wanted)
+    edges: list[int | None] = [None, *_bounds(pieces, wanted), None]
     return [KeyRange((name,), _text(low), _text(high)) for low, high in pairwise(edges)]
 
 
-def _bounds(pieces: Sequence[tuple[int, int]], count: int) -> Iterator[int]:
-    """Numbers of pieces that begin a range."""
-    wanted = sum(many for _, many in pieces) / count
-    held = 0.0
-    for at, many in pieces:
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Keys from `low` to `high`, both of which are there."""
+
+    low: int
+    high: int
+    rows: int
+
+
+def _pieces(
+    session: Session, found: SourceTable, span: Span, wanted: float, depth: int = 0
+) -> Iterator[Span]:
+    """Spans in order. One with more than half of the rows that are wanted is cut again."""
+    if span.rows <= max(wanted / 2, 1) or span.low == span.high or depth == _DEEPEST:
+        yield span
+        return
+    width = (span.high - span.low) // _FINE + 1
+    parts = session.run(
+        part(
+            "select min({key}), max({key}), count(*) from {rows}"
+            " where {key} between {low} and {high}"
+            " group by floor((cast({key} as decimal(20, 0)) - {low}) / {width}) order by 1",
+            key=Quoted(found.pages_by[0]),
+            rows=table(found.name),
+            low=Number(span.low),
+            high=Number(span.high),
+            width=Number(width),
+        )
+    )
+    for low, high, rows in parts:
+        piece = Span(int(low or 0), int(high or 0), int(rows or 0))
+        yield from _pieces(session, found, piece, wanted, depth + 1)
+
+
+def _bounds(pieces: Iterable[Span], wanted: float) -> Iterator[int]:
+    """Keys that begin a range."""
+    held = 0
+    for one in pieces:
         if held >= wanted:
-            yield at
-            held = 0.0
-        held += many
+            yield one.low
+            held = 0
+        held += one.rows
 
 
 def _text(bound: int | None) -> tuple[str, ...] | None:

@@ -27,7 +27,7 @@ _FORMS: Mapping[str, LiteralString] = {
     "plain": "concat({0})",
     "number": "concat({0} + 0)",
     "integer": "concat(cast({0} as decimal(65, 0)))",
-    "flag": "case {0} + 0 when 0 then 'f' when 1 then 't' end",
+    "flag": "elt({0} + 1, 'f', 't')",
     "double": "concat({0} * 1e0)",
     "utf8": "cast({0} as binary)",
     "converted": "cast(convert({0} using utf8mb4) as binary)",
@@ -52,7 +52,7 @@ _ESCAPED = (  # COPY's text format; the backslash first
     (b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"),
 )  # fmt: skip
 _NEEDS_ESCAPING = {Sort.TEXT, Sort.ENUM, Sort.SET, Sort.JSON}
-_BACKSLASH = Bytes(b"\\")
+_MAY_BE_LONG = _NEEDS_ESCAPING | {Sort.BYTES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def needs_client(field: Field) -> bool:
 
 def travelling(field: Field) -> Written:
     """The value as COPY reads it; never NULL, unless the server could not build it."""
-    column, (_, others) = Quoted(field.name), words(field)
+    others = words(field)[1]
     value = _value(field)
     if "long" in others:
         is_bytes = field.type.sort is Sort.BYTES
@@ -87,8 +87,7 @@ def travelling(field: Field) -> Written:
             value = _escaped(_listed(field, '{{"', '","', '"}}', _quoted_in_array(field)))
         case sort if sort in _NEEDS_ESCAPING:
             value = _escaped(value)
-    absent = _absent(field, column)
-    return Written(part("if({}, {}, {})", absent, Bytes(b"\\N"), value))
+    return Written(_or(field, value, Bytes(b"\\N")))
 
 
 def hashed(field: Field) -> Written:
@@ -98,7 +97,8 @@ def hashed(field: Field) -> Written:
         return Written(value, _FINISHED[sort])
     match sort:
         case Sort.TEXT | Sort.ENUM:
-            value = part("concat(length({0}), ':', {0})", value)
+            measured = Quoted(field.name) if field.form == "utf8" else value
+            value = part("concat(length({}), ':', {})", measured, value)
         case Sort.FLOAT:
             value = _digits(value)
         case Sort.INTERVAL:
@@ -106,6 +106,18 @@ def hashed(field: Field) -> Written:
         case Sort.SET:
             value = _listed(field, '["', '","', '"]', _quoted_in_json(field))
     return Written(value)
+
+
+def in_row(field: Field) -> sql.Composable:
+    """The text of the proof, N for NULL; NULL if the server could not build it."""
+    return _or(field, hashed(field).expression, Text("N"))
+
+
+def _or(field: Field, value: sql.Composable, absent: sql.Composable) -> sql.Composable:
+    """The value's text, or `absent`. NULL: the server could not build it, as it is too long."""
+    if field.type.sort in _MAY_BE_LONG:
+        return part("if({}, {}, {})", absence(field), absent, value)
+    return part("ifnull({}, {})", value, absent)  # a sixth less of the server's time
 
 
 def absence(field: Field) -> sql.Composable:

@@ -105,7 +105,10 @@ class MysqlOrigin:
         if self._found.unsafe:
             listed = ", ".join(f"{name.name} ({engine})" for name, engine in self._found.unsafe)
             found.append(f"others can change these tables while they are read: {listed}")
-        found.append("ALTER, DROP and TRUNCATE of its tables wait until everything has been read")
+        found.append(
+            "ALTER, DROP and TRUNCATE of its tables wait until everything has been"
+            " read, and what uses them waits behind"
+        )
         return found
 
     def check(self) -> None:

@@ -16,7 +16,7 @@ from windlass.engines.mysql.errors import LOCKED, NO_RIGHT, number_of
 from windlass.engines.mysql.quoting import Whole, listed, part, table
 from windlass.engines.mysql.session import Session, stop
 from windlass.engines.stopping import Stops
-from windlass.errors import Interrupted, SnapshotLost, WindlassError
+from windlass.errors import ConnectionLost, Interrupted, SnapshotLost, WindlassError
 from windlass.model.relation import Name
 
 SESSIONS = 4  # that read in parallel
@@ -124,13 +124,15 @@ class Sessions:
         """Raises:
         SnapshotLost: the session that keeps others' DDL waiting is gone, or all are.
         """
+        taken: list[Session] = []
         with suppress(queue.Empty):
-            session = self._idle.get_nowait()
-            try:
+            while True:
+                taken.append(self._idle.get_nowait())
+        for session in taken:
+            with suppress(ConnectionLost):
                 session.run("select 1")
-            finally:
-                if not session.is_dead:
-                    self._idle.put(session)
+            if not session.is_dead:
+                self._idle.put(session)
         if self._all and not self._all[0].is_dead:
             return
         raise SnapshotLost(

@@ -92,11 +92,12 @@ def _of_number(known: Declared) -> Field | None:
         case "tinyint" | "smallint" | "mediumint" | "int" | "bigint":
             size = _SIZES[known.kind]
             least = 0 if known.is_unsigned else None
+            form = "number" if known.is_zerofill else "plain"
             if known.is_unsigned and size == 64:
-                return _field(Sort.DECIMAL, "number", precision=20, least=0)
+                return _field(Sort.DECIMAL, form, precision=20, least=0)
             needed = size + known.is_unsigned
             bits = next(one for one in (16, 32, 64) if needed <= one)
-            return _field(Sort.INTEGER, "number", bits=bits, least=least)
+            return _field(Sort.INTEGER, form, bits=bits, least=least)
         case "decimal":
             precision, scale = (*(known.numbers or (10,)), 0)[:2]
             least = 0 if known.is_unsigned else None
