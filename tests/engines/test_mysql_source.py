@@ -401,3 +401,15 @@ def test_what_the_session_needs_does_not_hang_on_the_servers_settings(
     with closing(Session(read_address(mariadb.url(name)))) as session:
         row = session.one("select @@time_zone, @@sql_mode, @@wait_timeout, @@max_statement_time")
     assert row == (b"+00:00", b"NO_BACKSLASH_ESCAPES", b"31536000", b"0.000000")
+
+
+def test_a_source_is_held_again_after_it_was_closed(
+    mariadb: MariaServer, held: Callable[..., tuple[MysqlOrigin, str]]
+) -> None:
+    origin, name = held("create table t (id int primary key)")
+    assert len(origin.schemas().tables) == 1
+    mariadb.run(name, "insert into t values (1)", "create table u (id int primary key)")
+    origin.close()
+    origin.hold(2)
+    assert len(origin.schemas().tables) == 2
+    assert origin.digest(fitted(origin, "t")[2], Whole()).rows == 1

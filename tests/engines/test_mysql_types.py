@@ -256,7 +256,7 @@ def test_every_value_arrives_or_its_loss_is_named(
     assert found.fit.fields[1].type.described == case.becomes
     assert [row[1] for row in found.arrived.rows('id, v::text collate "C"')] == list(case.arrives)
     digest = origin.digest(found.reading, Whole())
-    assert digest == found.arrived.digest()
+    assert digest == found.arrived.digest() == found.arrived.digest_of_ours()
     assert sum(origin.buckets(found.reading).values(), Digest()) == digest
     rows = list(origin.rows(found.reading, list(origin.buckets(found.reading))))
     assert sorted(map(repr, (one.texts for one in rows))) == sorted(

@@ -12,7 +12,9 @@ from psycopg import sql
 
 from servers import Database
 from windlass.engines.origin import Origin
+from windlass.engines.postgres.foreign.digests import Proven, read_digest
 from windlass.model.chunk import Range, Whole
+from windlass.model.relation import Name
 from windlass.model.translation import Digest, Field, Fit, Reading, Sort, SourceTable
 
 _TYPES = {
@@ -77,6 +79,13 @@ class Arrived:
             for row in found
         ]
 
+    def digest_of_ours(self) -> Digest:
+        """As a verification computes it."""
+        names = tuple(one.name for one in self.fields)
+        proven = Proven(Name("public", self.name), names, self.fields, names[:1], "digits")
+        with self.database.connect() as session:
+            return read_digest(session, proven)
+
     def digest(self) -> Digest:
         whole = Digest()
         for texts in self.texts():
@@ -90,7 +99,7 @@ def _hashed(field: Field, text: str | None) -> str | None:
     if text is None:
         return None
     match field.type.sort:
-        case Sort.TEXT | Sort.ENUM | Sort.JSON:
+        case Sort.TEXT | Sort.ENUM:
             return f"{len(text.encode())}:{text}"
         case Sort.BOOLEAN:
             return text[0]

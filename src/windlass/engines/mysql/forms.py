@@ -255,7 +255,7 @@ def _with_length(text: bytes) -> bytes:
 
 
 def _hashed_json(text: bytes) -> bytes:
-    return _with_length(jsonb_text(text.decode()).encode())
+    return jsonb_text(text.decode()).encode()
 
 
 _FINISHED: Mapping[Sort, Callable[[bytes], bytes]] = {

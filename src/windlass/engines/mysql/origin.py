@@ -64,6 +64,8 @@ class MysqlOrigin:
 
     def close(self) -> None:
         self._sessions.close()
+        for known in ("_catalog", "server"):  # of the snapshot
+            self.__dict__.pop(known, None)
 
     def hold(self, number: int = 1) -> Snapshot:
         first = Session(self._address)

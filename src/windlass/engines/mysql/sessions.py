@@ -144,4 +144,4 @@ class Sessions:
     def close(self) -> None:
         for session in self._all:
             session.close()
-        self._all = []
+        self._all, self._idle, self.why_one = [], queue.LifoQueue(), ""

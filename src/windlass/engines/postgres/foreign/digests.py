@@ -140,7 +140,7 @@ def _text(column: sql.Identifier, field: Field, floats: str) -> sql.Composed:
         return sql.SQL(_TEXTS[field.type.sort]).format(column)
     if floats == "bits":
         return sql.SQL(_BITS.get(field.type.bits, _BITS[64])).format(column)
-    return sql.SQL(_DIGITS).format(column)
+    return sql.SQL(_DIGITS).format(sql.SQL("{}::float8").format(column))
 
 
 def _row_text(proven: Proven) -> sql.Composed:
