@@ -17,7 +17,7 @@ from windlass.model.relation import Name
 from windlass.model.translation import Digest, Field, Row, Sort
 
 _TEXTS: Mapping[Sort, LiteralString] = {
-    Sort.BOOLEAN: "case when {0} then 't' else 'f' end",
+    Sort.BOOLEAN: "case when {0} then 't' when not {0} then 'f' end",
     Sort.INTEGER: "{0}::text",
     Sort.DECIMAL: "{0}::text",
     Sort.TEXT: "octet_length(convert_to({0}::text, 'UTF8'))::text || ':' || {0}::text",
@@ -39,7 +39,7 @@ _BITS: Mapping[int, LiteralString] = {
 }
 # the significant digits without zeros at either end, e, the exponent of the first one
 _DIGITS: LiteralString = """(
-    select case when n.v = 0 then case when {0}::text like '-%' then '-0' else '0' end
+    select case when n.v = 0 then case when left({0}::text, 1) = '-' then '-0' else '0' end
            else case when n.v < 0 then '-' else '' end || d.digits || 'e' || d.exponent end
       from (select {0}::text::numeric as v) as n,
            lateral (select ltrim(replace(abs(n.v)::text, '.', ''), '0') as kept,
