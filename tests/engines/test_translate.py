@@ -1,0 +1,214 @@
+"""A migration from another engine into PostgreSQL: what arrives, how it is proven, undone and
+resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from command import BAD_SPEC, DIFFERENT, DONE, REFUSED
+from killing import kill
+from mariadb_server import MariaServer
+from servers import Database
+from translating import CUSTOMERS, ITEMS, TEXTS, Move, mariadb_shop, sqlite_shop
+
+ENGINES = ("sqlite", "mariadb")
+
+
+@pytest.fixture(params=ENGINES)
+def shop(
+    request: pytest.FixtureRequest, tmp_path: Path, database: Callable[[int], Database]
+) -> Callable[..., Move]:
+    """Makes a shop in the engine, and an empty target."""
+
+    def make(*more: str, items: int = ITEMS) -> Move:
+        if request.param == "sqlite":
+            source = sqlite_shop(tmp_path / "shop.db", *more, items=items)
+        else:
+            server: MariaServer = request.getfixturevalue("mariadb")
+            url: str = request.getfixturevalue("maria_database")()
+            source = mariadb_shop(server, url, *more, items=items)
+        return Move(source, database(16))
+
+    return make
+
+
+def column(target: Database, query: str) -> list[Any]:
+    return [value for (value,) in target.rows(query)]
+
+
+def moved(move: Move, *words: str) -> dict[str, Any]:
+    return move.command("migrate", *words).expect(DONE).result
+
+
+def test_everything_arrives_and_is_proven(shop: Callable[..., Move]) -> None:
+    move = shop()
+    found = moved(move)
+    assert found["verified"] == "full"
+    assert found["rows"] == CUSTOMERS + ITEMS + len(TEXTS)
+    items, customers = move.table("items"), move.table("customers")
+    target = move.target
+    assert target.value(f"select sum(qty) from {items}") == sum(
+        i % 5 + 1 for i in range(1, ITEMS + 1)
+    )
+    assert target.value(f"select bool_and(doubled = 2 * qty and total = id * 0.1) from {items}")
+    assert target.value(f"select bool_and(score = id / 7.0) from {customers}")
+    odd = move.table('"odd ""name"')
+    assert column(target, f'select "select" from {odd} order by "a b" nulls first') == list(TEXTS)
+    # definitions work
+    target.run(f"insert into {customers} (name) values ('new')")
+    new = f"select id from {customers} where name = 'new'"
+    assert target.value(new) == CUSTOMERS + 1
+    assert target.value(f"select score from {customers} where name = 'new'") == 1.5
+    with pytest.raises(psycopg.errors.CheckViolation):
+        target.run(f"insert into {items} (customer, qty) values (1, 0)")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        target.run(f"insert into {items} (customer) values (99999)")
+    target.run(f"delete from {customers} where id = 1")
+    assert target.value(f"select count(*) from {items} where customer = 1") == 0
+
+
+def test_every_planted_difference_is_found(shop: Callable[..., Move]) -> None:
+    move = shop()
+    moved(move)
+    move.command("verify").expect(DONE)
+    items, customers = move.table("items"), move.table("customers")
+    move.target.run(
+        f"update {items} set note = 'Note 77' where id = 77",
+        f"update {items} set total = total + 1e-12 where id = 78",
+        f"update {customers} set email = '' where id = 3",
+        f"delete from {items} where id = 99",
+        f"insert into {customers} (id, name) values (5000, 'new')",
+    )
+    found = move.command("verify", "--show-values").expect(DIFFERENT).result["differences"]
+    named = {(one["kind"], tuple(one["key"].values()), tuple(one["columns"])) for one in found}
+    assert named - {("count", (), ())} == {
+        ("changed", ("77",), ("note",)),
+        ("changed", ("78",), ("total",)),
+        ("changed", ("3",), ("email",)),
+        ("missing", ("99",), ()),
+        ("extra", ("5000",), ()),
+    }
+    email = next(one for one in found if one["columns"] == ["email"])
+    assert (email["source"], email["target"]) == ({"email": None}, {"email": ""})
+    refused = move.command("verify", "--repair", "--yes").expect(REFUSED)
+    assert "another engine" in refused.said
+
+
+def test_rows_without_a_key_are_compared_as_often_as_they_occur(shop: Callable[..., Move]) -> None:
+    move = shop("create table bag (n int)", "insert into bag values (1), (1), (2), (null), (null)")
+    moved(move)
+    bag = move.table("bag")
+    move.target.run(f"delete from {bag} where ctid in (select min(ctid) from {bag} where n = 1)")
+    move.target.run(f"insert into {bag} values (3)")
+    found = move.command("verify").expect(DIFFERENT).result["differences"]
+    assert sorted((one["kind"], one["rows"]) for one in found) == [("extra", 1), ("missing", 1)]
+
+
+def test_a_rollback_leaves_nothing_and_brings_back_what_was_there(
+    shop: Callable[..., Move],
+) -> None:
+    move = shop(items=500)
+    schema = move.source.schema
+    move.target.run(f'create schema if not exists "{schema}"')
+    move.target.run(f"create table {move.table('items')} (old int)")
+    move.target.run(f"insert into {move.table('items')} values (7)")
+    refused = move.command("migrate").expect(REFUSED)
+    assert "items" in refused.said and "replace" in refused.said
+    run = moved(move, "--existing", "replace")["run"]
+    assert move.target.value(f"select count(*) from {move.table('items')}") == 500
+    move.command("rollback", run, "--yes").expect(DONE)
+    assert column(move.target, f"select old from {move.table('items')}") == [7]
+    left = f"select relname from pg_class where relnamespace = '\"{schema}\"'::regnamespace"
+    assert column(move.target, left) == ["items"]
+
+
+def test_empty_tables_are_filled(shop: Callable[..., Move]) -> None:
+    move = shop(items=500)
+    moved(move, "--schema-only")
+    assert move.target.value(f"select count(*) from {move.table('items')}") == 0
+    found = moved(move, "--existing", "fill")
+    assert found["verified"] == "full"
+    assert move.target.value(f"select count(*) from {move.table('items')}") == 500
+
+
+def test_tables_are_chosen_and_their_schema_gets_another_name(shop: Callable[..., Move]) -> None:
+    move = shop(items=500)
+    there = "main" if move.source.schema == "public" else move.source.schema
+    words = ("--include", f"{there}.Cust*", "--map-schema", f"{there}=sales")
+    assert moved(move, *words)["rows"] == CUSTOMERS
+    assert move.target.value("select count(*) from sales.customers") == CUSTOMERS
+    move.command("verify", *words).expect(DONE)
+    wrong = move.command("plan", "--include", f"{there}.cutomers").expect(REFUSED)
+    assert "customers" in wrong.said
+
+
+def test_what_cannot_be_made_on_the_target_is_named_and_has_to_be_accepted(
+    shop: Callable[..., Move],
+) -> None:
+    move = shop("create view named as select Id, Name from Customers", items=100)
+    refused = move.command("migrate").expect(REFUSED)
+    assert "named" in refused.said and "objects" in refused.said
+    assert moved(move, "--accept", "objects")["losses"]
+
+
+def test_the_same_command_says_that_it_is_done(shop: Callable[..., Move]) -> None:
+    move = shop(items=100)
+    run = moved(move)["run"]
+    again = move.command("migrate").expect(DONE).result
+    assert again["run"] == run and again["already"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "after create_target_tables",
+        "call windlass.flows.translate.rows:_copied 2",
+        "before create_indexes",
+        "call windlass.flows.translate.proof:find_differences",
+        "before generate_migration_summary",
+    ],
+)
+def test_killed_anywhere_the_same_command_ends_it(shop: Callable[..., Move], place: str) -> None:
+    move = shop()
+    words = ("migrate", "--chunk-size", "64kB")
+    kill(place, words, move.env)
+    # what is written after the snapshot is in the second one, and so compared with it
+    found = move.command(*words).expect(DONE).result
+    assert found["resumed"] and found["verified"] == "full"
+    assert move.target.value(f"select count(*) from {move.table('items')}") == ITEMS
+    move.command("verify").expect(DONE)
+
+
+def test_what_is_written_while_it_stopped_is_copied_again_or_found(
+    shop: Callable[..., Move],
+) -> None:
+    move = shop()
+    words = ("migrate", "--chunk-size", "64kB", "--jobs", "1")
+    kill("call windlass.flows.translate.rows:_copied 4", words, move.env)
+    move.source.run("update Items set Note = 'later' where Id in (1, 20000)")
+    ended = move.command(*words)
+    if ended.code == DIFFERENT:  # read whole before that
+        assert {one["object"] for one in ended.result["differences"]} <= {
+            f"{move.source.schema}.items"
+        }
+    else:
+        ended.expect(DONE)
+        later = f"select count(*) from {move.table('items')} where note = 'later'"
+        assert move.target.value(later) == 2
+
+
+def test_options_of_postgresql_alone_are_refused(shop: Callable[..., Move]) -> None:
+    move = shop(items=10)
+    assert "log" in move.command("migrate", "--follow").expect(BAD_SPEC).said
+    assert "snapshot" in move.command("migrate", "--snapshot", "0-1").expect(BAD_SPEC).said
+
+
+def test_an_answer_for_a_column_that_is_not_there_is_refused(shop: Callable[..., Move]) -> None:
+    move = shop(items=10)
+    said = move.command("plan", "--types", "Items.Nope=text").expect(REFUSED).said
+    assert "Items.Nope" in said
