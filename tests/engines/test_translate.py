@@ -30,8 +30,8 @@ def shop(
             source = sqlite_shop(tmp_path / "shop.db", *more, items=items)
         else:
             server: MariaServer = request.getfixturevalue("mariadb")
-            url: str = request.getfixturevalue("maria_database")()
-            source = mariadb_shop(server, url, *more, items=items)
+            name: str = request.getfixturevalue("maria_database")()
+            source = mariadb_shop(server, name, *more, items=items)
         return Move(source, database(16))
 
     return make
@@ -55,8 +55,8 @@ def test_everything_arrives_and_is_proven(shop: Callable[..., Move]) -> None:
     assert target.value(f"select sum(qty) from {items}") == sum(
         i % 5 + 1 for i in range(1, ITEMS + 1)
     )
-    assert target.value(f"select bool_and(doubled = 2 * qty and total = id * 0.1) from {items}")
-    assert target.value(f"select bool_and(score = id / 7.0) from {customers}")
+    assert target.value(f"select bool_and(doubled = 2 * qty and total = id * 0.125) from {items}")
+    assert target.value(f"select bool_and(score = id * 0.25) from {customers}")
     odd = move.table('"odd ""name"')
     assert column(target, f'select "select" from {odd} order by "a b" nulls first') == list(TEXTS)
     # definitions work

@@ -37,10 +37,10 @@ MARIADB = (
 ROWS = (
     "with recursive n (i) as (select 1 union all select i + 1 from n where i < {customers})"
     " insert into Customers (Id, Name, Email, Score) select i, 'n' || i, case when i % 3 > 0"
-    " then 'e' || i || '@x' end, i / 7.0 from n",
+    " then 'e' || i || '@x' end, i * 0.25 from n",
     "with recursive n (i) as (select 1 union all select i + 1 from n where i < {items})"
     " insert into Items (Id, Customer, Qty, Note, Total) select i, i % {customers} + 1, i % 5 + 1,"
-    " 'note ' || i, i * 0.1 from n",
+    " 'note ' || i, i * 0.125 from n",
 )
 TEXTS = ("tab\there", "line\nbreak", "back\\slash", "\\N", "", "é€😀", "NULL", "\r\n")
 
@@ -87,17 +87,19 @@ def sqlite_shop(path: Path, *more: str, items: int = ITEMS) -> Source:
     return Source(f"sqlite:///{path}", run, "public")
 
 
-def mariadb_shop(server: MariaServer, url: str, *more: str, items: int = ITEMS) -> Source:
-    name = url.rpartition("/")[2]
-
+def mariadb_shop(server: MariaServer, name: str, *more: str, items: int = ITEMS) -> Source:
     def run(*statements: str, values: tuple[object, ...] = ()) -> None:
         server.run(name, *(one.format(*map(_quoted, values)) for one in statements))
 
     rows = [one.format(customers=CUSTOMERS, items=items) for one in map(_insert_first, ROWS)]
-    run("set max_recursive_iterations = 100000000", *MARIADB, *rows, *more)
+    first = (
+        "set max_recursive_iterations = 100000000",
+        "set sql_mode = concat(@@sql_mode, ',PIPES_AS_CONCAT')",
+    )
+    run(*first, *MARIADB, *rows, *more)
     for at, text in enumerate(TEXTS):
         run('insert into `odd "name` values ({}, {})', values=(at or None, text))
-    return Source(url, run, name)
+    return Source(server.url(name), run, name)
 
 
 def _insert_first(statement: str) -> str:

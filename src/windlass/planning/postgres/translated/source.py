@@ -175,6 +175,9 @@ def archive_of(tables: Sequence[Fitted], dialect: str, owner: str, try_out: TryO
     tried on the target, and rolled back."""
     archive = Archive(dialect, owner, try_out)
     free: dict[str, Free] = {}
+    for schema in sorted({one.name.schema for one in tables} - {"public"}):
+        make, drop = (f"{verb} SCHEMA {quoted(schema)}" for verb in ("CREATE", "DROP"))
+        archive.add("SCHEMA", Name("", schema), make, drop)
     for one in tables:
         names = [each.name.name for each in tables if each.name.schema == one.name.schema]
         free.setdefault(one.name.schema, Free(names))
