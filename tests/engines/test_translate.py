@@ -106,7 +106,7 @@ def test_rows_without_a_key_are_compared_as_often_as_they_occur(shop: Callable[.
     move.target.run(f"delete from {bag} where ctid in (select min(ctid) from {bag} where n = 1)")
     move.target.run(f"insert into {bag} values (3)")
     found = move.command("verify").expect(DIFFERENT).result["differences"]
-    assert sorted((one["kind"], one["rows"]) for one in found) == [("extra", 1), ("missing", 1)]
+    assert sorted((one["kind"], one.get("rows")) for one in found) == [("extra", 1), ("missing", 1)]
 
 
 def test_a_rollback_leaves_nothing_and_brings_back_what_was_there(
@@ -167,9 +167,9 @@ def test_the_same_command_says_that_it_is_done(shop: Callable[..., Move]) -> Non
     "place",
     [
         "after create_target_tables",
-        "call windlass.flows.translate.rows:_copied 2",
+        "call windlass.flows.translate.rows._copied 2",
         "before create_indexes",
-        "call windlass.flows.translate.proof:find_differences",
+        "call windlass.flows.translate.proof.find_differences",
         "before generate_migration_summary",
     ],
 )
@@ -189,7 +189,7 @@ def test_what_is_written_while_it_stopped_is_copied_again_or_found(
 ) -> None:
     move = shop()
     words = ("migrate", "--chunk-size", "64kB", "--jobs", "1")
-    kill("call windlass.flows.translate.rows:_copied 4", words, move.env)
+    kill("call windlass.flows.translate.rows._copied 4", words, move.env)
     move.source.run("update Items set Note = 'later' where Id in (1, 20000)")
     ended = move.command(*words)
     if ended.code == DIFFERENT:  # read whole before that

@@ -19,7 +19,7 @@ def begin_new(run: Sides, started_by: StartedBy) -> None:
     """Journal the plan and its snapshot."""
     with run.control.transaction():
         door.create(run.control)
-        records.insert_run(run.control, run.plan, run.spec.config(), started_by)
+        records.insert_run(run.control, run.plan, run.spec.config(), started_by, flow=run.spec.flow)
         records.insert_snapshot(run.control, run.plan.run, run.snapshot, {})
         records.insert_crash_marker(run.control, run.plan.run)
 

@@ -42,7 +42,13 @@ from windlass.planning.postgres.translated.naming import (
     in_schema,
     naming_problems,
 )
-from windlass.planning.postgres.translated.source import Archive, Fitted, archive_of, catalog_of
+from windlass.planning.postgres.translated.source import (
+    Archive,
+    Fitted,
+    archive_of,
+    catalog_of,
+    unscanned,
+)
 from windlass.spec.migrate import Spec
 from windlass.trust.planted import read_foreign_schemas
 from windlass.version import __version__
@@ -67,7 +73,7 @@ def read_and_translate(
         problems += door.read_problems(target)
     archive = archive_of(fits, origin.dialect, there.server.user, partial(try_out, target))
     read = Read(
-        source=_source_read(origin, fits, archive, target_read),
+        source=_source_read(origin, schema, fits, archive, target_read),
         target=target_read,
         ask=_questions(hold, there, states),
         pg_dump="",
@@ -96,13 +102,20 @@ def _beside() -> Iterator[ThreadPoolExecutor]:
 
 
 def _source_read(
-    origin: Origin, fits: Sequence[Fitted], archive: Archive, target: TargetRead
+    origin: Origin,
+    schema: SourceSchema,
+    fits: Sequence[Fitted],
+    archive: Archive,
+    target: TargetRead,
 ) -> SourceRead:
-    """What the source would be as a PostgreSQL of the target's version."""
+    """What the source would be as a PostgreSQL of the target's version. Tables that are not
+    selected are only known by name."""
+    scanned = {one.table.name for one in fits}
+    others = [unscanned(one, origin.schema) for one in schema.tables if one.name not in scanned]
     there = target.catalog.server
     server = replace(origin.server, version=there.version, encoding=there.encoding)
     return SourceRead(
-        catalog=catalog_of(server, fits, archive.computed),
+        catalog=catalog_of(server, [*fits, *others], archive.computed),
         key_constraints=archive.keys,
         foreign_keys=archive.foreign_keys,
         invalid_indexes=(),

@@ -95,15 +95,16 @@ def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) ->
     """The rows of some buckets."""
     query = sql.SQL(
         "select {texts} from (select *, md5({key}) as windlass_k from only {table}) as hashed"
-        " where {bucket} = any(%s)"
+        " where {bucket} = any({wanted})"
     ).format(
         texts=sql.SQL(", ").join(_texts(proven)),
         key=_key_text(proven),
         table=_table(proven),
         bucket=sql.SQL(_BUCKET_OF).format(sql.Identifier("windlass_k")),
+        wanted=sql.Literal(list(buckets)),
     )
     places = proven.keyed_by
-    for row in _rows(connection, query, proven, [list(buckets)]):
+    for row in _rows(connection, query, proven):
         texts = tuple(None if one is None else str(one) for one in row)
         yield Row(tuple(texts[at] for at in places), texts)
 
@@ -116,11 +117,9 @@ _BUCKET_OF: LiteralString = "('x' || substr({0}, 1, 3))::bit(12)::int"
 _BUCKET = sql.SQL(_BUCKET_OF).format(sql.Identifier("k"))
 
 
-def _rows(
-    connection: Connection, query: sql.Composed, proven: Proven, values: Sequence[object] = ()
-) -> Iterator[Sequence[Any]]:
+def _rows(connection: Connection, query: sql.Composed, proven: Proven) -> Iterator[Sequence[Any]]:
     with explaining(f"hashing {proven.name}", side="target"):
-        found = connection.execute(query, values or None)
+        found = connection.execute(query)
         yield from found
 
 

@@ -17,7 +17,16 @@ from windlass.engines.postgres.trial import TryOut
 from windlass.model.plan import Server
 from windlass.model.relation import Column, Kind, Name, Wire
 from windlass.model.report import Loss, LossClass, Problem
-from windlass.model.translation import Check, Field, Fit, IndexPart, Key, Sort, SourceTable
+from windlass.model.translation import (
+    Check,
+    Field,
+    Fit,
+    IndexPart,
+    Key,
+    Sort,
+    SourceTable,
+    Type,
+)
 from windlass.model.translation import ForeignKey as SourceForeignKey
 from windlass.planning.postgres.translated.defaults import Defaults
 from windlass.planning.postgres.translated.expressions import translated
@@ -46,6 +55,12 @@ class Fitted:
     def columns(self) -> dict[str, str]:
         """Names on the target by the source's in lower case."""
         return {one.name.lower(): folded(one.name) for one in self.table.columns}
+
+
+def unscanned(table: SourceTable, schema: str) -> Fitted:
+    """A table that nobody has selected."""
+    fields = tuple(Field(one.name, Type(Sort.TEXT)) for one in table.columns)
+    return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema)
 
 
 @dataclass(slots=True)
