@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
+from math import ceil
 
 from windlass.engines.origin import Origin
 from windlass.engines.postgres import catalog
@@ -26,6 +27,7 @@ from windlass.model.plan import Address, Plan, Purpose
 from windlass.model.relation import LargeObjects, Name
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.model.translation import Answers, SourceSchema, SourceTable
+from windlass.planning.chunks import Limits
 from windlass.planning.postgres.inputs import (
     Questions,
     Read,
@@ -35,6 +37,7 @@ from windlass.planning.postgres.inputs import (
 )
 from windlass.planning.postgres.make import make_plan
 from windlass.planning.postgres.select import Wanted, is_wanted
+from windlass.planning.postgres.translated.archive import Archive, Fitted, unscanned
 from windlass.planning.postgres.translated.finish import Sources, as_read
 from windlass.planning.postgres.translated.naming import (
     folded,
@@ -42,16 +45,13 @@ from windlass.planning.postgres.translated.naming import (
     in_schema,
     naming_problems,
 )
-from windlass.planning.postgres.translated.source import (
-    Archive,
-    Fitted,
-    archive_of,
-    catalog_of,
-    unscanned,
-)
+from windlass.planning.postgres.translated.source import archive_of, catalog_of
+from windlass.spec.choices import ChunkBy
 from windlass.spec.migrate import Spec
 from windlass.trust.planted import read_foreign_schemas
 from windlass.version import __version__
+
+CUT_FROM_BYTES = 8 << 20  # a smaller table is read by one session
 
 
 def read_and_translate(
@@ -79,7 +79,8 @@ def read_and_translate(
         pg_dump="",
         entries=archive.entries,
     )
-    plan = as_read(make_plan(request, read, problems), Sources(fits, origin.server, origin.cut))
+    sources = Sources(fits, origin.server, origin.cut, partial(_chunks, spec))
+    plan = as_read(make_plan(request, read, problems), sources)
     losses = list(_losses(fits, archive, schema, request, origin.schema))
     plan = _finished(plan, spec, losses, origin.notices(), states)
     if purpose is Purpose.COMPARE:
@@ -89,6 +90,15 @@ def read_and_translate(
     )
     problems = [*plan.findings.problems, *planted]
     return replace(plan, findings=replace(plan.findings, problems=tuple(problems)))
+
+
+def _chunks(spec: Spec, size_bytes: int, rows: int) -> int:
+    """Into how many a table is cut: each job reads some of a large one."""
+    if spec.chunk_by is ChunkBy.WHOLE:
+        return 1
+    by_size = max(1, ceil(size_bytes / spec.chunk_size))
+    limits = Limits(spec.chunk_threshold, spec.max_chunks, spec.min_chunk_rows)
+    return limits.apply(max(by_size, spec.jobs if size_bytes >= CUT_FROM_BYTES else 1), rows)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from windlass.model.report import Loss, LossClass
 from windlass.model.translation import Sort, SourceColumn, Type
 from windlass.planning.postgres.translated.expressions import is_now, literal, translated
 
-_NOW = {
+NOW_OF = {
     Sort.TIMESTAMP: "(CURRENT_TIMESTAMP AT TIME ZONE 'UTC')",
     Sort.INSTANT: "CURRENT_TIMESTAMP",
     Sort.DATE: "((CURRENT_TIMESTAMP AT TIME ZONE 'UTC')::date)",
@@ -29,8 +29,8 @@ class Defaults:
         """An expression of PostgreSQL's; None, and a loss if it means something, where there is
         none."""
         text = column.default
-        if is_now(text) and type_.sort in _NOW:
-            return _NOW[type_.sort]
+        if is_now(text) and type_.sort in NOW_OF:
+            return NOW_OF[type_.sort]
         try:
             value = literal(text, self._dialect)
         except ValueError:

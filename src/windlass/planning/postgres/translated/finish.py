@@ -10,12 +10,10 @@ from windlass.model.chunk import Chunk, Range
 from windlass.model.plan import ColumnPlan, Plan, RelationPlan, Server
 from windlass.model.translation import Reading, SourceTable
 from windlass.planning.chunks import plan_loads
+from windlass.planning.postgres.translated.archive import Fitted
 from windlass.planning.postgres.translated.naming import folded
-from windlass.planning.postgres.translated.source import Fitted
 
 Cut = Callable[[SourceTable, int], Sequence[Range]]
-CUT_FROM_BYTES = 8 << 20  # a smaller table is read by one session
-"""Measured with two jobs: beginning a second session costs less than what it saves from here on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +23,13 @@ class Sources:
     tables: Sequence[Fitted]
     server: Server
     cut: Cut
+    chunks: Callable[[int, int], int]  # of a table with so many bytes and rows
 
 
 def as_read(plan: Plan, sources: Sources) -> Plan:
     by_name = {one.name: one for one in sources.tables}
     relations = tuple(
-        _as_read(item, by_name[item.relation.name], sources.cut, plan.how.jobs)
-        for item in plan.relations
+        _as_read(item, by_name[item.relation.name], sources) for item in plan.relations
     )
     loads = plan_loads((item.batch, item.chunks) for item in relations)
     return replace(
@@ -42,12 +40,11 @@ def as_read(plan: Plan, sources: Sources) -> Plan:
     )
 
 
-def _as_read(item: RelationPlan, one: Fitted, cut: Cut, jobs: int) -> RelationPlan:
+def _as_read(item: RelationPlan, one: Fitted, sources: Sources) -> RelationPlan:
     names = {folded(column.name): column for column in one.table.columns}
     columns = tuple(_column(column, one, names[column.source].name) for column in item.columns)
     size = item.relation.size_bytes
-    count = max(len(item.chunks), jobs if size >= CUT_FROM_BYTES else 1)
-    ranges = cut(one.table, count)
+    ranges = sources.cut(one.table, sources.chunks(size, one.fit.rows))
     chunks = tuple(
         Chunk(item.relation.name, number, range_, size // len(ranges))
         for number, range_ in enumerate(ranges)

@@ -4,125 +4,42 @@ pg_dump would write of it. Pure."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from windlass.engines.postgres.archive import Entry
 from windlass.engines.postgres.catalog import Catalog, ForeignKey, KeyConstraint, Standing
 from windlass.engines.postgres.foreign.types import enum_name, type_name
-from windlass.engines.postgres.quoting import quote_identifier
 from windlass.engines.postgres.relation import CatalogRelation, Storage
 from windlass.engines.postgres.trial import TryOut
 from windlass.model.plan import Server
 from windlass.model.relation import Column, Kind, Name, Wire
-from windlass.model.report import Loss, LossClass, Problem
+from windlass.model.report import Loss, LossClass
 from windlass.model.translation import (
     Check,
-    Field,
-    Fit,
     IndexPart,
     Key,
     Sort,
-    SourceTable,
-    Type,
 )
 from windlass.model.translation import ForeignKey as SourceForeignKey
+from windlass.planning.postgres.translated.archive import (
+    Archive,
+    Fitted,
+    adding,
+    dropping,
+    index_text,
+    of,
+    quoted,
+)
+from windlass.planning.postgres.translated.beside import (
+    add_ignoring_case,
+    add_limits,
+    add_on_update,
+)
 from windlass.planning.postgres.translated.defaults import Defaults
 from windlass.planning.postgres.translated.expressions import translated
-from windlass.planning.postgres.translated.naming import Free, folded, folded_name
+from windlass.planning.postgres.translated.naming import Free, folded
 
 BYTES_PER_BLOCK = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A table with what the scan of its rows has found."""
-
-    table: SourceTable
-    fit: Fit
-    schema: str = ""  # that takes the place of the source's
-
-    @property
-    def name(self) -> Name:
-        """Before schemas are mapped."""
-        return folded_name(self.table.name, self.schema)
-
-    def field(self, column: str) -> Field:
-        return next(one for one in self.fit.fields if one.name == column)
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """Names on the target by the source's in lower case."""
-        return {one.name.lower(): folded(one.name) for one in self.table.columns}
-
-
-def unscanned(table: SourceTable, schema: str) -> Fitted:
-    """A table that nobody has selected."""
-    fields = tuple(Field(one.name, Type(Sort.TEXT)) for one in table.columns)
-    return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema)
-
-
-@dataclass(slots=True)
-class Archive:
-    """The entries, and what could not be translated into them."""
-
-    dialect: str
-    owner: str
-    try_out: TryOut
-    entries: list[Entry] = field(default_factory=list)
-    keys: list[KeyConstraint] = field(default_factory=list)
-    foreign_keys: list[ForeignKey] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    computed: set[tuple[Name, str]] = field(default_factory=set)  # table and column
-
-    def add(
-        self,
-        kind: str,
-        name: Name,
-        definition: str,
-        drop: str = "",
-        *,
-        depends_on: Sequence[int] = (),
-        oid: int = 0,
-    ) -> int:
-        id_ = len(self.entries) + 1
-        self.entries.append(
-            Entry(
-                id=id_,
-                kind=kind,
-                schema=name.schema,
-                tag=name.name,
-                owner=self.owner,
-                definition=f"{definition};\n",
-                drop=f"{drop};\n" if drop else "",
-                tablespace="",
-                access_method="",
-                catalog=0,
-                oid=oid,
-                depends_on=tuple(depends_on),
-            )
-        )
-        return id_
-
-    def compiles(self, one: Fitted, what: str) -> bool:
-        """Whether the target takes an ALTER TABLE, or all of a CREATE INDEX, of such a table."""
-        columns = ", ".join(
-            f"{quoted(folded(each.name))} {type_name(one.field(each.name).type)}"
-            for each in one.table.columns
-        )
-        trial = quoted("windlass_trial")
-        script = f"CREATE TEMP TABLE {trial} ({columns}); {what.replace('{table}', trial)}"
-        return not self.try_out([script])
-
-
-def quoted(*parts: str) -> str:
-    return ".".join(map(quote_identifier, parts))
-
-
-def _of(name: Name) -> str:
-    return quoted(name.schema, name.name)
 
 
 def catalog_of(
@@ -210,7 +127,10 @@ def archive_of(tables: Sequence[Fitted], dialect: str, owner: str, try_out: TryO
             _foreign_key(archive, one, key, constraints, by_name, ids, keys)
         for check in one.table.checks:
             _check(archive, one, check, ids[one.table.name], constraints)
+        add_limits(archive, one, ids[one.table.name], constraints)
         _comments(archive, one, ids[one.table.name])
+    for one in tables:
+        add_on_update(archive, one, ids[one.table.name])
     return archive
 
 
@@ -223,7 +143,7 @@ def _table(archive: Archive, one: Fitted, number: int) -> int:
         if found.sort is Sort.ENUM and found.labels:
             name = enum_name(one.name, folded(column.name))
             needs.append(_enum(archive, name, found.labels))
-            types[column.name] = _of(name)
+            types[column.name] = of(name)
     defaults = Defaults(archive.dialect, one.table.name)
     lines = []
     for column in one.table.columns:
@@ -242,10 +162,9 @@ def _table(archive: Archive, one: Fitted, number: int) -> int:
             words.append("GENERATED BY DEFAULT AS IDENTITY")
         elif column.default:
             value = defaults.of(column, type_)
-            adding = (
-                f"ALTER TABLE {{table}} ADD windlass_trial {types[column.name]} DEFAULT {value}"
-            )
-            if value is not None and not archive.compiles(one, adding):
+            # on a type that exists already
+            trial = f"ALTER TABLE {{table}} ADD windlass_trial {type_name(type_)} DEFAULT {value}"
+            if value is not None and not archive.compiles(one, trial):
                 defaults.lose(column)
             elif value is not None:
                 words.append(f"DEFAULT {value}")
@@ -257,8 +176,8 @@ def _table(archive: Archive, one: Fitted, number: int) -> int:
     return archive.add(
         "TABLE",
         one.name,
-        f"CREATE TABLE {_of(one.name)} (\n{body}\n)",
-        f"DROP TABLE {_of(one.name)}",
+        f"CREATE TABLE {of(one.name)} (\n{body}\n)",
+        f"DROP TABLE {of(one.name)}",
         depends_on=needs,
         oid=number + 1,
     )
@@ -275,7 +194,7 @@ def _not_generated(table: Name, column: str, text: str) -> Loss:
 def _enum(archive: Archive, name: Name, labels: Iterable[str]) -> int:
     values = ", ".join(sql.Literal(label).as_string(None) for label in labels)
     return archive.add(
-        "TYPE", name, f"CREATE TYPE {_of(name)} AS ENUM ({values})", f"DROP TYPE {_of(name)}"
+        "TYPE", name, f"CREATE TYPE {of(name)} AS ENUM ({values})", f"DROP TYPE {of(name)}"
     )
 
 
@@ -285,34 +204,24 @@ def _keys(archive: Archive, one: Fitted, table: int, free: Free) -> Iterator[tup
         is_primary = key is primary
         columns = ", ".join(quoted(folded(name)) for name in key.columns)
         usual = "pkey" if is_primary else f"{'_'.join(map(folded, key.columns))}_key"
-        name = free.take(folded(key.name) if key.name else f"{one.name.name}_{usual}")
+        own = "" if is_primary else folded(key.name)  # MySQL calls every primary key PRIMARY
+        name = free.take(own or f"{one.name.name}_{usual}")
         oid = 10_000 + len(archive.entries)
         word = "PRIMARY KEY" if is_primary else "UNIQUE"
         id_ = archive.add(
             "CONSTRAINT",
             Name(one.name.schema, f"{one.name.name} {name}"),
-            _adding(one.name, name, f"{word} ({columns})"),
-            _dropping(one.name, name),
+            adding(one.name, name, f"{word} ({columns})"),
+            dropping(one.name, name),
             depends_on=[table],
             oid=oid,
         )
-        index = _index(one.name, name, columns, is_unique=True)
+        index = index_text(one.name, name, columns, is_unique=True)
         of = archive.entries[table - 1].oid
         archive.keys.append(KeyConstraint(oid, of, one.name, name, is_primary, index, ""))
         yield key, id_
-
-
-def _adding(table: Name, name: str, what: str) -> str:
-    return f"ALTER TABLE ONLY {_of(table)}\n    ADD CONSTRAINT {quoted(name)} {what}"
-
-
-def _dropping(table: Name, name: str) -> str:
-    return f"ALTER TABLE ONLY {_of(table)} DROP CONSTRAINT {quoted(name)}"
-
-
-def _index(table: Name, name: str, columns: str, *, is_unique: bool) -> str:
-    unique = "UNIQUE " if is_unique else ""
-    return f"CREATE {unique}INDEX {quoted(name)} ON {_of(table)} USING btree ({columns})"
+        if any(one.field(column).type.ignores_case for column in key.columns):
+            add_ignoring_case(archive, one, key, table, free)
 
 
 def _indexes(archive: Archive, one: Fitted, table: int, free: Free) -> None:
@@ -335,7 +244,7 @@ def _indexes(archive: Archive, one: Fitted, table: int, free: Free) -> None:
         archive.add(
             "INDEX",
             Name(one.name.schema, name),
-            _index(one.name, name, columns, is_unique=index.is_unique) + condition,
+            index_text(one.name, name, columns, is_unique=index.is_unique) + condition,
             f"DROP INDEX {quoted(one.name.schema, name)}",
             depends_on=[table],
         )
@@ -387,13 +296,13 @@ def _foreign_key(
     lists = [", ".join(map(quoted, names)) for names in (columns, others)]
     oid = 10_000 + len(archive.entries)
     is_kept = key.name not in one.fit.orphaned
-    what = f"FOREIGN KEY ({lists[0]}) REFERENCES {_of(to.name)}({lists[1]}){acts}{timing}"
+    what = f"FOREIGN KEY ({lists[0]}) REFERENCES {of(to.name)}({lists[1]}){acts}{timing}"
     what += "" if is_kept else " NOT VALID"
     archive.add(
         "FK CONSTRAINT",
         Name(one.name.schema, f"{one.name.name} {name}"),
-        _adding(one.name, name, what),
-        _dropping(one.name, name),
+        adding(one.name, name, what),
+        dropping(one.name, name),
         depends_on=[ids[one.table.name], ids[to.table.name], *needs],
         oid=oid,
     )
@@ -412,15 +321,15 @@ def _check(archive: Archive, one: Fitted, check: Check, table: int, names: Free)
     archive.add(
         "CHECK CONSTRAINT",
         Name(one.name.schema, f"{one.name.name} {name}"),
-        _adding(one.name, name, f"CHECK ({text})"),
-        _dropping(one.name, name),
+        adding(one.name, name, f"CHECK ({text})"),
+        dropping(one.name, name),
         depends_on=[table],
     )
 
 
 def _comments(archive: Archive, one: Fitted, table: int) -> None:
     here, schema = one.name, one.name.schema
-    found = [(f"TABLE {quoted(here.name)}", f"TABLE {_of(here)}", one.table.comment)]
+    found = [(f"TABLE {quoted(here.name)}", f"TABLE {of(here)}", one.table.comment)]
     for column in one.table.columns:
         name = folded(column.name)
         place = f"COLUMN {quoted(schema, here.name, name)}"

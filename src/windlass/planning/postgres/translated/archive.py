@@ -1,0 +1,119 @@
+"""The definitions that pg_dump would write of a source of another engine, as they come together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from windlass.engines.postgres.archive import Entry
+from windlass.engines.postgres.catalog import ForeignKey, KeyConstraint
+from windlass.engines.postgres.foreign.types import type_name
+from windlass.engines.postgres.quoting import quote_identifier
+from windlass.engines.postgres.trial import TryOut
+from windlass.model.relation import Name
+from windlass.model.report import Loss, Problem
+from windlass.model.translation import Field, Fit, Sort, SourceTable, Type
+from windlass.planning.postgres.translated.naming import folded, folded_name
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A table with what the scan of its rows has found."""
+
+    table: SourceTable
+    fit: Fit
+    schema: str = ""  # that takes the place of the source's
+
+    @property
+    def name(self) -> Name:
+        """Before schemas are mapped."""
+        return folded_name(self.table.name, self.schema)
+
+    def field(self, column: str) -> Field:
+        return next(one for one in self.fit.fields if one.name == column)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names on the target by the source's in lower case."""
+        return {one.name.lower(): folded(one.name) for one in self.table.columns}
+
+
+def unscanned(table: SourceTable, schema: str) -> Fitted:
+    """A table that nobody has selected."""
+    fields = tuple(Field(one.name, Type(Sort.TEXT)) for one in table.columns)
+    return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema)
+
+
+@dataclass(slots=True)
+class Archive:
+    """The entries, and what could not be translated into them."""
+
+    dialect: str
+    owner: str
+    try_out: TryOut
+    entries: list[Entry] = field(default_factory=list)
+    keys: list[KeyConstraint] = field(default_factory=list)
+    foreign_keys: list[ForeignKey] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    computed: set[tuple[Name, str]] = field(default_factory=set)  # table and column
+
+    def add(
+        self,
+        kind: str,
+        name: Name,
+        definition: str,
+        drop: str = "",
+        *,
+        depends_on: Sequence[int] = (),
+        oid: int = 0,
+    ) -> int:
+        id_ = len(self.entries) + 1
+        self.entries.append(
+            Entry(
+                id=id_,
+                kind=kind,
+                schema=name.schema,
+                tag=name.name,
+                owner=self.owner,
+                definition=f"{definition};\n",
+                drop=f"{drop};\n" if drop else "",
+                tablespace="",
+                access_method="",
+                catalog=0,
+                oid=oid,
+                depends_on=tuple(depends_on),
+            )
+        )
+        return id_
+
+    def compiles(self, one: Fitted, what: str) -> bool:
+        """Whether the target takes an ALTER TABLE, or all of a CREATE INDEX, of such a table."""
+        columns = ", ".join(
+            f"{quoted(folded(each.name))} {type_name(one.field(each.name).type)}"
+            for each in one.table.columns
+        )
+        trial = quoted("windlass_trial")
+        script = f"CREATE TEMP TABLE {trial} ({columns}); {what.replace('{table}', trial)}"
+        return not self.try_out([script])
+
+
+def quoted(*parts: str) -> str:
+    return ".".join(map(quote_identifier, parts))
+
+
+def of(name: Name) -> str:
+    return quoted(name.schema, name.name)
+
+
+def adding(table: Name, name: str, what: str) -> str:
+    return f"ALTER TABLE ONLY {of(table)}\n    ADD CONSTRAINT {quoted(name)} {what}"
+
+
+def dropping(table: Name, name: str) -> str:
+    return f"ALTER TABLE ONLY {of(table)} DROP CONSTRAINT {quoted(name)}"
+
+
+def index_text(table: Name, name: str, columns: str, *, is_unique: bool) -> str:
+    unique = "UNIQUE " if is_unique else ""
+    return f"CREATE {unique}INDEX {quoted(name)} ON {of(table)} USING btree ({columns})"

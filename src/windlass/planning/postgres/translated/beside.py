@@ -1,0 +1,108 @@
+"""Checks, indexes and triggers for what the source's types, keys and columns do by themselves."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from windlass.model.relation import Name
+from windlass.model.report import Loss, LossClass
+from windlass.model.translation import Key, Sort
+from windlass.planning.naming import MOST_BYTES
+from windlass.planning.postgres.translated.archive import (
+    Archive,
+    Fitted,
+    adding,
+    dropping,
+    index_text,
+    of,
+    quoted,
+)
+from windlass.planning.postgres.translated.defaults import NOW_OF
+from windlass.planning.postgres.translated.expressions import is_now
+from windlass.planning.postgres.translated.naming import Free, folded
+
+
+def add_limits(archive: Archive, one: Fitted, table: int, names: Free) -> None:
+    """What the source's types forbid and the target's do not."""
+    for column in one.table.columns:
+        type_, name = one.field(column.name).type, quoted(folded(column.name))
+        labels = ", ".join(sql.Literal(label).as_string(None) for label in type_.labels)
+        allowed = ""
+        if type_.least is not None:
+            allowed = f"{name} >= {type_.least}"
+        elif labels and type_.sort is Sort.TEXT:
+            allowed = f"{name} IN ({labels})"
+        elif labels and type_.sort is Sort.SET:
+            allowed = f"{name} <@ ARRAY[{labels}]"
+        if allowed and (one.table.name, column.name) not in archive.computed:
+            check = names.take(f"{one.name.name}_{folded(column.name)}_check")
+            archive.add(
+                "CHECK CONSTRAINT",
+                Name(one.name.schema, f"{one.name.name} {check}"),
+                adding(one.name, check, f"CHECK ({allowed})"),
+                dropping(one.name, check),
+                depends_on=[table],
+            )
+
+
+def add_on_update(archive: Archive, one: Fitted, table: int) -> None:
+    """A trigger that sets columns to the present moment where a row changes, and its UPDATE leaves
+    them as they are: what MySQL does, except for an UPDATE that sets them to what they are."""
+    columns = [each for each in one.table.columns if each.on_update]
+    if not columns:
+        return
+    moves = []
+    for column in columns:
+        moment = NOW_OF.get(one.field(column.name).type.sort)
+        if moment is None or not is_now(column.on_update):
+            message = f"column {column.name}: ON UPDATE {column.on_update} is not carried over"
+            archive.losses.append(Loss(str(one.table.name), message, LossClass.BEHAVIOUR))
+            continue
+        name = quoted(folded(column.name))
+        moves.append(
+            f"  IF NEW.{name} IS NOT DISTINCT FROM OLD.{name} THEN NEW.{name} := {moment}; END IF;"
+        )
+    if not moves:
+        return
+    name = f"{one.name.name}_on_update".encode()[:MOST_BYTES].decode(errors="ignore")
+    function = f"{quoted(one.name.schema, name)}()"
+    body = "\n".join(["BEGIN", *moves, "  RETURN NEW;", "END"])
+    made = archive.add(
+        "FUNCTION",
+        Name(one.name.schema, f"{name}()"),
+        f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql"
+        f" AS $windlass$\n{body}\n$windlass$",
+        f"DROP FUNCTION {function}",
+    )
+    kept = [
+        quoted(folded(each.name))
+        for each in one.table.columns
+        if (one.table.name, each.name) not in archive.computed
+    ]
+    new, old = (", ".join(f"{row}.{name}" for name in kept) for row in ("NEW", "OLD"))
+    archive.add(
+        "TRIGGER",
+        Name(one.name.schema, f"{one.name.name} {name}"),
+        f"CREATE TRIGGER {quoted(name)} BEFORE UPDATE ON {of(one.name)} FOR EACH ROW"
+        f" WHEN (ROW({new}) IS DISTINCT FROM ROW({old})) EXECUTE FUNCTION {function}",
+        f"DROP TRIGGER {quoted(name)} ON {of(one.name)}",
+        depends_on=[table, made],
+    )
+
+
+def add_ignoring_case(archive: Archive, one: Fitted, key: Key, table: int, free: Free) -> None:
+    """Texts that differ by case only are equal to the source: a second index refuses them."""
+    parts = [
+        f"lower({quoted(folded(name))})"
+        if one.field(name).type.ignores_case
+        else quoted(folded(name))
+        for name in key.columns
+    ]
+    name = free.take(f"{one.name.name}_{'_'.join(map(folded, key.columns))}_lower_key")
+    archive.add(
+        "INDEX",
+        Name(one.name.schema, name),
+        index_text(one.name, name, ", ".join(parts), is_unique=True),
+        f"DROP INDEX {quoted(one.name.schema, name)}",
+        depends_on=[table],
+    )
