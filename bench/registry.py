@@ -35,6 +35,7 @@ class Page:
 _COPYING = "benchmarks.md"
 _LOADING = "benchmarks-load.md"
 _FOLLOWING = "benchmarks-following.md"
+_ENGINES = "benchmarks-engines.md"
 _PEERS = ("pgcopydb", "pg_restore", "psql")
 
 BENCHMARKS = (
@@ -131,6 +132,13 @@ BENCHMARKS = (
         needs=("psql",),
     ),
     Benchmark(
+        "engines-sqlite",
+        "a SQLite file into PostgreSQL, against pgloader",
+        _ENGINES,
+        "bench.benchmarks.engines:measure_sqlite",
+        needs=("pgloader",),
+    ),
+    Benchmark(
         "follow-backlog",
         "backlogs drained, beside a native subscription",
         _FOLLOWING,
@@ -197,6 +205,7 @@ PAGES = (
     Page("benchmarks-export.md", "bench.pages.export:render"),
     Page(_LOADING, "bench.pages.load:render"),
     Page(_FOLLOWING, "bench.pages.following:render"),
+    Page(_ENGINES, "bench.pages.engines:render"),
     Page("benchmarks-slow-link.md", "bench.pages.slow_link:render"),
     Page("benchmarks-startup.md", "bench.pages.startup:render"),
     Page("estimates.md", "bench.pages.estimates:render"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from windlass.engines.origin import Origin
+from windlass.errors import WindlassError
 from windlass.flows.lock_watch import watching_target
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.finding import Stage
@@ -16,7 +17,7 @@ from windlass.flows.translate.hold import TranslateHold
 from windlass.flows.translate.opening import begin_new, resume
 from windlass.flows.translate.outline import TRANSLATE
 from windlass.model.event import Emit, ignore
-from windlass.model.flow import Handover
+from windlass.model.flow import Handover, Result
 from windlass.spec.migrate import Spec
 
 
@@ -53,6 +54,16 @@ class Translation(Migration):
         lost = "" if kept else "; its snapshot is lost as well"
         given = {"origin": kept, "restart": False}
         return Handover(given, f"resuming from the journal{lost}")
+
+    def join(self, handle: Result) -> None:
+        """Raises:
+        WindlassError: other engines share no snapshot with another process.
+        """
+        raise WindlassError(
+            f"{self.origin.place} cannot be read by several processes in one snapshot",
+            hint="do all of it in one task: MigrateOperator, or windlass migrate",
+            side="source",
+        )
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
