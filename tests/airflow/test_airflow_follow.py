@@ -60,7 +60,7 @@ def tries() -> dict[str, tuple[int, float, str]]:
         task.task_id: (
             int(task.retries or 0),
             float(task.retry_exponential_backoff),
-            task.trigger_rule.value,
+            str(getattr(task.trigger_rule, "value", task.trigger_rule)),  # text where it is mapped
         )
         for task in dag_of(EXAMPLE).tasks
     }

@@ -26,8 +26,6 @@ FREEZING = "windlass.following.freezing"
 ROUNDS = 8  # of each seed; a cutover is killed at least once in each, a process that follows twice
 # How many a freeze has at least until it is decided, and as it opens the other side.
 UNDECIDED_STATEMENTS, OPENING_STATEMENTS = 22, 6
-CAUGHT_UP = "select item from windlass.line where step = 'catch_up' order by 1"
-KEYS = "select count(*) from pg_constraint where contype = 'f' and convalidated"
 SMALL_CHUNKS = (*FOLLOW, "--chunk-size", "256kB")
 # what clients commit is on disk; what is applied, as late as can be
 CAREFUL = {"fsync": "off", "full_page_writes": "off", **LAZY}
@@ -234,9 +232,6 @@ def test_chunks_from_several_snapshots_under_writers_end_equal(
     with writing(tmp_path, lambda: pair.source.url, clients=3, pause_seconds=0.03) as ledger:
         for wanted in (1, 3, 5):
             _kill_after_chunks(pair, wanted)
-        kill("call windlass.flows.follow.steps.pursue_until", SMALL_CHUNKS, variables(pair))
-        assert pair.target.rows(CAUGHT_UP) == [("begun",)], "changes are caught up with"
-        assert pair.target.value(KEYS) == 0, "before foreign keys are made"
         process = start(*SMALL_CHUNKS, pair=pair)
         try:
             until(lambda: phase(pair) == "following" or process.poll() is not None, "following")
@@ -247,7 +242,6 @@ def test_chunks_from_several_snapshots_under_writers_end_equal(
             process.kill()
             process.wait()
     assert pair.target.value("select count(distinct lsn) from windlass.snapshot") > 1
-    assert len(pair.target.rows(CAUGHT_UP)) == 2 and pair.target.value(KEYS) > 0
     assert faults(pair.target.url, tmp_path) == []
 
 

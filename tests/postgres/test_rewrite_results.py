@@ -86,7 +86,9 @@ def test_without_an_id_the_rows_numbers_are_proof(
 
     words = {"id": None, "stamp": None, "select": "message_id <= 10"}
     outcome = done(messages, {**call(function, frame, batch_rows=4), **words})
-    assert outcome.totals.counts["written"] == 10
+    is_changed = frame == "pandas"
+    assert outcome.totals.counts["written"] == (10 if is_changed else 0)
+    assert outcome.totals.counts.get("unchanged", 0) == (0 if is_changed else 10)
     wanted = [(f"body {n}" + ("!" if frame == "pandas" else ""),) for n in range(1, 11)]
     assert rows(messages, "body", "message_id <= 10") == wanted
 

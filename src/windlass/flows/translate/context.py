@@ -13,7 +13,7 @@ from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.finding import Stage
 from windlass.flows.sides import reading_journal
 from windlass.flows.translate.finding import TranslateFinder
-from windlass.flows.translate.hold import TranslateHold
+from windlass.flows.translate.hold import Kept, TranslateHold
 from windlass.flows.translate.opening import begin_new, resume
 from windlass.flows.translate.outline import TRANSLATE
 from windlass.model.event import Emit, ignore
@@ -33,15 +33,15 @@ class Translation(Migration):
         emit: Emit = ignore,
         *,
         hold: TranslateHold | None = None,
-        origin: Origin | None = None,
+        kept: Kept | None = None,
         **given: Any,
     ) -> None:
-        """As of a migration; `origin` comes from an earlier attempt of this process.
+        """As of a migration; `kept` comes from an earlier attempt of this process.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
         """
-        super().__init__(spec, emit, hold=hold or TranslateHold(spec, origin), **given)
+        super().__init__(spec, emit, hold=hold or TranslateHold(spec, kept), **given)
         self._finder = TranslateFinder(spec, self.hold, self.request, self.emit, self.keep_dump)
 
     @property
@@ -50,9 +50,9 @@ class Translation(Migration):
 
     def hand_over(self) -> Handover:
         """Hand over the source's sessions if their snapshot lives."""
-        kept = self.hold.kept_origin()
+        kept = self.hold.hand_over_source()
         lost = "" if kept else "; its snapshot is lost as well"
-        given = {"origin": kept, "restart": False}
+        given = {"kept": kept, "restart": False}
         return Handover(given, f"resuming from the journal{lost}")
 
     def join(self, handle: Result) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from windlass.engines.origin import Origin
@@ -13,6 +14,7 @@ from windlass.engines.postgres.session import Address, Connection
 from windlass.engines.registry import open_origin
 from windlass.engines.starting import when_up
 from windlass.errors import BadSpec, SnapshotLost
+from windlass.model.snapshot import Snapshot
 from windlass.model.wording import word
 from windlass.spec.migrate import Spec
 
@@ -21,20 +23,29 @@ if TYPE_CHECKING:  # slow to load
     from windlass.model.translation import SourceSchema
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A source that is still read in its snapshot."""
+
+    origin: Origin
+    snapshot: Snapshot
+
+
 class TranslateHold(Hold):
     """As `Hold`, whose source half it replaces: `origin` reads the source, in any thread."""
 
-    def __init__(self, spec: Spec, origin: Origin | None = None) -> None:
-        """Connects to nothing yet. `origin` comes from an earlier attempt of this process, and
-        holds its snapshot.
+    def __init__(self, spec: Spec, kept: Kept | None = None) -> None:
+        """Connects to nothing yet. `kept` comes from an earlier attempt of this process.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
         """
         found, target = _parse(spec)
         super().__init__(target, target)
-        self.origin = origin or found
-        self._is_reading = origin is not None
+        self.origin = kept.origin if kept else found
+        self._is_reading = kept is not None
+        if kept:
+            self.snapshot = kept.snapshot
         self._schema: SourceSchema | None = None
 
     def _where(self) -> tuple[Address, Address]:
@@ -79,19 +90,19 @@ class TranslateHold(Hold):
             self.origin.check()
         self.check_lock()
 
-    def kept_origin(self) -> Origin | None:
-        """The origin, if its snapshot lives, for the process's next attempt at this run."""
+    def hand_over_source(self) -> Kept | None:
+        """The source, if its snapshot lives, for the process's next attempt at this run."""
         try:
             self.origin.check()
         except SnapshotLost:
             self.leave_source()
             return None
         self._is_reading = False
-        return self.origin
+        return Kept(self.origin, self.snapshot)
 
     def let_go(self) -> None:
         super().let_go()
-        if self._is_reading and self.kept_origin() is not None:
+        if self._is_reading and self.hand_over_source() is not None:
             self._is_reading = True
 
     def cancel(self) -> None:
