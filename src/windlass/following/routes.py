@@ -214,8 +214,19 @@ class Routes:
         try:
             return self._known[relation]
         except KeyError:
-            found = self._known[relation] = self._find(relation)
+            found = self._known[relation] = self._find_now(relation)
             return found
+
+    def _find_now(self, relation: Relation) -> Route | None:
+        """By the target's catalog as it is, if it does not fit as it was read: somebody may have
+        made the same change there since."""
+        try:
+            return self._find(relation)
+        except SchemaChanged:
+            if self._session is None:
+                raise
+            self.read(self._session)
+            return self._find(relation)
 
     def _find(self, relation: Relation) -> Route | None:
         source = Name(relation.schema or "pg_catalog", relation.name)

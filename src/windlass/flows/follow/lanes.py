@@ -14,7 +14,7 @@ from windlass.flows.follow.context import Following
 from windlass.flows.follow.ends import StreamEnds
 from windlass.flows.follow.positions import read_starts
 from windlass.flows.follow.removal import writing
-from windlass.flows.follow.renamed import Renamed, read_renamed, with_present_names
+from windlass.flows.follow.renamed import Renamed, read_renamed, to_detail, with_present_names
 from windlass.flows.follow.source_side import TIMELINE
 from windlass.flows.follow.watching import SlotWatch, check_timeline, read_log_end
 from windlass.flows.follow.way_back import make_way_back
@@ -188,7 +188,10 @@ class Lanes:
     def _open(self, direction: Direction) -> None:
         is_sealed = direction is not _applying(self._phase)
         found = read_phase(self._run.sessions().target(), self._run.plan.run)
-        lane = Lane(self._run, direction, found[1] if found else {}, is_sealed=is_sealed)
+        detail = dict(found[1]) if found else {}
+        if Direction.FORWARD in self._lanes:  # which may know of a rename that is not noted yet
+            detail.update(to_detail(self.renamed))
+        lane = Lane(self._run, direction, detail, is_sealed=is_sealed)
         self._stack.callback(lane.close)
         self._lanes[direction] = lane
 
