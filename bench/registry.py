@@ -137,7 +137,6 @@ BENCHMARKS = (
         _ENGINES,
         "bench.benchmarks.engines:measure_sqlite",
         needs=("pgloader",),
-        never_run="it is new",
     ),
     Benchmark(
         "follow-backlog",
