@@ -24,8 +24,8 @@ program is in the time. After every run sums over the rows are compared; other r
 SECTIONS = {
     "engines-sqlite": (
         "SQLite into PostgreSQL",
-        "On two cores. pgloader compares nothing, and makes `real` of doubles: their last digits are"
-        "\nlost, which the sums allow for.",
+        "On two cores. pgloader compares nothing, and makes `real` of doubles: their last digits"
+        "\nare lost, which the sums allow for.",
     ),
 }
 
