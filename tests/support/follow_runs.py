@@ -29,7 +29,7 @@ def following(pair: Pair, *words: str) -> Iterator[Running]:
 
 def until_lag_known(pair: Pair, follower: Running) -> None:
     """The process that follows knows how far it lags, without which no cutover begins."""
-    until(lambda: pair.target.value(_LAG) is not None or follower.poll() is not None, "a lag")
+    until(lambda: follower.poll() is not None or pair.target.value(_LAG) is not None, "a lag")
     assert follower.poll() is None, follower.said()
 
 
