@@ -102,8 +102,12 @@ def _print(value: object, parts: list[str]) -> None:
             parts.append(_quoted(value))
         case _Number():
             parts.append(numeric_text(value.text))
+        case bool():
+            parts.append("true" if value else "false")
+        case None:
+            parts.append("null")
         case _:
-            parts.append({True: "true", False: "false", None: "null"}[value])  # type: ignore[index]
+            raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def _order(key: str) -> tuple[int, bytes]:

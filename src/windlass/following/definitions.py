@@ -100,11 +100,11 @@ def _of_relation(shape: Shape, there: Shape, known: Correspondence) -> Iterator[
     for name in there.columns.keys() - shape.columns.keys():
         yield f"column {name} is no longer on the source"
     yield from _of_constraints(shape, there, known)
-    is_attached, there_is = shape.parent is not None, there.parent is not None
-    if is_attached and there_is and known.target_of(shape.parent) != there.parent:  # type: ignore[arg-type]
-        yield f"it is a partition of {shape.parent}, on the target of {there.parent}"
-    elif is_attached != there_is:
-        yield f"it is {'' if is_attached else 'no longer '}a partition on the source"
+    if shape.parent is not None and there.parent is not None:
+        if known.target_of(shape.parent) != there.parent:
+            yield f"it is a partition of {shape.parent}, on the target of {there.parent}"
+    elif shape.parent is not there.parent:  # one of the two is None
+        yield f"it is {'no longer ' if shape.parent is None else ''}a partition on the source"
 
 
 def _of_column(

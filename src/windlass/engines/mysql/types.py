@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from windlass.model.translation import Field, Sort, SourceColumn, Type
 
@@ -83,8 +84,8 @@ def first_guess(column: SourceColumn) -> Field | None:
     return field and replace(field, name=column.name)
 
 
-def _field(sort: Sort, form: str, **facts: object) -> Field:
-    return Field("", Type(sort, **facts), form)  # type: ignore[arg-type]
+def _field(sort: Sort, form: str, **facts: Any) -> Field:
+    return Field("", Type(sort, **facts), form)
 
 
 def _of_number(known: Declared) -> Field | None:
