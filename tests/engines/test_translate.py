@@ -157,6 +157,17 @@ def test_what_cannot_be_made_on_the_target_is_named_and_has_to_be_accepted(
     assert moved(move, "--accept", "objects")["losses"]
 
 
+def test_a_trigger_is_named_where_only_some_tables_are_selected(shop: Callable[..., Move]) -> None:
+    move = shop(
+        "create trigger note_it after insert on Customers for each row begin"
+        " update Customers set Score = 2 where Id = 1; end",
+        items=10,
+    )
+    there = "main" if move.source.schema == "public" else move.source.schema
+    refused = move.command("migrate", "--include", f"{there}.customers").expect(REFUSED)
+    assert "note_it" in refused.said and "objects" in refused.said
+
+
 def test_the_same_command_says_that_it_is_done(shop: Callable[..., Move]) -> None:
     move = shop(items=100)
     run = moved(move)["run"]

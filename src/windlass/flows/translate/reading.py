@@ -242,8 +242,10 @@ def _losses(
     for view in schema.views:
         if is_wanted(folded_name(view.name, default), request.wanted):
             yield Loss(f"view {view.name}", "is not made on the target", LossClass.OBJECTS)
-    for kind, name in schema.others if request.wanted.is_everything else ():
-        yield Loss(f"{kind} {name}", "is not made on the target", LossClass.OBJECTS)
+    for kind, name in schema.others:
+        # which table a trigger is of is not known: it may be a selected one
+        if request.wanted.is_everything or kind == "trigger":
+            yield Loss(f"{kind} {name}", "is not made on the target", LossClass.OBJECTS)
 
 
 def _questions(
