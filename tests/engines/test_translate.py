@@ -3,6 +3,8 @@ resumed."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from command import BAD_SPEC, DIFFERENT, DONE, REFUSED
+from command import BAD_SPEC, DIFFERENT, DONE, REFUSED, STOPPED
 from killing import kill
 from mariadb_server import MariaServer
 from servers import Database
@@ -260,3 +262,26 @@ def test_what_mysql_s_columns_do_by_themselves_is_done_by_the_target(
     run = move.command("status").expect(DONE).result["runs"][0]["run"]
     move.command("rollback", run, "--yes", "--force").expect(DONE)
     assert target.value("select count(*) from pg_proc where proname = 'acts_on_update'") == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///nowhere.db", "windlass-db[sqlite]"),
+        ("mysql://root@127.0.0.1:1/shop", "windlass-db[mysql]"),
+        ("mongodb://h/shop", "source: mongodb:// is not supported"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "migrate", "verify"])
+def test_what_is_not_installed_or_not_there_is_named(url: str, said: str, command: str) -> None:
+    """In a Python without the libraries that only these engines need."""
+    code = (
+        "import sys; sys.modules.update(sqlglot=None, asyncmy=None);"
+        " from windlass.cli.main import main; main()"
+    )
+    words = (command, "--source", url, "--target", "postgresql://127.0.0.1:1/shop")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (BAD_SPEC, REFUSED, STOPPED), done.stderr
+    assert said in done.stderr and "fault in windlass" not in done.stderr

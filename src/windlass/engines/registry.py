@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 from windlass.engines.base import Source, Target
@@ -23,6 +24,7 @@ class Engine:
     landing: str = ""  # takes a URL, and `runs`: tables in use, to load into
     runs: str = ""  # what keeps the runs of loads, where that is not the engine itself
     origin: str = ""  # takes a URL: what is migrated into another engine
+    needs: tuple[str, ...] = ()  # libraries of an origin, which the extra of its name installs
     extra: str = "export"  # of our distribution, with the libraries that it needs
 
 
@@ -39,6 +41,7 @@ ENGINES = (
         source="windlass.engines.sqlite.source:SqliteSource",
         landing="windlass.engines.sqlite.landing.file:open_landing",
         origin="windlass.engines.sqlite.origin.origin:SqliteOrigin",
+        needs=("sqlglot",),
     ),
     Engine(
         ("duckdb",),
@@ -49,6 +52,7 @@ ENGINES = (
     Engine(
         ("mysql", "mariadb"),
         origin="windlass.engines.mysql.origin:MysqlOrigin",
+        needs=("asyncmy", "sqlglot"),
         extra="mysql",
     ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
@@ -85,7 +89,9 @@ def engine_of(url: str, role: str) -> Engine:
         if wanted in one.schemes:
             return one
     known = ", ".join(f"{one.schemes[0]}://" for one in able)
-    raise BadSpec([f"{role}: {wanted}:// is not supported; use one of {known}"])
+    side = "source" if role == "origin" else role
+    more = "postgresql://, " if role == "origin" else ""
+    raise BadSpec([f"{side}: {wanted}:// is not supported; use one of {more}{known}"])
 
 
 def open_source(url: str) -> Source:
@@ -133,6 +139,9 @@ def open_origin(url: str) -> Origin:
         WindlassError: the library for this engine is not installed.
     """
     engine = engine_of(url, "origin")
+    for library in engine.needs:
+        if find_spec(library) is None:
+            raise _missing(engine, library, engine.schemes[0])
     origin: Origin = _opened(engine, engine.origin, url)
     return origin
 
@@ -141,7 +150,11 @@ def _opened(engine: Engine, place: str, *given: object) -> Any:
     try:
         return resolve(place)(*given)
     except ImportError as error:
-        raise WindlassError(
-            f"{engine.schemes[0]}: {error.name} is not installed",
-            hint=f"pip install 'windlass-db[{engine.extra}]'",
-        ) from error
+        raise _missing(engine, str(error.name), engine.extra) from error
+
+
+def _missing(engine: Engine, library: str, extra: str) -> WindlassError:
+    return WindlassError(
+        f"{engine.schemes[0]}: {library} is not installed",
+        hint=f"pip install 'windlass-db[{extra}]'",
+    )

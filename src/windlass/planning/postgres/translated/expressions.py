@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
 
 def translated(text: str, dialect: str, columns: Mapping[str, str]) -> str | None:
     """An expression over columns of one table, whose names on the target `columns` has by their
     names in lower case. None: it cannot be read, or names something else."""
+    import sqlglot  # not everybody has it: see `windlass.engines.registry`
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
     try:
         tree = sqlglot.parse_one(text, dialect=dialect)
     except SqlglotError:
@@ -37,6 +37,10 @@ def literal(text: str, dialect: str) -> str | int | float | bool | None:
     Raises:
         ValueError: it is none.
     """
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
     try:
         tree = sqlglot.parse_one(text, dialect=dialect)
     except SqlglotError as error:
