@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from bench.pages.markdown import (
-    cases_table,
     document,
     made_from,
     median_column,
     seconds_column,
-    section_of,
+    sections_by_group,
     span_column,
 )
 from bench.result import Metric, Result
@@ -31,22 +30,14 @@ SECTIONS = {
 
 
 def render(results: Sequence[Result]) -> str:
-    return document(HEAD, made_from(results), *(_section(one) for one in results))
-
-
-def _section(result: Result) -> str:
-    title, text = SECTIONS[result.benchmark]
-    groups = list(dict.fromkeys(case.group for case in result.cases))
-    return section_of(title, result, text, *(_table(result, group) for group in groups))
-
-
-def _table(result: Result, group: str) -> str:
-    return cases_table(
-        group,
-        result.group(group),
+    sections = sections_by_group(
+        results,
+        SECTIONS,
         seconds_column(),
         span_column(Metric.SECONDS, 1),
         median_column(Metric.ROWS_PER_SECOND, 0),
         median_column(Metric.CPU_SECONDS, 1),
         median_column(Metric.PEAK_MB, 0),
+        head=lambda group: group,
     )
+    return document(HEAD, made_from(results), *sections)

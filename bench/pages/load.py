@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from bench.pages.markdown import (
-    cases_table,
     document,
     made_from,
     median_column,
     seconds_column,
-    section_of,
+    sections_by_group,
     span_column,
 )
 from bench.result import Metric, Result
@@ -61,19 +60,9 @@ infers the types of JSON from its first rows. Sums over every column are compare
 
 
 def render(results: Sequence[Result]) -> str:
-    return document(HEAD, made_from(results), *(_section(one) for one in results))
-
-
-def _section(result: Result) -> str:
-    title, text = SECTIONS[result.benchmark]
-    groups = list(dict.fromkeys(case.group for case in result.cases))
-    return section_of(title, result, text, *(_table(result, group) for group in groups))
-
-
-def _table(result: Result, group: str) -> str:
-    return cases_table(
-        "",
-        result.group(group),
+    sections = sections_by_group(
+        results,
+        SECTIONS,
         seconds_column(),
         span_column(Metric.SECONDS, 1),
         median_column(Metric.ROWS_PER_SECOND, 0),
@@ -81,3 +70,4 @@ def _table(result: Result, group: str) -> str:
         median_column(Metric.PEAK_MB, 0),
         median_column(Metric.DEAD_ROWS, 0),
     )
+    return document(HEAD, made_from(results), *sections)

@@ -1,7 +1,7 @@
 """Markdown shared by all pages: tables, goals, the origin of the figures."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 
 from bench.result import Case, Goal, Metric, Relation, Result, Statistic
@@ -78,6 +78,22 @@ def cases_table(head: str, cases: Iterable[Case], *columns: Column) -> str:
     """A row for each case: its title, then the columns."""
     rows = [[case.title, *(text(case) for _, text in columns)] for case in cases]
     return table([head, *(name for name, _ in columns)], rows)
+
+
+def sections_by_group(
+    results: Iterable[Result],
+    sections: Mapping[str, tuple[str, str]],
+    *columns: Column,
+    head: Callable[[str], str] = lambda group: "",
+) -> list[str]:
+    """A section for each result, with a table for each group of its cases."""
+    found = []
+    for result in results:
+        title, text = sections[result.benchmark]
+        groups = dict.fromkeys(case.group for case in result.cases)
+        tables = (cases_table(head(one), result.group(one), *columns) for one in groups)
+        found.append(section_of(title, result, text, *tables))
+    return found
 
 
 def median_column(metric: Metric, decimals: int, head: str = "") -> Column:

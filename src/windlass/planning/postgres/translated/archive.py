@@ -87,6 +87,16 @@ class Archive:
         )
         return id_
 
+    def add_check(self, one: Fitted, name: str, condition: str, table: int) -> None:
+        """It is made once the rows are in."""
+        self.add(
+            "CHECK CONSTRAINT",
+            Name(one.name.schema, f"{one.name.name} {name}"),
+            adding(one.name, name, f"CHECK ({condition})"),
+            dropping(one.name, name),
+            depends_on=[table],
+        )
+
     def compiles(self, one: Fitted, what: str) -> bool:
         """Whether the target takes an ALTER TABLE, or all of a CREATE INDEX, of such a table."""
         columns = ", ".join(

@@ -11,8 +11,6 @@ from windlass.planning.naming import MOST_BYTES
 from windlass.planning.postgres.translated.archive import (
     Archive,
     Fitted,
-    adding,
-    dropping,
     index_text,
     of,
     quoted,
@@ -36,13 +34,7 @@ def add_limits(archive: Archive, one: Fitted, table: int, names: Free) -> None:
             allowed = f"{name} <@ ARRAY[{labels}]"
         if allowed and (one.table.name, column.name) not in archive.computed:
             check = names.take(f"{one.name.name}_{folded(column.name)}_check")
-            archive.add(
-                "CHECK CONSTRAINT",
-                Name(one.name.schema, f"{one.name.name} {check}"),
-                adding(one.name, check, f"CHECK ({allowed})"),
-                dropping(one.name, check),
-                depends_on=[table],
-            )
+            archive.add_check(one, check, allowed, table)
 
 
 def add_on_update(archive: Archive, one: Fitted, table: int) -> None:

@@ -318,13 +318,7 @@ def _check(archive: Archive, one: Fitted, check: Check, table: int, names: Free)
         archive.losses.append(Loss(str(one.table.name), message, LossClass.CONSTRAINTS))
         return
     name = names.take(folded(check.name) or f"{one.name.name}_check")
-    archive.add(
-        "CHECK CONSTRAINT",
-        Name(one.name.schema, f"{one.name.name} {name}"),
-        adding(one.name, name, f"CHECK ({text})"),
-        dropping(one.name, name),
-        depends_on=[table],
-    )
+    archive.add_check(one, name, text, table)
 
 
 def _comments(archive: Archive, one: Fitted, table: int) -> None:
