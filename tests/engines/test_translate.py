@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from command import BAD_SPEC, DIFFERENT, DONE, REFUSED, STOPPED
+from command import BAD_SPEC, DIFFERENT, DONE, REFUSED, STOPPED, windlass
 from killing import kill
 from mariadb_server import MariaServer
 from servers import Database
@@ -168,6 +168,12 @@ def test_a_trigger_is_named_where_only_some_tables_are_selected(shop: Callable[.
     there = "main" if move.source.schema == "public" else move.source.schema
     refused = move.command("migrate", "--include", f"{there}.customers").expect(REFUSED)
     assert "note_it" in refused.said and "objects" in refused.said
+
+
+def test_the_plan_promises_no_comparison_of_definitions(shop: Callable[..., Move]) -> None:
+    said = windlass("plan", env=shop(items=10).env).expect(DONE).stdout
+    assert "row counts and the content of every row" in said
+    assert "schema, sequences" not in said and "binary" not in said
 
 
 def test_the_same_command_says_that_it_is_done(shop: Callable[..., Move]) -> None:

@@ -245,6 +245,11 @@ class Plan:
         return sum(item.relation.size_bytes for item in self.relations)
 
     @property
+    def is_across(self) -> bool:
+        """Whether the source is of another engine."""
+        return any(item.reading is not None for item in self.relations)
+
+    @property
     def renamed(self) -> dict[str, str]:
         """Schemas that have another name on the target."""
         return {old: new for old, new in self.schemas.items() if old != new}

@@ -11,7 +11,7 @@ from windlass.model.plan import Estimate, Plan, Server, SetAside
 from windlass.model.report import count_losses
 from windlass.model.statement import Phase
 from windlass.model.units import bytes_text, plural, seconds_text
-from windlass.planning.document.work import VERIFIES
+from windlass.planning.document.work import verifies
 from windlass.planning.estimate import BUSY_TASK_SECONDS, TASK_SECONDS
 from windlass.planning.left import left_verdict, left_work
 
@@ -55,7 +55,7 @@ def facts(plan: Plan, left: RunDetail | None = None) -> Iterator[tuple[str, str]
     yield "copies", _moves(plan)
     tools = ", ".join(f"{name} {version}" for name, version in plan.made.tools.items())
     yield "with", f"{plural(plan.how.jobs, 'job')} side by side, DDL by {tools}"
-    yield "verifies", VERIFIES[plan.how.verify]
+    yield "verifies", verifies(plan)
     if plan.set_aside:
         count = plural(len(plan.set_aside), "object")
         yield "sets aside", f"{count} of the target, for windlass rollback to put back"
@@ -175,7 +175,7 @@ def closing(plan: Plan, next_command: str, restart: str = "") -> list[str]:
 
 
 def what_is_left(plan: Plan, left: RunDetail | None) -> Iterator[tuple[str, str]]:
-    verify = VERIFIES[plan.how.verify] if plan.how.verify != "none" else ""
+    verify = verifies(plan) if plan.how.verify != "none" else ""
     return left_work(left, verify) if left else iter(())
 
 

@@ -10,11 +10,24 @@ from windlass.model.relation import Wire
 from windlass.model.statement import Phase
 from windlass.model.units import bytes_text, plural
 
-VERIFIES = {
+_VERIFIES = {
     "none": "nothing",
     "counts": "schema, sequences and row counts",
     "full": "schema, sequences, row counts and the content of every row, by fingerprints",
 }
+
+
+# the definitions of two engines are not compared
+_VERIFIES_ACROSS = {
+    "none": "nothing",
+    "counts": "row counts",
+    "full": "row counts and the content of every row, by digests of the same text on both sides",
+}
+
+
+def verifies(plan: Plan) -> str:
+    """What is compared after the copy."""
+    return (_VERIFIES_ACROSS if plan.is_across else _VERIFIES)[plan.how.verify]
 
 
 def work(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -37,7 +50,7 @@ def work(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.how.copies_rows:
         yield "analyze", "statistics for the planner"
     if plan.how.verify != "none":
-        yield "verify", VERIFIES[plan.how.verify]
+        yield "verify", verifies(plan)
 
 
 def _note(plan: Plan, phase: Phase) -> str:
@@ -57,6 +70,8 @@ def _copying(plan: Plan) -> str:
     loads = plural(len(plan.loads), "transaction")
     words = f"{bytes_text(plan.size_bytes)} in {loads}, largest tables first, one snapshot"
     text = sum(item.wire is Wire.TEXT for item in plan.relations)
+    if plan.is_across:
+        return f"{words}; as text"
     return words + (f"; {plural(text, 'table')} as text, the others binary" if text else "")
 
 
