@@ -26,6 +26,16 @@ FREEZING = "windlass.following.freezing"
 ROUNDS = 8  # of each seed; a cutover is killed at least once in each, a process that follows twice
 # How many a freeze has at least until it is decided, and as it opens the other side.
 UNDECIDED_STATEMENTS, OPENING_STATEMENTS = 22, 6
+CAUGHT_UP = "select item from windlass.line where step = 'catch_up' order by 1 desc"
+KEYS = (
+    "select count(*) from pg_constraint where contype = 'f' and convalidated"
+    " and connamespace = 'ledger'::regnamespace"
+)
+EARLY = "select md5(string_agg(e::text, ',' order by id)) from ledger.early e"
+READ_IN = (
+    "select distinct max(snapshot) from windlass.line where step in ('copy_chunks', 'copy_tables')"
+    " group by relation"
+)
 SMALL_CHUNKS = (*FOLLOW, "--chunk-size", "256kB")
 # what clients commit is on disk; what is applied, as late as can be
 CAREFUL = {"fsync": "off", "full_page_writes": "off", **LAZY}
@@ -192,11 +202,11 @@ def test_both_servers_die_during_the_copy(own: Pair) -> None:
         process.wait()
 
 
-def _copied(pair: Pair) -> int:
+def _copied(pair: Pair, relation: str = "ledger.%") -> int:
     """How many chunks."""
     with suppress(psycopg.Error):
-        query = "select count(*) from windlass.line where step = 'copy_chunks'"
-        return int(pair.target.value(query))
+        query = "select count(*) from windlass.line where step = 'copy_chunks' and relation like %s"
+        return int(pair.target.value(query, (relation,)))
     return 0
 
 
@@ -227,26 +237,45 @@ def test_a_target_that_forgets_what_it_had_not_flushed_gets_it_again(
 def test_chunks_from_several_snapshots_under_writers_end_equal(
     logical: Callable[[int], Database], tmp_path: Path
 ) -> None:
+    """A table that was copied whole before its snapshot died keeps its rows, and gets what was
+    written since from the stream; what was copied in part, and written to since, is copied again.
+    """
     pair = Pair(logical(16), logical(18))
     make_ledger(pair.source.url, 100_000)
+    # larger than the ledger's tables, so it is copied first
+    pair.source.run(
+        "create table ledger.early (id bigint primary key, n bigint, filler text)",
+        "insert into ledger.early select i, 0, repeat('x', 200) from generate_series(1, 40000) i",
+    )
     with writing(tmp_path, lambda: pair.source.url, clients=3, pause_seconds=0.03) as ledger:
-        for wanted in (1, 3, 5):
-            _kill_after_chunks(pair, wanted)
+        for wanted in (1, 4):
+            _kill_after_chunks(pair, "ledger.early", wanted)
+        _kill_after_chunks(pair, "ledger.entry", 2)
+        pair.source.run(
+            "update ledger.early set n = n + 1 where id % 7 = 0",
+            "delete from ledger.early where id % 100 = 1",
+            "insert into ledger.early values (50000, 1, 'late')",
+        )
+        kill("call windlass.flows.follow.steps.pursue_until", SMALL_CHUNKS, variables(pair))
+        assert pair.target.rows(CAUGHT_UP) == [("begun",)], "changes are caught up with"
+        assert pair.target.value(KEYS) == 0, "before foreign keys are made"
         process = start(*SMALL_CHUNKS, pair=pair)
         try:
             until(lambda: phase(pair) == "following" or process.poll() is not None, "following")
             assert process.poll() is None, process.said()
             ledger.stop()
             until_same(pair)
+            until(lambda: pair.source.value(EARLY) == pair.target.value(EARLY), "equal tables")
         finally:
             process.kill()
             process.wait()
-    assert pair.target.value("select count(distinct lsn) from windlass.snapshot") > 1
+    assert len(pair.target.rows(READ_IN)) > 1, "tables were read in several snapshots"
+    assert len(pair.target.rows(CAUGHT_UP)) == 2 and pair.target.value(KEYS) > 0
     assert faults(pair.target.url, tmp_path) == []
 
 
-def _kill_after_chunks(pair: Pair, count: int) -> None:
+def _kill_after_chunks(pair: Pair, relation: str, count: int) -> None:
     process = start(*SMALL_CHUNKS, pair=pair)
-    until(lambda: _copied(pair) >= count or process.poll() is not None, "some chunks")
+    until(lambda: _copied(pair, relation) >= count or process.poll() is not None, "some chunks")
     process.kill()
     process.wait()
