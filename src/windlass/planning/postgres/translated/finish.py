@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from windlass.model.chunk import Chunk, Range
 from windlass.model.plan import ColumnPlan, Plan, RelationPlan, Server
 from windlass.model.translation import Reading, SourceTable
-from windlass.planning.chunks import plan_loads
+from windlass.planning.chunks import is_shared, plan_loads
 from windlass.planning.postgres.translated.archive import Fitted
 from windlass.planning.postgres.translated.naming import folded
 
@@ -44,7 +44,9 @@ def _as_read(item: RelationPlan, one: Fitted, sources: Sources) -> RelationPlan:
     names = {folded(column.name): column for column in one.table.columns}
     columns = tuple(_column(column, one, names[column.source].name) for column in item.columns)
     size = item.relation.size_bytes
-    ranges = sources.cut(one.table, sources.chunks(size, one.fit.rows))
+    # small tables share a transaction: cutting them gains nothing
+    count = 1 if is_shared(item.batch) else sources.chunks(size, one.fit.rows)
+    ranges = sources.cut(one.table, count)
     chunks = tuple(
         Chunk(item.relation.name, number, range_, size // len(ranges))
         for number, range_ in enumerate(ranges)
