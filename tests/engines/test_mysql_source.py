@@ -20,6 +20,7 @@ from windlass.engines.registry import open_origin
 from windlass.errors import BadSpec, ConnectionLost, Interrupted, SnapshotLost, WindlassError
 from windlass.model.chunk import KeyRange, Whole
 from windlass.model.relation import Name
+from windlass.model.report import LossClass
 from windlass.model.translation import (
     Answers,
     Check,
@@ -186,10 +187,12 @@ def test_rows_that_refer_to_a_key_in_another_way_are_named(
         "set foreign_key_checks = 0",
         "insert into c values (6, 'zz')",
     )
-    (problem,) = fitted(origin, "c")[1].problems
-    assert problem.message.startswith("4 rows refer to no row of p (code)")
-    assert "3 of them differ from a key by case, accents or trailing blanks" in problem.message
-    assert "first: A" in problem.message
+    fit = fitted(origin, "c")[1]
+    (loss,) = fit.losses
+    assert fit.orphaned == ("fk",) and loss.kind is LossClass.CONSTRAINTS
+    assert loss.message.startswith("4 rows refer to no row of p (code)")
+    assert "3 of them differ from a key by case, accents or trailing blanks" in loss.message
+    assert "first: A" in loss.message
 
 
 def test_a_column_that_refers_to_a_number_that_counts_up_has_its_type(

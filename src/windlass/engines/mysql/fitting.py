@@ -18,6 +18,7 @@ from windlass.engines.mysql.keys import orphans
 from windlass.engines.mysql.quoting import Quoted, Whole, listed, part, table
 from windlass.engines.mysql.session import Session
 from windlass.engines.mysql.types import ALWAYS_DECODES, charset_of, declared, first_guess
+from windlass.engines.mysql.zones import local_times
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import (
     Answers,
@@ -90,13 +91,16 @@ def fit_table(session: Session, found: SourceTable, schema: SourceSchema, answer
             _judge_documents(one, documents[one.column.name], findings)
     if longest:
         _lengthen(session, columns, longest)
-    findings.problems += orphans(session, found, schema)
+    orphaned = orphans(session, found, schema)
+    findings.losses += orphaned.values()
+    findings.losses += local_times(session, found, [one.fitted for one in columns])
     return Fit(
         tuple(one.fitted for one in columns),
         rows,
         found.size_bytes,
         tuple(findings.problems),
         tuple(findings.losses),
+        tuple(orphaned),
     )
 
 

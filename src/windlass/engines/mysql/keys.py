@@ -8,28 +8,26 @@ from psycopg import sql
 from windlass.engines.mysql.quoting import Quoted, listed, part, table
 from windlass.engines.mysql.session import Session
 from windlass.engines.mysql.types import charset_of
-from windlass.model.report import Problem
+from windlass.model.report import Loss, LossClass
 from windlass.model.translation import ForeignKey, SourceColumn, SourceSchema, SourceTable
 from windlass.model.units import plural
 
 
-def orphans(session: Session, found: SourceTable, schema: SourceSchema) -> list[Problem]:
-    """A problem per foreign key that PostgreSQL could not validate."""
-    problems = []
+def orphans(session: Session, found: SourceTable, schema: SourceSchema) -> dict[str, Loss]:
+    """The foreign keys that PostgreSQL could not validate, by name."""
+    losses = {}
     tables = {one.name: one for one in schema.tables}
     for key in found.foreign_keys:
         parent = tables.get(key.refers_to)
-        if parent is None:
-            continue
-        problem = _orphans(session, found, parent, key)
-        if problem:
-            problems.append(problem)
-    return problems
+        loss = parent and _orphans(session, found, parent, key)
+        if loss:
+            losses[key.name] = loss
+    return losses
 
 
 def _orphans(
     session: Session, child: SourceTable, parent: SourceTable, key: ForeignKey
-) -> Problem | None:
+) -> Loss | None:
     ours = [_column(child, one) for one in key.columns]
     theirs = [_column(parent, one) for one in key.referred]
     pairs = list(zip(ours, theirs, strict=True))
@@ -54,14 +52,14 @@ def _orphans(
         return None
     example = (shortest or b"").decode("utf-8", "replace")
     to = f"{parent.name.name} ({', '.join(key.referred)})"
-    why = f"refer to no row of {to} by PostgreSQL's equality"
+    why = f"refer{'s' if count == 1 else ''} to no row of {to} by PostgreSQL's equality"
     if near := int(nearly or 0):
         why += f"; {near} of them differ from a key by case, accents or trailing blanks"
-    return Problem(
-        str(child.name),
-        f"{plural(count, 'row')} {why} (foreign key {key.name}; first: {example})",
-        "correct these rows on the source",
+    message = (
+        f"{plural(count, 'row')} {why} (foreign key {key.name}; first: {example}): the key is not"
+        " enforced for rows that are there (NOT VALID)"
     )
+    return Loss(str(child.name), message, LossClass.CONSTRAINTS)
 
 
 def _column(found: SourceTable, name: str) -> SourceColumn:

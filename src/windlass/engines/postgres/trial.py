@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
+from windlass.engines.statements import verbatim
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Refusal:
 
 
 TryOut = Callable[[Iterable[str]], Mapping[str, Refusal]]
+Count = Callable[[str, str, bytes, str], "int | Refusal"]
+"""`count_true` on some connection."""
 
 
 def try_out(connection: Connection, scripts: Iterable[str]) -> dict[str, Refusal]:
@@ -51,6 +55,34 @@ def try_out(connection: Connection, scripts: Iterable[str]) -> dict[str, Refusal
         except psycopg.Error as error:
             refused[script] = _refusal(error)
     return refused
+
+
+def count_true(
+    connection: Connection, making: str, table: str, lines: bytes, condition: str
+) -> int | Refusal:
+    """Of how many rows a condition is true, in a temporary table that `making` makes and COPY's
+    `lines` fill; it is gone afterwards. Or why the server refuses one of these.
+
+    Raises:
+        WindlassError: the server hung up.
+    """
+    query = sql.SQL("select count(*) from {} where {}").format(
+        sql.Identifier(table), verbatim(condition)
+    )
+    try:
+        with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+            cursor.execute("set local lock_timeout = '5s'")
+            cursor.execute(making.encode())
+            with cursor.copy(sql.SQL("copy {} from stdin").format(sql.Identifier(table))) as copy:
+                copy.write(lines)
+            (found,) = cursor.execute(query).fetchone() or (0,)
+            return int(str(found))
+    except psycopg.OperationalError as error:
+        if connection.closed:
+            raise explain(error, "trying an expression", side="target") from error
+        return _refusal(error)
+    except psycopg.Error as error:
+        return _refusal(error)
 
 
 def _refusal(error: psycopg.Error) -> Refusal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +15,7 @@ from windlass.engines.origin import Origin
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.census import Answer, Question
 from windlass.engines.postgres.largeobjects import Collisions
-from windlass.engines.postgres.trial import try_out
+from windlass.engines.postgres.trial import count_true, try_out
 from windlass.flows.migrate.target_reading import (
     dump_target,
     read_references_with_states,
@@ -23,10 +23,11 @@ from windlass.flows.migrate.target_reading import (
 )
 from windlass.flows.translate.hold import TranslateHold
 from windlass.journal import door
+from windlass.model.chunk import Whole
 from windlass.model.plan import Address, Plan, Purpose
 from windlass.model.relation import LargeObjects, Name
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
-from windlass.model.translation import Answers, SourceSchema, SourceTable
+from windlass.model.translation import Answers, Reading, SourceSchema, SourceTable
 from windlass.planning.chunks import Limits
 from windlass.planning.postgres.inputs import (
     Questions,
@@ -37,7 +38,7 @@ from windlass.planning.postgres.inputs import (
 )
 from windlass.planning.postgres.make import make_plan
 from windlass.planning.postgres.select import Wanted, is_wanted
-from windlass.planning.postgres.translated.archive import Archive, Fitted, unscanned
+from windlass.planning.postgres.translated.archive import Archive, Fitted, Trials, unscanned
 from windlass.planning.postgres.translated.finish import Sources, as_read
 from windlass.planning.postgres.translated.naming import (
     folded,
@@ -52,6 +53,7 @@ from windlass.trust.planted import read_foreign_schemas
 from windlass.version import __version__
 
 CUT_FROM_BYTES = 8 << 20  # a smaller table is read by one session
+SAMPLE_BYTES = 1 << 20  # of rows that expressions are tried with
 
 
 def read_and_translate(
@@ -71,7 +73,10 @@ def read_and_translate(
     problems += [*naming_problems(schema), *(p for one in fits for p in one.fit.problems)]
     if purpose is Purpose.MOVE:
         problems += door.read_problems(target)
-    archive = archive_of(fits, origin.dialect, there.server.user, partial(try_out, target))
+    trials = Trials(
+        partial(try_out, target), partial(count_true, target), cache(partial(_some_rows, origin))
+    )
+    archive = archive_of(fits, origin.dialect, there.server.user, trials)
     read = Read(
         source=_source_read(origin, schema, fits, archive, target_read),
         target=target_read,
@@ -231,11 +236,24 @@ def _fit_all(hold: TranslateHold, tables: Sequence[SourceTable], spec: Spec) -> 
     return [found[one.name] for one in tables]
 
 
+def _some_rows(origin: Origin, one: Fitted) -> bytes:
+    """Lines of COPY; of all rows of a small table."""
+    is_small = one.fit.size_bytes < SAMPLE_BYTES
+    blocks = origin.lines(Reading(one.table.name, one.fit.fields), Whole())
+    try:
+        return b"".join(blocks) if is_small else next(blocks, b"")
+    finally:
+        if isinstance(blocks, Generator):
+            blocks.close()
+
+
 def _losses(
     fits: Iterable[Fitted], archive: Archive, schema: SourceSchema, request: Request, default: str
 ) -> Iterator[Loss]:
     for one in fits:
-        yield from one.fit.losses
+        # a comparison makes nothing: how the target behaves is not its business
+        values = (loss for loss in one.fit.losses if loss.kind is LossClass.VALUES)
+        yield from one.fit.losses if request.migrates else values
     if not request.migrates:
         return
     yield from archive.losses

@@ -48,11 +48,12 @@ def _numbers(run: Translation) -> Iterator[tuple[Name, str, int]]:
 
 
 def _set(target: Connection, name: Name, column: str, number: int) -> bool:
-    """Whether the column has a sequence."""
+    """Whether the column has a sequence. After its last number there is none, as on the source."""
     table = sql.Identifier(name.schema, name.name).as_string(None)
     row = target.execute(
-        "select setval(s.name::regclass, %s, false)"
-        " from pg_get_serial_sequence(%s, %s) as s (name) where s.name is not null",
+        "select pg_catalog.setval(q.seqrelid, least(n.number, q.seqmax)::bigint, number > q.seqmax)"
+        " from (select %s::numeric) as n (number), pg_catalog.pg_sequence as q"
+        " where q.seqrelid = pg_catalog.pg_get_serial_sequence(%s, %s)::regclass",
         (number, table, column),
     ).fetchone()
     return row is not None

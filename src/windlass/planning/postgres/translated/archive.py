@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from windlass.engines.postgres.archive import Entry
 from windlass.engines.postgres.catalog import ForeignKey, KeyConstraint
 from windlass.engines.postgres.foreign.types import type_name
 from windlass.engines.postgres.quoting import quote_identifier
-from windlass.engines.postgres.trial import TryOut
+from windlass.engines.postgres.trial import Count, Refusal, TryOut
 from windlass.model.relation import Name
 from windlass.model.report import Loss, Problem
 from windlass.model.translation import Field, Fit, Sort, SourceTable, Type
+from windlass.model.units import plural
+from windlass.planning.postgres.translated.expressions import translated
 from windlass.planning.postgres.translated.naming import folded, folded_name
+
+TRIAL = "windlass_trial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,11 @@ class Fitted:
     def field(self, column: str) -> Field:
         return next(one for one in self.fit.fields if one.name == column)
 
-    @property
-    def columns(self) -> dict[str, str]:
-        """Names on the target by the source's in lower case."""
-        return {one.name.lower(): folded(one.name) for one in self.table.columns}
+    def translated(self, text: str, dialect: str) -> str | None:
+        """An expression over its columns in PostgreSQL's SQL; None where that cannot be."""
+        names = {one.name.lower(): folded(one.name) for one in self.table.columns}
+        booleans = {folded(one.name) for one in self.fit.fields if one.type.sort is Sort.BOOLEAN}
+        return translated(text, dialect, names, booleans)
 
 
 def unscanned(table: SourceTable, schema: str) -> Fitted:
@@ -44,13 +49,27 @@ def unscanned(table: SourceTable, schema: str) -> Fitted:
     return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema)
 
 
+Sample = Callable[[Fitted], bytes]
+"""Lines of COPY of some of a table's rows, with all of its columns in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """How expressions are proven on the target, which keeps nothing of it: whether it takes
+    scripts, and of how many of a table's rows a condition is true."""
+
+    try_out: TryOut
+    count: Count
+    sample: Sample
+
+
 @dataclass(slots=True)
 class Archive:
     """The entries, and what could not be translated into them."""
 
     dialect: str
     owner: str
-    try_out: TryOut
+    trials: Trials
     entries: list[Entry] = field(default_factory=list)
     keys: list[KeyConstraint] = field(default_factory=list)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
@@ -99,13 +118,29 @@ class Archive:
 
     def compiles(self, one: Fitted, what: str) -> bool:
         """Whether the target takes an ALTER TABLE, or all of a CREATE INDEX, of such a table."""
-        columns = ", ".join(
-            f"{quoted(folded(each.name))} {type_name(one.field(each.name).type)}"
-            for each in one.table.columns
-        )
-        trial = quoted("windlass_trial")
-        script = f"CREATE TEMP TABLE {trial} ({columns}); {what.replace('{table}', trial)}"
-        return not self.try_out([script])
+        trial = quoted(TRIAL)
+        script = f"{_trial_table(one)}; {what.replace('{table}', trial)}"
+        return not self.trials.try_out([script])
+
+    def unlike(self, one: Fitted, condition: str) -> str:
+        """What contradicts an expression, for people: some of the source's rows for which the
+        condition is true, or the target's error; empty if nothing does."""
+        if one.fit.problems:  # nothing starts before they are solved
+            return ""
+        lines = self.trials.sample(one)
+        found = self.trials.count(_trial_table(one), TRIAL, lines, condition)
+        if isinstance(found, Refusal):
+            return f"the target says: {found}"
+        rows = lines.count(b"\n")
+        return f"{plural(found, 'row')} of the {rows:,} that were tried" if found else ""
+
+
+def _trial_table(one: Fitted) -> str:
+    columns = ", ".join(
+        f"{quoted(folded(each.name))} {type_name(one.field(each.name).type)}"
+        for each in one.table.columns
+    )
+    return f"CREATE TEMP TABLE {quoted(TRIAL)} ({columns})"
 
 
 def quoted(*parts: str) -> str:

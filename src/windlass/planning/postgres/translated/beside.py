@@ -15,8 +15,7 @@ from windlass.planning.postgres.translated.archive import (
     of,
     quoted,
 )
-from windlass.planning.postgres.translated.defaults import NOW_OF
-from windlass.planning.postgres.translated.expressions import is_now
+from windlass.planning.postgres.translated.moments import generated
 from windlass.planning.postgres.translated.naming import Free, folded
 
 
@@ -45,8 +44,9 @@ def add_on_update(archive: Archive, one: Fitted, table: int) -> None:
         return
     moves = []
     for column in columns:
-        moment = NOW_OF.get(one.field(column.name).type.sort)
-        if moment is None or not is_now(column.on_update):
+        known = generated(column.on_update, archive.dialect)
+        moment = known and known.of(one.field(column.name).type.sort)
+        if moment is None:
             message = f"column {column.name}: ON UPDATE {column.on_update} is not carried over"
             archive.losses.append(Loss(str(one.table.name), message, LossClass.BEHAVIOUR))
             continue

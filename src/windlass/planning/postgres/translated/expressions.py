@@ -3,12 +3,21 @@ before it is used: sqlglot translates words, it does not know whether they mean 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 
-def translated(text: str, dialect: str, columns: Mapping[str, str]) -> str | None:
+def translated(
+    text: str, dialect: str, columns: Mapping[str, str], booleans: Collection[str] = ()
+) -> str | None:
     """An expression over columns of one table, whose names on the target `columns` has by their
-    names in lower case. None: it cannot be read, or names something else."""
+    names in lower case. `booleans` are those (on the target) that become boolean: the source
+    compares them with 0 and 1. None: it cannot be read, or names something else."""
     import sqlglot  # not everybody has it: see `windlass.engines.registry`
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
@@ -21,6 +30,8 @@ def translated(text: str, dialect: str, columns: Mapping[str, str]) -> str | Non
         name = columns.get(node.name.lower())
         if name is None:
             return None
+        if name in booleans:
+            _compare_as_boolean(node)
         found = exp.column(exp.to_identifier(name, quoted=True))
         if node is tree:
             tree = found
@@ -31,7 +42,30 @@ def translated(text: str, dialect: str, columns: Mapping[str, str]) -> str | Non
     return tree.sql(dialect="postgres", unsupported_level=sqlglot.ErrorLevel.IGNORE)
 
 
-def literal(text: str, dialect: str) -> str | int | float | bool | None:
+def _compare_as_boolean(column: exp.Expression) -> None:
+    """0 and 1 that a column is compared with become false and true."""
+    from sqlglot import exp
+
+    compared = column.parent
+    if isinstance(compared, exp.EQ | exp.NEQ | exp.NullSafeEQ | exp.NullSafeNEQ | exp.Is):
+        others = [compared.expression if compared.this is column else compared.this]
+    elif isinstance(compared, exp.In) and compared.this is column:
+        others = list(compared.expressions)
+    else:
+        return
+    for one in others:
+        if isinstance(one, exp.Literal) and not one.is_string and one.this in ("0", "1"):
+            one.replace(exp.Boolean(this=one.this == "1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """`b'101'`, without what is around them."""
+
+    digits: str
+
+
+def literal(text: str, dialect: str) -> str | bytes | Bits | int | Decimal | bool | None:
     """The value of an expression that is a constant.
 
     Raises:
@@ -59,11 +93,26 @@ def literal(text: str, dialect: str) -> str | int | float | bool | None:
             return str(tree.this)
         case exp.Literal() if not tree.is_string:
             number = f"{'-' if negative else ''}{tree.this}"
-            return int(number) if number.lstrip("-").isdigit() else float(number)
+            return int(number) if number.lstrip("-").isdigit() else Decimal(number)
+        case exp.HexString() if not negative:
+            return bytes.fromhex(str(tree.this))
+        case exp.BitString() if not negative:
+            return Bits(str(tree.this))
     raise ValueError(text)
 
 
-def is_now(text: str) -> bool:
-    """Whether it is the present moment, in the words that engines have for it."""
-    bare = text.strip().strip("()").strip().lower()
-    return bare.split("(")[0] in ("current_timestamp", "now", "localtimestamp")
+def constant(text: str, dialect: str) -> str | None:
+    """An expression of literals and of operators that mean the same everywhere; None: it has more.
+    Functions are not translated here: `random()` is another one on each side."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    known = (exp.Literal, exp.Neg, exp.Paren, exp.Add, exp.Sub, exp.Mul, exp.DPipe)
+    try:
+        tree = sqlglot.parse_one(text, dialect=dialect)
+    except SqlglotError:
+        return None
+    if not all(isinstance(node, known) for node in tree.walk()):
+        return None
+    return tree.sql(dialect="postgres")

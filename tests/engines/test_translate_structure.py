@@ -1,0 +1,227 @@
+"""Expressions of another engine mean the same on the target, or are named as losses."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from command import DONE, REFUSED
+from mariadb_server import MariaServer
+from servers import Database
+from translating import Move, Source, mariadb_shop
+
+
+@pytest.fixture
+def sqlite_move(tmp_path: Path, database: Callable[[int], Database]) -> Callable[..., Move]:
+    def make(*statements: str) -> Move:
+        path = tmp_path / "some.db"
+
+        def run(*more: str) -> None:
+            with closing(sqlite3.connect(path)) as session, session:
+                for one in more:
+                    session.execute(one)
+
+        run(*statements)
+        return Move(Source(f"sqlite:///{path}", run, "public"), database(18))
+
+    return make
+
+
+def losses(move: Move, *words: str) -> dict[str, list[str]]:
+    """Of the plan, by class."""
+    found: dict[str, list[str]] = {}
+    for one in move.command("plan", *words).result["losses"]:
+        found.setdefault(one["class"], []).append(f"{one['object']}: {one['message']}")
+    return found
+
+
+def test_what_is_compared_with_0_and_1_is_compared_as_a_boolean(
+    sqlite_move: Callable[..., Move],
+) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key, live boolean default 1 check (live in (0, 1)),"
+        " old boolean check (old <> 1 or live = 0), many int)",
+        "create index some on t (many) where live = 1 and 0 = old",
+        "insert into t (live, old, many) values (1, 0, 5), (0, 1, 6), (null, null, 7)",
+    )
+    assert losses(move) == {}
+    move.command("migrate").expect(DONE)
+    move.target.run("insert into t (id, old) values (9, false)")
+    assert move.target.value("select live from t where id = 9") is True
+    assert "WHERE" in move.target.value("select indexdef from pg_indexes where indexname = 'some'")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        move.target.run("insert into t (id, live, old) values (10, true, true)")
+
+
+DEFAULTS = {
+    "moment": "text default current_timestamp",
+    "second": "datetime default (datetime('now'))",
+    "exact": "text default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
+    "day": "date default ( date( 'now' ) )",
+    "today": "text default current_date",
+    "clock": "text default (time('now'))",
+    "number": "int default (strftime('%s', 'now'))",
+    "epoch": "int default (unixepoch('now'))",
+    "three": "int default (1 + 2)",
+    "joined": "text default ('a' || 'b')",
+    "raw": "blob default x'00ff'",
+    "price": "decimal(30,20) default 0.12345678901234567890",
+    "shown": "text default 1.50",
+    "truth": "int default true",
+    "quoted": "text default 'it''s'",
+    "minus": "int default -7",
+}
+
+
+def test_a_default_gives_what_the_source_gives(sqlite_move: Callable[..., Move]) -> None:
+    columns = ", ".join(f"{name} {words}" for name, words in DEFAULTS.items())
+    move = sqlite_move(f"create table t (id integer primary key, {columns})")
+    assert losses(move) == {}
+    move.command("migrate").expect(DONE)
+    names = [name for name in DEFAULTS if name not in ("price", "day", "second")]
+    move.source.run("insert into t default values")
+    move.target.run("insert into t default values")
+    path = move.source.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as session:
+        (theirs,) = session.execute(f"select {', '.join(names)} from t").fetchall()
+    (ours,) = move.target.rows(f"select {', '.join(names)} from t")
+    for name, one, other in zip(names, theirs, ours, strict=True):
+        if name in ("moment", "exact", "today", "clock"):
+            assert len(one) == len(other) and one[:2] == other[:2], name
+            assert [c.isdigit() for c in one] == [c.isdigit() for c in other], name
+        elif name in ("number", "epoch"):
+            assert abs(int(one) - int(other)) < 60, name
+        else:
+            assert one == (bytes(other) if isinstance(one, bytes) else other), name
+    assert move.target.value("select price::text from t") == "0.12345678901234567890"
+    now = datetime.now(UTC).replace(tzinfo=None)
+    assert abs((now - move.target.value("select second from t")).total_seconds()) < 60
+    assert (now.date() - move.target.value("select day from t")).days in (0, 1)
+
+
+OTHERS = {
+    "chance": "(random())",  # an integer there, a fraction here
+    "here": "(datetime('now', 'localtime'))",
+    "of_year": "(strftime('%j', 'now'))",
+    "julian": "(julianday('now'))",
+    "hexed": "(hex(randomblob(4)))",
+    "positive": "(abs(-3))",
+}
+
+
+def test_a_default_that_would_mean_something_else_is_named(
+    sqlite_move: Callable[..., Move],
+) -> None:
+    columns = ", ".join(f"{name} text default {text}" for name, text in OTHERS.items())
+    move = sqlite_move(f"create table t (id integer primary key, {columns})")
+    said = losses(move)["behaviour"]
+    assert all(
+        f"column {name} has no default" in one for name, one in zip(OTHERS, said, strict=True)
+    )
+    assert all(text.strip("()")[:6] in one for text, one in zip(OTHERS.values(), said, strict=True))
+    move.command("migrate").expect(REFUSED)
+    move.command("migrate", "--accept", "behaviour").expect(DONE)
+    move.target.run("insert into t (id) values (1)")
+    assert move.target.rows(f"select {', '.join(OTHERS)} from t") == [(None,) * len(OTHERS)]
+
+
+def test_what_computes_or_checks_otherwise_on_the_target_is_named_in_the_plan(
+    sqlite_move: Callable[..., Move],
+) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key, a int, b int, name text check (name like 'X%'),"
+        " same int as (a + 1) stored, less int as (min(a, b)) stored, check (a < 100))",
+        "insert into t (a, b, name) values (1, null, 'x1'), (2, 1, 'X2'), (3, 4, null)",
+    )
+    found = losses(move)
+    (computed,) = found["behaviour"]
+    assert "column less is an ordinary column" in computed and "min(a, b)" in computed
+    assert "1 row of the 3" in computed
+    (checked,) = found["constraints"]
+    assert "name like 'X%'" in checked and "1 row of the 3" in checked
+    words = ("--accept", "behaviour", "--accept", "constraints")
+    ended = move.command("migrate", *words).expect(DONE).result
+    assert ended["verified"] == "full"
+    assert move.target.rows("select same, less from t order by id") == [
+        (2, None),
+        (3, 1),
+        (4, 3),
+    ]
+    move.target.run("insert into t (id, a) values (9, 5)")
+    assert move.target.rows("select same, less from t where id = 9") == [(6, None)]
+    with pytest.raises(psycopg.errors.CheckViolation):
+        move.target.run("insert into t (id, a) values (10, 100)")
+
+
+def test_an_index_that_is_not_made_is_named_with_its_text(
+    sqlite_move: Callable[..., Move],
+) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key, name text)",
+        "create index by_shape on t (printf('%5s', name) desc) where id > 3",
+    )
+    (said,) = losses(move)["storage"]
+    assert "by_shape" in said and "(printf('%5s', name)) DESC) WHERE id > 3" in said
+
+
+def test_the_last_number_has_no_next_one(sqlite_move: Callable[..., Move]) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key, x text)",
+        "insert into t values (9223372036854775807, 'last')",
+    )
+    move.command("migrate").expect(DONE)
+    with pytest.raises(psycopg.errors.SequenceGeneratorLimitExceeded):
+        move.target.run("insert into t (x) values ('next')")
+
+
+def test_a_comparison_asks_nothing_about_definitions(sqlite_move: Callable[..., Move]) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key, name text collate nocase unique)",
+        "insert into t (name) values ('a'), ('B')",
+    )
+    move.command("migrate").expect(REFUSED)
+    accepted = ("--accept", "constraints", "--accept", "behaviour")
+    move.command("migrate", *accepted).expect(DONE)
+    move.command("verify").expect(DONE)
+
+
+def test_rows_that_refer_to_none_keep_the_key_of_mariadb_from_being_validated(
+    mariadb: MariaServer, maria_database: Callable[..., str], database: Callable[[int], Database]
+) -> None:
+    source = mariadb_shop(
+        mariadb,
+        maria_database(),
+        "set foreign_key_checks = 0",
+        "insert into Items (Id, Customer, Qty) values (900, 4711, 1)",
+        items=10,
+    )
+    move = Move(source, database(16))
+    (said,) = losses(move)["constraints"]
+    assert "1 row refers to no row of Customers (Id)" in said and "4711" in said
+    move.command("migrate").expect(REFUSED)
+    move.command("migrate", "--accept", "constraints").expect(DONE)
+    assert move.target.rows(
+        "select convalidated from pg_constraint where contype = 'f' and conname like '%items%'"
+    ) == [(False,)]
+
+
+def test_the_local_time_of_mariadb_is_named(
+    mariadb: MariaServer, maria_database: Callable[..., str], database: Callable[[int], Database]
+) -> None:
+    name = maria_database()
+    source = mariadb_shop(mariadb, name, items=10)
+    move = Move(source, database(16))
+    mariadb.run(name, "set global time_zone = '+02:00'")
+    try:
+        (said,) = losses(move)["behaviour"]
+        assert '"Customers".Created' in said and "+02:00" in said
+        move.command("migrate").expect(REFUSED)
+    finally:
+        mariadb.run(name, "set global time_zone = '+00:00'")
+    assert losses(move) == {}
