@@ -126,7 +126,7 @@ def snapshots(target: Database) -> object:
 
 
 def worker_of(address: str, port: int) -> int | None:
-    """Whose client it is; None if nobody's, or gone by now."""
+    """Whose client it is; None if nobody's, or if it is gone."""
     if not address.startswith("127."):
         return int(address.rpartition(".")[2]) - 10  # see celery_workers
     try:

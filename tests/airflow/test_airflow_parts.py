@@ -310,13 +310,13 @@ SHOP = [
 
 
 @contextmanager
-def done_but_the_end(pair: Pair, *, meanwhile: Sequence[str] = ()) -> Iterator[Others]:
-    """A run of which only the last step is left. `meanwhile` is what others do on the target after
+def done_but_the_end(pair: Pair, *, planted: Sequence[str] = ()) -> Iterator[Others]:
+    """A run of which only the last step is left. `planted` is what others do on the target after
     the copy."""
     pair.source.run(*SHOP)
     before, after = EVERY[: EVERY.index("validate_content")], EVERY[len(EVERY) - 6 : -1]
     with held(pair, *before[2:]) as (run, others):
-        pair.target.run(*meanwhile)
+        pair.target.run(*planted)
         run_flow(MIGRATE.only(*after), run, jobs=1, emit=run.emit)
         for step in MIGRATE.steps:
             others.handles[step.task] = run.results[step.name].get(ONE.id, {})
@@ -362,7 +362,7 @@ PLANTED = ("delete from item where id = 7", "update item set note = 'other' wher
 
 
 def test_a_run_with_differences_is_ended_and_the_next_begins_again(pair: Pair) -> None:
-    with done_but_the_end(pair, meanwhile=PLANTED[1:]) as others:
+    with done_but_the_end(pair, planted=PLANTED[1:]) as others:
         last = part(pair, "generate_migration_summary", others)
         with pytest.raises(Different):
             last.run()
@@ -387,7 +387,7 @@ def test_what_only_the_validation_dag_has_found_ends_the_run_as_different(pair: 
 
 
 def test_what_both_have_found_is_reported_once(pair: Pair) -> None:
-    with done_but_the_end(pair, meanwhile=PLANTED[2:3]) as others:
+    with done_but_the_end(pair, planted=PLANTED[2:3]) as others:
         own = others.handles["find_differences"]["differences"]
         last = part(pair, "generate_migration_summary", others)
         last.beside = {"trigger_validation_dag": {"differences": [dict(one) for one in own]}}

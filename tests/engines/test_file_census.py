@@ -1,4 +1,4 @@
-"""Types from a census: all values decide, and what was written can be told from what is stored."""
+"""Types from a census: all values decide, and what was written is seen from what is stored."""
 
 from __future__ import annotations
 

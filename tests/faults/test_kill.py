@@ -40,7 +40,7 @@ class Move:
     arrivals: int = 0
 
     def renew(self) -> None:
-        """The finished move is held to account, and the next one gets an empty target."""
+        """The finished migration is checked, and the next one gets an empty target."""
         assert schema_difference(self.pair.source, self.pair.target) == []
         assert content_difference(self.pair.source, self.pair.target) == []
         assert half_made(self.pair.target) == []
@@ -52,7 +52,7 @@ class Move:
 
 @pytest.fixture(scope="module")
 def undisturbed() -> Iterator[Move]:
-    """Servers for this module alone, a full source, and the time that a move takes."""
+    """Servers for this module alone, a full source, and the time that a migration takes."""
     with ExitStack() as stack:
         source, target = Server(16, SYNCED), Server(18, {**SYNCED, **LAZY})
         for server in (source, target):
@@ -188,7 +188,7 @@ def test_a_server_that_dies_under_a_move_changes_nothing(
 
 
 def has_written(target: Database) -> bool:
-    """Whether a move into it has finished some of its work, and journalled that."""
+    """Whether a migration into it has finished some of its work, and journalled that."""
     there = target.value("select to_regclass('windlass.line') is not null")
     return bool(there and target.value("select exists (select from windlass.line)"))
 

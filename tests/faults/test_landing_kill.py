@@ -104,7 +104,7 @@ def test_a_load_killed_at_any_moment_is_as_if_it_had_run_once(target: Target, mo
     _start_forking()
     process = _FORKING.Process(target=Work(target.url, word))
     process.start()
-    process.join(rng.uniform(0, 2.5))  # some are through by then
+    process.join(rng.uniform(0, 2.5))  # some are through before that
     with suppress(ProcessLookupError):
         os.kill(process.pid or 0, signal.SIGKILL)
     process.join()

@@ -33,7 +33,7 @@ SLOWLY = ("--json", "--chunk-size", "64kB", "--jobs", "1")
 
 
 def started(pair: Pair, *words: str, lines: int = 40) -> Running:
-    """A move that has journalled some chunks of its second relation, and is far from its end."""
+    """A migration that has journalled chunks of its second relation, and is far from its end."""
     process = start("migrate", *SLOWLY, *words, pair=pair)
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
@@ -111,7 +111,7 @@ def test_a_killed_move_names_what_it_read_from_two_snapshots(busy: Pair) -> None
 
 
 def test_a_relation_that_changed_under_a_killed_move_is_copied_again(busy: Pair) -> None:
-    """Rows that were updated are in other blocks than before: going on would double some."""
+    """Rows that were updated are in other blocks than before: resuming there would double some."""
     killed(busy)
     for name, column in (("accounts", "note"), ("pages", "body"), ("lines", "amount")):
         busy.source.run(f"update busy.{name} set {column} = {column}")

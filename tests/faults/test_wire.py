@@ -47,7 +47,7 @@ def wired(busy: Pair) -> Iterator[Wired]:
 
 
 def under_way(wired: Wired) -> Running:
-    """A move of which some megabytes have passed."""
+    """A migration of which some megabytes have passed."""
     process = start(*WORDS, env=wired.variables)
     while process.poll() is None and wired.source.passed_bytes < 3 << 20:
         time.sleep(0.01)

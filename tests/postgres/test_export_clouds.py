@@ -307,7 +307,7 @@ def test_what_a_truncate_has_read_again_is_loaded_again(
 def test_what_was_appended_stays_what_this_run_has_loaded(
     shop: Database, load: Callable[..., Ran], bigquery: FakeBigQuery
 ) -> None:
-    """Killed between the job and its record, and the source has more rows by now."""
+    """Killed between the job and its record, and the source has got more rows."""
     bigquery.fail_queries = "insert into"
     load("--run", "monday", disposition="append").expect(4)
     shop.run("insert into shop.orders (id, at) values (101, now())")

@@ -29,7 +29,7 @@ class Cluster:
     standby: Server
 
     def catch_up(self) -> None:
-        """Until the standby has everything that the primary has by now."""
+        """Until the standby has everything that the primary has now."""
         lsn = self.primary.admin.value("select pg_current_wal_lsn()::text")
         deadline = time.monotonic() + 60
         reached = f"select pg_last_wal_replay_lsn() >= '{lsn}'"

@@ -1,7 +1,7 @@
 """A local Airflow whose tasks run in Celery workers, as far away as can be.
 
 As root on Linux each worker is in a separate network under its own host name, from where it reaches
-us at one address only, and nobody else; elsewhere it runs beside us.
+us at one address only, and nobody else; elsewhere it runs as we do.
 """
 
 from __future__ import annotations

@@ -134,12 +134,12 @@ class Running:
         self._process.kill()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it has ended by then."""
+        """Whether it ended in that time."""
         self._process.join(seconds)
         return self._process.exitcode is not None
 
     def said(self) -> tuple[str, str]:
-        """What is on stdout and on stderr by now; nothing where it was killed before its start."""
+        """What is on stdout and on stderr so far; nothing where it was killed before its start."""
         texts = [path.read_text() if path.exists() else "" for path in (self._out, self._err)]
         return texts[0], texts[1]
 

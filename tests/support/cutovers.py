@@ -46,7 +46,7 @@ class Moving:
         return windlass(*self.words, *WIDE, *words, pair=self.pair, env=env)
 
     def until_written(self, more: int = 20) -> None:
-        """Clients go on writing."""
+        """Clients write more."""
         wanted = self.ledger.acknowledged + more
         until(lambda: self.ledger.acknowledged >= wanted, "more acknowledged entries")
 

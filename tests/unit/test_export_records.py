@@ -44,7 +44,7 @@ def test_of_two_runs_within_a_second_the_newer_one_is_resumed(tmp_path: Path) ->
 
 
 class Counting(ObjectStore):
-    """Counts what is asked for."""
+    """Counts what is requested."""
 
     requests = 0
 

@@ -242,7 +242,7 @@ def test_a_listener_that_fails_stops_the_flow(kind: type[Event]) -> None:
         run(step("a", items="x y"), emit=emit)
 
 
-# going on
+# resuming
 
 
 def test_what_an_earlier_run_finished_is_not_run_again() -> None:

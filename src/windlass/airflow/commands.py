@@ -196,7 +196,7 @@ class SpecOperator(Traced, RunOperator):
         return outcome
 
     def _keep(self, context: Context, ran: Any, outcome: Outcome) -> None:
-        """What is told to others of a run: `ran` is its context, which may be closed."""
+        """What others learn of a run: `ran` is its context, which may be closed."""
         self.arrived = arrived_of(flow_named(self.flow_name), ran, outcome)
 
     def _given(self) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def flow_dag(
 
 @contextmanager
 def new_dag(dag_id: str, options: Mapping[str, Any]) -> Iterator[DAG]:
-    """A DAG, whose tasks are made meanwhile; it gets its params when they are there.
+    """A DAG whose tasks are made in the block; it gets its params after them.
 
     Airflow copies the params that a DAG has into each task that is made, though a run takes those
     of the DAG: it took a second of CPU to serialize them, and made the DAG eight times as large.

@@ -1,7 +1,7 @@
 """Templates in the values of a spec, such as ``{{ var.value.shop }}``, ``{{ ds }}`` and
 ``{{ params.region }}``: checked where a DAG file is read, rendered by Airflow in the worker.
 
-Braces that are no template would be changed without a word, so they are refused.
+Braces that are no template would be changed silently, so they are refused.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ STAYS_IF_USED = {"SCHEMA", "EXTENSION"}
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A move that was made, with the words that ALTER took then. They are valid for the way back,
-    in the exact reverse order, when every type is where it was."""
+    """An object that was moved, with the words that ALTER took then. They are valid for the way
+    back, in the exact reverse order, when every type is where it was."""
 
     kind: str
     schema: str  # "" for what lives in none
@@ -50,7 +50,7 @@ class Move:
 
     @classmethod
     def of(cls, item: SetAside) -> Move:
-        """A move as planned."""
+        """As planned."""
         name = item.name
         return cls(item.kind, name.schema, name.name, item.signature, item.backup_schema)
 

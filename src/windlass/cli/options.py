@@ -213,7 +213,7 @@ def _hidden(voice: Voice, spec: SpecModel) -> SpecModel:
     return spec
 
 
-# what can be given with a plan, which has its own options: who runs it, how fast, and who is told
+# what can be given with a plan, which has its own options: who runs it, how fast, who is notified
 BESIDE_A_PLAN = {"source", "target", "file", "jobs", *(one.key for one in EVERY_FLOW)}
 
 

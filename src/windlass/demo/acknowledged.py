@@ -61,7 +61,7 @@ class Acknowledged:
             return all(times and times[-1] > moment for times in self._times.values())
 
     def longest(self, since: float, until: float) -> Pause:
-        """Of waits that were going on at some moment between these."""
+        """Of waits that lasted at some moment between these."""
         with self._lock:
             waits = [
                 Pause(later - earlier, client)

@@ -227,7 +227,7 @@ def acknowledgements(folder: Path) -> dict[int, dict[int, float]]:
 def faults(url: str, folder: Path) -> list[str]:
     """What is wrong with the ledger of a database, by what clients wrote down; empty: nothing."""
     given = {(one, n) for one, numbers in acknowledgements(folder).items() for n in numbers}
-    with psycopg.connect(url) as connection:  # later: clients may go on
+    with psycopg.connect(url) as connection:  # later: clients may continue
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         entries = Counter(
             (int(client), int(number))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from windlass.engines.objects.store import ObjectStore
 
-OURS = "_windlass_"  # prefix of our own tables
+OURS = "_windlass_"  # prefix of tables that we make
 MOST_DIGITS = 38  # of a decimal in Arrow's 128 bits, DuckDB, and BigQuery's BIGNUMERIC
 # A reader holds three batches at once, a writer two: about 100 MB with what decoding needs.
 BATCH_BYTES = 16 << 20

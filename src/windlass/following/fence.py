@@ -151,7 +151,7 @@ class WriterLock:
         self._session = session
 
     def take(self, relations: Collection[Name], limit: Limit) -> None:
-        """Readers are never in the way, and never wait.
+        """Readers hinder nothing, and never wait.
 
         Raises:
             TakenBack: transactions that write do not end in time.

@@ -154,7 +154,7 @@ class Follower:
         self._wake()
 
     def leave_out(self, before: Lsn) -> None:
-        """What was committed before is on both sides already: go on from there, without applying
+        """What was committed before is on both sides already: continue from there, without applying
         it. Only of one that is sealed; see `leaves_out`."""
         self._control.leaves_out = before
         self._wake()

@@ -230,8 +230,8 @@ class Export:
     rows: int = -1  # about
     source: str = ""  # identifies the database, however it is addressed
     engine: str = "postgresql"  # of the source: whose types the columns' are
-    # Where the user's own SQL in it looks up names first, or the operators of its watermark if that
-    # may be of an extension's type. None: all of it is ours.
+    # Where the user's own SQL in it looks up names first, or the operators of a watermark of an
+    # extension's type. None: all of it is ours.
     sql_schema: str | None = None
 
     @property

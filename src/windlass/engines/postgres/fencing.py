@@ -127,6 +127,6 @@ def set_default(connection: Session, value: str | None) -> None:
 
 
 def lock_against_writers(connection: Session, relations: Iterable[Name]) -> None:
-    """Lock relations, in the caller's transaction: their readers go on, their writers wait."""
+    """Lock relations, in the caller's transaction: their readers continue, their writers wait."""
     names = sql.SQL(", ").join(sql.Identifier(one.schema, one.name) for one in relations)
     connection.execute(sql.SQL("lock table only {} in share row exclusive mode").format(names))

@@ -116,7 +116,7 @@ class Published:
 
     def _put_later(self, shown: RunManifest) -> RunManifest:
         """Two runs that end together both read `latest.json` before either has replaced it. So
-        whoever has replaced it looks whether a run of a later snapshot was published meanwhile."""
+        whoever has replaced it looks whether a run of a later snapshot has been published."""
         while later := self._later(shown):
             self.store.put(LATEST, _text(later))
             shown = later

@@ -58,7 +58,7 @@ class StreamEnds:
 
     def open_stream(self, after: Lsn) -> Stream:
         with closing(self._connect(self.read, "stream")) as like:
-            # the server would go on from where a slot begins, wherever we ask it to
+            # the server would continue from where a slot begins, wherever we ask it to
             check_slot(like, self._name, after, side=self.read.side)
             return stream.start(
                 self.read, like, self._purpose("stream"), self._name, [self._name], after=after

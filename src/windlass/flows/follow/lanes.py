@@ -232,7 +232,7 @@ class Lanes:
         before the phase was read: so the seal of a cutover that begins just now stays.
 
         Raises:
-            WindlassError: a stream cannot go on.
+            WindlassError: a stream cannot continue.
         """
         for lane in self:
             lane.check()

@@ -194,7 +194,7 @@ class _Pause:
 
     def end(self) -> None:
         """Raises:
-        WindlassError: it had ended before: what was read meanwhile may be of a later position.
+        WindlassError: it had ended before: what was read since may be of a later position.
         """
         if not _wait_for(self._journal, self.let_go()).get("lasted"):
             raise WindlassError(

@@ -97,8 +97,8 @@ def _copies(row: RowDifference) -> int:
 
 
 def _check_same(pair: Pair, found: Changes, digest: str) -> None:
-    """Check that nobody has written to the target since it was compared. What is equal by now needs
-    nothing."""
+    """Check that nobody has written to the target since it was compared. What has become equal
+    needs nothing."""
     if found.counts and found.digest != digest:
         counts = ", ".join(f"{change.value}s {found.counts[change]:,}" for change in Change)
         raise WindlassError(

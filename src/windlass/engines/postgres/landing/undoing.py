@@ -117,7 +117,7 @@ class Undoing:
         """Rows that are no longer what the load made of them.
 
         Raises:
-            WindlassError: the load is so old that they cannot be told from others.
+            WindlassError: the load is so old that they cannot be distinguished from others.
         """
         if not self._ident:
             return self._changed_by_transaction()

@@ -16,7 +16,7 @@ from windlass.engines.postgres import keepalive
 from windlass.engines.postgres.connecting import explain_connecting
 from windlass.engines.postgres.session import Address, Connection, resolved
 
-SENDER_TIMEOUT_SECONDS = 60  # without a word from us the server ends a stream
+SENDER_TIMEOUT_SECONDS = 60  # the server ends a stream after this without a message from us
 
 _SETTINGS = {
     "search_path": "",
