@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -67,6 +68,7 @@ class MariaServer:
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._number = 0
+        self._words: tuple[str, ...] = ()
         if owner := _account():
             os.chown(self.folder, owner["user"], owner["group"])
         self._finish("--auth-root-authentication-method=normal", "--skip-test-db")
@@ -83,8 +85,17 @@ class MariaServer:
     def socket(self) -> str:
         return str(self.folder / "s")
 
-    def start(self) -> MariaServer:
-        """On a free port, which stays the server's over later starts. Returns once ready."""
+    def give(self, path: Path) -> Path:
+        """A copy of a file that the server may read."""
+        copied = Path(shutil.copy(path, self.folder))
+        if owner := _account():
+            os.chown(copied, owner["user"], owner["group"])
+        return copied
+
+    def start(self, *words: str) -> MariaServer:
+        """On a free port, which stays the server's over later starts, as other options do. Returns
+        once ready."""
+        self._words = words or self._words
         for _ in range(5):
             self.port = self.port or free_port()
             if self._try_start():
@@ -103,6 +114,7 @@ class MariaServer:
                     f"--port={self.port}",
                     f"--tmpdir={self.folder}",
                     *SETTINGS,
+                    *self._words,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
