@@ -156,7 +156,7 @@ def test_a_value_that_does_not_fit_is_asked_about_with_counts(
     (problem,) = fit.problems
     assert problem.object == "main.t.x"
     assert message in problem.message
-    assert "types: {x:" in problem.hint
+    assert "types=main." in problem.hint and ".x=" in problem.hint
 
 
 def test_an_answer_that_is_no_type_is_refused_with_the_list(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_options_of_postgresql_alone_are_refused(shop: Callable[..., Move]) -> N
 
 def test_an_answer_for_a_column_that_is_not_there_is_refused(shop: Callable[..., Move]) -> None:
     move = shop(items=10)
-    said = move.command("plan", "--types", "Items.Nope=text").expect(REFUSED).said
+    said = move.command("plan", "--type", "Items.Nope=text").expect(REFUSED).said
     assert "Items.Nope" in said
 
 

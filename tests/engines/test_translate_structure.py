@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -157,6 +159,29 @@ def test_what_computes_or_checks_otherwise_on_the_target_is_named_in_the_plan(
     assert move.target.rows("select same, less from t where id = 9") == [(6, None)]
     with pytest.raises(psycopg.errors.CheckViolation):
         move.target.run("insert into t (id, a) values (10, 100)")
+
+
+def test_the_option_of_a_hint_can_be_used_as_it_is(
+    sqlite_move: Callable[..., Move], mariadb: MariaServer, maria_database: Callable[..., str]
+) -> None:
+    move = sqlite_move(
+        'create table "My Table" (id integer primary key, "a b" int)',
+        """insert into "My Table" values (1, 5), (2, 'five')""",
+    )
+    _takes_the_hint(move)
+    name = maria_database(
+        "create table t (id int primary key, born date not null)",
+        "set sql_mode = ''",
+        "insert into t values (1, '0000-00-00')",
+    )
+    _takes_the_hint(Move(Source(mariadb.url(name), lambda: None, name), move.target))
+
+
+def _takes_the_hint(move: Move) -> None:
+    (problem,) = move.command("plan").expect(REFUSED).result["problems"]
+    found = re.search(r"--type '[^']+'", problem["hint"])
+    assert found, problem
+    move.command("migrate", *shlex.split(found[0])).expect(DONE)
 
 
 def test_an_index_that_is_not_made_is_named_with_its_text(

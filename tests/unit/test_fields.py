@@ -39,6 +39,14 @@ def named(value: object) -> str | None:
     return value.word if isinstance(value, Entry) else None
 
 
+def test_a_word_is_the_same_option_in_every_flow() -> None:
+    """Hints are written without knowing which command shows them."""
+    flags: dict[str, set[str]] = {}
+    for _, entry in OFFERED:
+        flags.setdefault(entry.word, set()).add(entry.flag)
+    assert {word: found for word, found in flags.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("flow", ENTRIES)
 def test_a_model_has_a_field_for_each_entry_in_its_order(flow: str) -> None:
     every = [entry.word for entry in EVERY_FLOW]  # pydantic has a base's fields first

@@ -60,6 +60,10 @@ class _Findings:
     def place(self, one: _Column) -> str:
         return f"{self.table.name}.{one.column.name}"
 
+    def typed(self, one: _Column, words: str) -> str:
+        """The option that gives the column this type."""
+        return word("types", f"{self.table.name.plain}.{one.column.name}={words}")
+
     def problem(self, one: _Column, message: str, hint: str) -> None:
         self.problems.append(Problem(self.place(one), message, hint))
 
@@ -110,7 +114,7 @@ def _started(column: SourceColumn, answers: Answers, findings: _Findings) -> _Co
     if guess is None:
         one = _Column(column, Field(column.name, Type(Sort.TEXT), "converted"), words == "text")
         if words != "text":
-            hint = f"{_typed(one, 'text')} takes its text"
+            hint = f"{findings.typed(one, 'text')} takes its text"
             findings.problem(one, f"the type {column.type} is not known", hint)
         return one
     one = _Column(column, guess)
@@ -126,10 +130,6 @@ def _started(column: SourceColumn, answers: Answers, findings: _Findings) -> _Co
     if chosen.misfit is not None:
         one.asked["misfit"] = chosen.misfit
     return one
-
-
-def _typed(one: _Column, words: str) -> str:
-    return word("types", f"{one.column.name}: {words}")
 
 
 def _json_names(columns: Sequence[_Column]) -> list[str]:
@@ -289,7 +289,7 @@ def _judge_absent(
     described = kinds[name]
     first = _first(session, one, what, findings)
     message = f"{described}, which PostgreSQL does not have{first}"
-    as_text = f"{_typed(one, 'text')} keeps them as text"
+    as_text = f"{findings.typed(one, 'text')} keeps them as text"
     if one.fitted.type.sort is Sort.TEXT:  # which has them
         return
     if one.column.not_null:
@@ -303,11 +303,11 @@ def _judge_documents(one: _Column, found: Documents, findings: _Findings) -> Non
     if found.refused:
         values = plural(found.refused, "value")
         message = f"{values} that jsonb refuses: {found.why}; the first in row {found.place}"
-        findings.problem(one, message, f"{_typed(one, 'text')} keeps them as text")
+        findings.problem(one, message, f"{findings.typed(one, 'text')} keeps them as text")
     if found.doubled:
         values = plural(found.doubled, "value")
         becomes = f"{values} lose doubled keys: the last of each stays"
-        hint = f"the last of each stays; {_typed(one, 'text')} keeps them all"
+        hint = f"the last of each stays; {findings.typed(one, 'text')} keeps them all"
         findings.decide(one, becomes, f"{values} with doubled keys", hint)
     if found.reprinted:
         values = plural(found.reprinted, "value")

@@ -280,7 +280,7 @@ MIGRATE = Entries(
         " plan asks for them.",
         example="{orders.created: timestamptz}",
         default=dict,
-        option=Option(metavar="COLUMN=TYPE"),
+        option=Option(metavar="COLUMN=TYPE", flag="--type"),
     ),
     Entry(
         word="snapshot",

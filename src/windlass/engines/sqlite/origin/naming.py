@@ -19,6 +19,7 @@ from windlass.model.chunk import Whole
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import Field, Sort, SourceTable
 from windlass.model.units import plural
+from windlass.model.wording import word
 
 # of a value: COPY's text form writes two digits for each byte, and a line has at most 1 GB
 MOST_BYTES = 500_000_000
@@ -40,6 +41,10 @@ class Namer:
     def about(self, choice: Choice) -> str:
         return f"{self._table.name}.{choice.column.name}"
 
+    def _typed(self, column: str, words: str) -> str:
+        """The option that gives the column this type."""
+        return word("types", f"{self._table.name.plain}.{column}={words}")
+
     def misfit(self, choice: Choice, counted: Counted) -> Problem:
         column = choice.column.name
         census = self._census(column)
@@ -55,7 +60,7 @@ class Namer:
         classes = ", ".join(plural(count, name) for name, count in census.classes.items())
         message += f": it has {classes}{self._first_misfit(field)}"
         ways = "; ".join(f"of {name}s: {_WAYS[name]}" for name in census.classes)
-        hint = f"`types: {{{column}: text}}` keeps every value as text; other types, {ways}"
+        hint = f"{self._typed(column, 'text')} keeps every value as text; other types, {ways}"
         return Problem(self.about(choice), message, hint)
 
     def bad_text(self, choice: Choice) -> Problem:
@@ -74,7 +79,7 @@ class Namer:
         if nul:
             parts.append(f"{plural(nul, 'text')} {'has' if nul == 1 else 'have'} a NUL character")
         message = f"{' and '.join(parts)} (first: {first})"
-        hint = f"`types: {{{column}: bytea}}` keeps the bytes; or correct the texts"
+        hint = f"{self._typed(column, 'bytea')} keeps the bytes; or correct the texts"
         return Problem(self.about(choice), message, hint)
 
     def too_large(self, choice: Choice, counted: Counted) -> list[Problem]:
