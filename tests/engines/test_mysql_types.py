@@ -52,7 +52,7 @@ CASES = {
     ),
     "bigint unsigned that bigint is too small for": Case(
         "bigint unsigned", ("18446744073709551615",), (), "", answer="bigint",
-        problem="1 value", still="do not fit the type that was chosen (first: id = 1)",
+        problem="1 value", still="cannot have the chosen type (first: id = 1)",
     ),
     "bigint": Case(
         "bigint", ("-9223372036854775808",), ("-9223372036854775808",), "integer of 64 bits"
@@ -141,7 +141,7 @@ CASES = {
     "text with U+0000": Case(
         "text", ("'a\\0b'", "'c'"), ("ab", "c"), "text",
         problem="1 value with U+0000, which PostgreSQL's text cannot hold (first: id = 1)",
-        loss="1 value lose their U+0000",
+        loss="U+0000 is left out of 1 value",
     ),
     "half of a surrogate pair": Case(
         "varchar(9)", ("_utf8mb4 x'61eda08062'", "'ok'"), ("a?b", "ok"), "text(9)",
@@ -172,7 +172,7 @@ CASES = {
     ),
     "json with doubled keys": Case(
         "json", ("'{\"a\": 1, \"a\": 2}'",), ('{"a": 2}',), "json",
-        problem="1 value with doubled keys", loss="1 value lose doubled keys",
+        problem="1 value with doubled keys", loss="of doubled keys in 1 value the last stays",
     ),
     "json that jsonb refuses": Case(
         "json", ("'[\"\\\\u0000\"]'",), (), "", problem="1 value that jsonb refuses",
@@ -187,7 +187,7 @@ CASES = {
     ),
     "geometry with an SRID": Case(
         "geometry", ("st_geomfromtext('POINT(1 2)', 4326)",), (f"\\x{POINT}",), "bytes",
-        problem="1 value lose their SRID", loss="1 value lose their SRID",
+        problem="the SRID of 1 value is left out", loss="the SRID of 1 value is left out",
     ),
 }  # fmt: skip
 

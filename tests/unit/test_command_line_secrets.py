@@ -41,6 +41,13 @@ def test_a_password_in_an_argument_is_no_more_to_be_seen(words: str) -> None:
     assert "a password on the command line was visible" in said and SECRET not in said
 
 
+def test_a_password_of_another_engine_is_not_for_postgresql() -> None:
+    url = f"mysql://app:{SECRET}@127.0.0.1:1/shop"
+    command = [sys.executable, "-m", "windlass", "plan", "--source", url]
+    said = subprocess.run(command, env=environment(), capture_output=True, text=True).stderr
+    assert "put it into WINDLASS_SOURCE" in said and "PGPASSWORD" not in said and SECRET not in said
+
+
 def test_a_password_of_the_web_is_not_for_postgresql() -> None:
     command = [
         sys.executable,

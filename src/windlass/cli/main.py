@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -59,6 +60,9 @@ def _better(argument: str) -> str:
     """Where a password that an argument has could be."""
     if "http://" in argument or "https://" in argument:
         return "a spec file that only you can read"
+    scheme = re.search(r"(\w+)(?:\+\w+)?://", argument)
+    if scheme and scheme[1].lower() not in ("postgresql", "postgres"):  # PGPASSWORD is not theirs
+        return "WINDLASS_SOURCE, WINDLASS_TARGET or a spec file that only you can read"
     return "the password file or PGPASSWORD"
 
 

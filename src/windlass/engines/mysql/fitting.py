@@ -244,9 +244,7 @@ def _judge(session: Session, one: _Column, findings: _Findings) -> None:
     counts, fitted = one.counts, one.fitted
     if counts.get("misfit"):
         what = plural(counts["misfit"], "value")
-        message = (
-            f"{what} do not fit the type that was chosen{_first(session, one, 'misfit', findings)}"
-        )
+        message = f"{what} cannot have the chosen type{_first(session, one, 'misfit', findings)}"
         findings.problem(one, message, f"{word('types')} offers {', '.join(offered(fitted))} here")
     if "beyond" in counts and not counts["beyond"]:
         one.fitted = replace(fitted, type=Type(Sort.BOOLEAN), form="flag")
@@ -268,12 +266,12 @@ def _judge(session: Session, one: _Column, findings: _Findings) -> None:
         values = plural(many, "value")
         first = _first(session, one, "nul", findings)
         message = f"{values} with U+0000, which PostgreSQL's text cannot hold{first}"
-        findings.decide(one, f"{values} lose their U+0000", message, "it is left out")
+        findings.decide(one, f"U+0000 is left out of {values}", message, "it is left out")
         one.fitted = replace(one.fitted, form=f"{one.fitted.form} no-nul")
     if fitted.form == "geometry":
         findings.loss(one, "becomes bytea: well-known binary", LossClass.STORAGE)
     if many := counts.get("placed", 0):
-        becomes = f"{plural(many, 'value')} lose their SRID"
+        becomes = f"the SRID of {plural(many, 'value')} is left out"
         findings.decide(one, becomes, f"{becomes}: bytea has none", "it is left out")
 
 
@@ -306,7 +304,7 @@ def _judge_documents(one: _Column, found: Documents, findings: _Findings) -> Non
         findings.problem(one, message, f"{findings.typed(one, 'text')} keeps them as text")
     if found.doubled:
         values = plural(found.doubled, "value")
-        becomes = f"{values} lose doubled keys: the last of each stays"
+        becomes = f"of doubled keys in {values} the last stays"
         hint = f"the last of each stays; {findings.typed(one, 'text')} keeps them all"
         findings.decide(one, becomes, f"{values} with doubled keys", hint)
     if found.reprinted:
