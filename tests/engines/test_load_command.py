@@ -320,6 +320,27 @@ def test_columns_are_added_only_if_asked_and_a_vanished_field_is_refused(
     ]
 
 
+def test_a_column_that_is_there_keeps_its_type_and_another_one_is_refused(
+    target: LoadTarget,
+) -> None:
+    file = target.file("orders.csv", "id,total,note\n4,40,d\n")
+    words = (file, "--into", "orders", "--load", "append")
+    found = target.load(*words, "--type", "total=numeric(9,2)", "--type", "id=float").expect(3)
+    messages = [one["message"].lower() for one in found.result["problems"]]
+    assert "column total is integer, and --type says numeric(9,2)" in messages
+    assert "column id is integer, and --type says float" in messages
+    other = {"postgresql": "INT4", "duckdb": "int4", "sqlite": "INTEGER"}[target.engine]
+    assert target.counts(*words, "--type", f"total={other}") == {"read": 1, "inserted": 1}
+
+
+def test_types_that_have_created_a_column_are_no_fault_in_the_next_load(target: LoadTarget) -> None:
+    for number in (4, 5):
+        file = target.file("new.csv", f"id,price,channel\n{number},1.50,web\n")
+        given = ("--type", "id=int", "--type", "price=decimal(9, 2)", "--type", "channel=text")
+        target.load(file, "--into", "made", "--load", "append", "--create", *given).expect(0)
+    assert target.orders("select id, channel from made order by id") == ["4 web", "5 web"]
+
+
 def test_a_field_that_is_gone_is_refused(target: LoadTarget) -> None:
     words = (target.file("orders.csv", NEW), "--into", "orders", "--load", "merge", "--key", "id")
     target.load(*words).expect(0)

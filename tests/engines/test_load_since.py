@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import duckdb
 import pytest
 
 from load_targets import LoadTarget, target
+from servers import Database, Server
 
 __all__ = ["target"]  # fixtures
 
@@ -113,3 +114,65 @@ def test_the_plan_names_a_watermark_that_is_compared_as_text(target: LoadTarget)
     make(target, "version")
     plan = target.windlass("plan", "-f", "load.yaml").expect(0).said
     assert "the watermark seen is text, compared as bytes: v10 comes before v9" in plan
+
+
+@pytest.fixture
+def old(server: Callable[[int], Server]) -> Iterator[Database]:
+    """PostgreSQL as the source."""
+    made = server(16).create_database()
+    yield made
+    server(16).drop_database(made)
+
+
+def make_typed(old: Database, target: LoadTarget, type_: str, column: str, *rows: object) -> None:
+    old.run(f"create table events (id integer primary key, seen {type_})")
+    for number, value in enumerate(rows, 1):
+        add_typed(old, number, value)
+    target.run(f"create table events (id integer primary key, seen {column})")
+    spec = SPEC.replace("sqlite:///{folder}/old.db", "{url}").replace("events}", "public.events}")
+    target.file("load.yaml", spec.format(url=old.url))
+
+
+def add_typed(old: Database, number: int, value: object) -> None:
+    old.run(f"insert into events values ({number}, '{value}')")
+
+
+@pytest.mark.parametrize("type_", ["public.mood", "jsonb"])
+def test_a_watermark_whose_text_does_not_tell_which_is_the_last_is_refused_at_once(
+    old: Database, target: LoadTarget, type_: str
+) -> None:
+    """It was loaded once, and the second load failed in the source."""
+    old.run("create type mood as enum ('new', 'gone')")
+    make_typed(old, target, type_, "varchar(20)")
+    (problem,) = target.load("-f", "load.yaml").expect(3).result["problems"]
+    assert f"the watermark seen is {type_} in the source" in problem["message"]
+    assert "cast(seen as" in problem["hint"]
+
+
+def test_numbers_of_any_length_are_compared_as_numbers(old: Database, target: LoadTarget) -> None:
+    make_typed(old, target, "numeric", "numeric(12,0)", 8, 9)
+    assert target.counts("-f", "load.yaml") == {"read": 2, "inserted": 2}
+    add_typed(old, 3, 10)
+    assert target.counts("-f", "load.yaml") == {"read": 2, "inserted": 1, "unchanged": 1}
+    assert target.counts("-f", "load.yaml") == {"read": 1, "unchanged": 1}
+
+
+@pytest.mark.parametrize(
+    ("type_", "last", "values"),
+    [
+        ("double precision", "NaN", ("1.5", "2.5", "3.5")),
+        ("double precision", "Infinity", ("1.5", "2.5", "3.5")),
+        ("timestamp", "infinity", ("2026-01-01 10:00", "2026-01-02 10:00", "2026-01-03 10:00")),
+    ],
+)
+def test_rows_after_a_value_that_none_comes_after_are_read(
+    old: Database, target: LoadTarget, type_: str, last: str, values: Sequence[str]
+) -> None:
+    """Some targets have no such value: nothing is loaded there, neither now nor later."""
+    make_typed(old, target, type_, type_, *values[:2], last)
+    if target.load("-f", "load.yaml").code:
+        assert target.orders("select id from events") == []
+        return
+    add_typed(old, 4, values[2])
+    assert target.counts("-f", "load.yaml") == {"read": 3, "inserted": 1, "unchanged": 2}
+    assert target.orders("select id from events order by id") == ["1", "2", "3", "4"]

@@ -95,6 +95,13 @@ def ways_with_bad_records(count: int, *, some_empty: bool) -> str:
     return ways
 
 
+def other_type(load: Load, column: str, given: str, found: str) -> Problem:
+    """The user gives a column that is there another type than it has."""
+    message = f"column {column} is {found}, and {word('types')} says {given}"
+    hint = f"a load changes no column's type: leave {column} out of {word('types')}, or alter it"
+    return Problem(load.name, message, hint)
+
+
 def check_hidden(load: Load) -> None:
     """A target never hashes itself: whoever reads an input does (`windlass.flows.load.hashed`).
 

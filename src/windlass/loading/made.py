@@ -94,6 +94,7 @@ def make(
             known = replace(known, keys=(words.key,), primary=words.key)
     load = Load(
         table=known,
+        claimed=() if creates else _claimed(spec, known),
         words=words,
         fields=opened.fields,
         assigned=fitted.assigned,
@@ -117,6 +118,12 @@ def make(
         allows_empty=spec.allow_empty,
         may_drift=spec.schema_ is LoadSchema.ADD,
     )
+
+
+def _claimed(spec: OneLoad, table: Table) -> tuple[TableColumn, ...]:
+    """Columns that are there already, with the types that the user gives them."""
+    there = {one.name for one in table.columns}
+    return tuple(TableColumn(name, type_) for name, type_ in spec.types.items() if name in there)
 
 
 def _undivided(spec: OneLoad, table: Table, fields: Sequence[Field]) -> tuple[str, str] | None:

@@ -202,6 +202,7 @@ class Load:
     bad: BadRules = BadRules()
     function: str = ""  # of the user's, over batches: "package.module:name"
     watermark: str = ""  # the field; take is since
+    claimed: tuple[TableColumn, ...] = ()  # columns of the table, with types as the user gave them
     inputs: tuple[str, ...] = ()  # their places, in the order of staging
     at_once: bool = (
         False  # the run has no other load: staging it may load it, if nothing is checked

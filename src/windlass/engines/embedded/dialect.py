@@ -36,9 +36,11 @@ class Dialect:
     indexes: bool  # whether it needs some, to look for rows by a key
     undoes_singly: bool  # whether it checks references against rows that are deleted already
     by_position: Callable[[Session, Table], tuple[str, ...]]  # columns that tell all rows apart
+    type_known_as: Callable[[Session, str], str]  # a type as the catalog writes it
     exact_text: Callable[[sql.Composable], sql.Composable]  # a value, or what Python writes exactly
     ordered: Callable[[sql.Composable, TableColumn, Column | None], sql.Composable]
-    # a value of the column as values of the given type are compared, or of the column's own
+    # a value of the column as values of the given type are compared, or of the column's own; NULL
+    # for NaN and infinity, after which there is no later one
 
     def equal(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
         """Equal in all of these columns, NULLs too."""

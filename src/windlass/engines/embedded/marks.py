@@ -36,14 +36,14 @@ def declared(load: Load) -> Column | None:
 
 
 def highest(session: Session, dialect: Dialect, load: Load) -> str:
-    """Of the staged rows; empty if none has a value."""
+    """Of the staged rows; empty if none has a value, or no finite one."""
     column = column_of_mark(load) if load.watermark else None
     if column is None:
         return ""
     value = names(column.name)
     query = statement(
-        "select {text} from {staged} where {value} is not null order by {order} desc limit 1",
-        text=dialect.exact_text(value), staged=staged_rows(), value=value,
+        "select {text} from {staged} where {order} is not null order by {order} desc limit 1",
+        text=dialect.exact_text(value), staged=staged_rows(),
         order=dialect.ordered(value, column, declared(load)),
     )  # fmt: skip
     return next((_written(value) for (value,) in fetch(session, query)), "")

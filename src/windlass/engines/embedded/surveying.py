@@ -15,6 +15,7 @@ from windlass.engines.embedded.file import File
 from windlass.engines.embedded.marks import column_of_mark
 from windlass.engines.embedded.names import RESERVED, name_of, table_of
 from windlass.engines.embedded.shape import all_columns, assigned, matching_key
+from windlass.engines.landing import other_type
 from windlass.engines.paths import cannot_make
 from windlass.engines.statements import listed, names, statement
 from windlass.errors import ConnectionLost, WindlassError
@@ -90,6 +91,11 @@ class _Survey:
                 continue
             if column.not_null and not fills_itself:
                 yield self._problem(f"column {name} is NOT NULL without a default", "assign it")
+        for claimed in load.claimed:
+            given = self._file.dialect.type_known_as(self._session, claimed.type)
+            found = columns[claimed.name].type
+            if given != self._file.dialect.type_known_as(self._session, found):
+                yield other_type(load, claimed.name, claimed.type, found)
         if reserved := sorted(RESERVED & columns.keys()):
             yield self._problem(f"column {reserved[0]} has a name that windlass uses itself")
 

@@ -3,7 +3,8 @@ compare. Pure.
 
 Rather some rows twice than one not at all: what is read again has the same key. Rows without a
 watermark are always read, and stop the load (`windlass.loading.expectations`). Texts are compared
-as bytes, on both sides, whatever the collation of their columns.
+as bytes, on both sides, whatever the collation of their columns; all else by the source, which also
+decides what its exact text means.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from windlass.model.load import TableColumn
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _MOMENTS = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.INSTANT)
+_UNORDERED = (Kind.JSON, Kind.NESTED, Kind.BYTES)  # or by each engine in another way
+_ANY_DIGITS = ("numeric", "hugeint", "uhugeint")  # types of which no number is too long
 
 
 class Order(Enum):
@@ -49,9 +52,18 @@ def order_of(
     Raises:
         CannotCompare: the texts of the field have another order than the values of the column.
     """
-    if field is None or field.kind is not Kind.TEXT or field.is_list:
+    if field is None:
         return Order.OWN
     kind = column.kind if column else Kind.TEXT
+    if field.is_list or field.kind in _UNORDERED or (field.is_cast and not _is_number(field, kind)):
+        raise CannotCompare(
+            f"the watermark {field.name} is {field.type} in the source, and its text does not tell"
+            " which value is the last",
+            "read a query in which it is a number, a time or a text: select ...,"
+            f" cast({field.name} as ...)",
+        )
+    if field.kind is not Kind.TEXT or field.is_cast:
+        return Order.OWN
     if kind in NUMBERS or kind in _MOMENTS:
         if _is_sqlite(given):
             return Order.NUMBERS if kind in NUMBERS else Order.MOMENTS
@@ -67,6 +79,11 @@ def order_of(
             "read a query in which it is a timestamp, or leave out overlap-seconds",
         )
     return Order.BYTES
+
+
+def _is_number(field: Column, kind: Kind | None) -> bool:
+    """Read as text, as no other engine has such numbers, and a number on both sides."""
+    return field.type.lower() in _ANY_DIGITS and kind in NUMBERS
 
 
 def from_watermark(

@@ -233,7 +233,8 @@ _ONE_LOAD = (
         word="types",
         kind=Kind.PAIRS,
         help="Types of columns that are created, in the target's SQL; may be repeated.",
-        about="Types, in the target's SQL, of columns that are created.",
+        about="Types, in the target's SQL, of columns that are created. One that is there already"
+        " keeps its type: another one is refused.",
         example="{id: bigint, total: 'numeric(12,2)'}",
         default=dict,
         option=Option(metavar="COLUMN=TYPE", flag="--type"),

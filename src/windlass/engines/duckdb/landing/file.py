@@ -30,7 +30,7 @@ from windlass.engines.paths import path_alone
 from windlass.engines.statements import names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import BadSpec, WindlassError
-from windlass.model.export import NUMBERS, Column, Kind
+from windlass.model.export import FLOATS, NUMBERS, STAMPS, Column, Kind
 from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -167,11 +167,24 @@ def _compiles(session: Session, query: str) -> str:
 
 
 def _ordered(value: sql.Composable, column: TableColumn, given: Column | None) -> sql.Composable:
-    if column.kind is not Kind.TEXT:
-        return value
-    if given is None or given.kind is Kind.NESTED:
-        return sql.SQL('{} collate "C"').format(value)
-    return sql.SQL("cast({} as {})").format(value, verbatim(type_of(given)))
+    kind = column.kind
+    if kind is Kind.TEXT:
+        if given is None or given.kind is Kind.NESTED:
+            return sql.SQL('{} collate "C"').format(value)
+        kind, type_ = given.kind, verbatim(type_of(given))
+        value = sql.SQL("cast({} as {})").format(value, type_)
+    if kind in (*FLOATS, *STAMPS):
+        return sql.SQL("case when isfinite({0}) then {0} end").format(value)
+    return value
+
+
+def _type_known_as(session: Session, type_: str) -> str:
+    query = statement("select typeof(cast(null as {type}))", type=verbatim(type_))
+    try:
+        (row,) = session.execute(query).fetchall()
+    except duckdb.Error:  # none that it knows
+        return type_
+    return str(row[0])
 
 
 def _exact_text(value: sql.Composable) -> sql.Composable:
@@ -182,5 +195,5 @@ DIALECT = Dialect(
     same="{} is not distinct from {}", other="{} is distinct from {}", columns=columns,
     given=_given, typed=_typed, own_sql=_own, type_text=verbatim, field_type=_field_type,
     compiles=_compiles, indexes=False, undoes_singly=True, by_position=positions,
-    exact_text=_exact_text, ordered=_ordered,
+    type_known_as=_type_known_as, exact_text=_exact_text, ordered=_ordered,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import replace
 import psycopg
 from psycopg import sql
 
+from windlass.engines.landing import other_type
 from windlass.engines.postgres.errors import without_values
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.columns import (
@@ -53,6 +54,7 @@ def survey_load(sessions: Sessions, connection: Connection, load: Load) -> list[
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(settings.encode())
+            problems += _claimed(connection, load, columns)
             problems += _compiled(connection, load, columns)
     except psycopg.Error as error:
         problems.append(_problem(load, "cannot be prepared", error))
@@ -154,6 +156,24 @@ def _fitting(load: Load, columns: dict[str, Column]) -> Iterator[Problem]:
                 f"is {columns[name].type}, which has no equality",
                 "name another key",
             )
+
+
+def _claimed(connection: Connection, load: Load, columns: Sequence[Column]) -> Iterator[Problem]:
+    """Types of columns that are there, as the user gives them; a collation only if one is given."""
+    there = {one.name: one for one in columns}
+    for one in load.claimed:
+        try:
+            with connection.transaction():
+                (given,) = read_columns_of_types(connection, [(one.name, one.type)], _LIKE)
+        except psycopg.Error as error:
+            yield _problem(load, f"the type of {one.name} is unknown", error)
+            continue
+        found = there[one.name]
+        if given.type != found.type:
+            yield other_type(load, one.name, one.type, found.type)
+        elif " collate " in one.type.casefold() and given.collation != found.collation:
+            collated = f"{found.type} collate {found.collation}"
+            yield other_type(load, one.name, one.type, collated)
 
 
 def _compiled(connection: Connection, load: Load, columns: tuple[Column, ...]) -> Iterator[Problem]:

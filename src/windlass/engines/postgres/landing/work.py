@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import sql
 
@@ -40,6 +40,13 @@ from windlass.errors import RunLost, WindlassError
 from windlass.model.flow import Result
 from windlass.model.load import BadValue, Counts, Finding, Load, Staged
 from windlass.model.relation import Name
+
+_HIGHEST: LiteralString = (
+    "select marks.mark::text from ({}) marks where marks.mark is not null"
+    " and (pg_catalog.pg_typeof(marks.mark) = 'pg_catalog.text'::pg_catalog.regtype"
+    "   or pg_catalog.lower(marks.mark::text) not in ('nan', 'infinity', '-infinity'))"
+    " order by marks.mark desc limit 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +283,8 @@ class LoadWork:
         }
 
     def _watermark(self, rows: Rows) -> str:
-        """The highest that was staged, as its type writes it."""
+        """The highest that was staged, as its type writes it. After NaN or infinity no later row
+        would be found."""
         if not self.load.watermark:
             return ""
         value = ordered_mark(self.load, self._staging())
@@ -284,10 +292,7 @@ class LoadWork:
             sql.SQL("select {} as mark from {}").format(value, names.identifier(one.table))
             for one in rows.inputs
         ]
-        query = sql.SQL(
-            "select marks.mark::text from ({}) marks where marks.mark is not null"
-            " order by marks.mark desc limit 1"
-        ).format(sql.SQL(" union all ").join(parts))
+        query = sql.SQL(_HIGHEST).format(sql.SQL(" union all ").join(parts))
         row = self.connection.execute(query).fetchone()
         return str(row[0]) if row else ""
 

@@ -24,12 +24,14 @@ from windlass.engines.sqlite.landing.catalog import columns, positions, read_tab
 from windlass.engines.sqlite.landing.session import BUSY_SECONDS, Opener, path_of_url
 from windlass.engines.sqlite.landing.staging import Filling, prepare
 from windlass.engines.sqlite.landing.values import Unfit, converter
-from windlass.engines.statements import names
+from windlass.engines.statements import each, names
 from windlass.errors import WindlassError
 from windlass.model.export import NUMBERS, Column, Kind
 from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+
+_INFINITE = ("nan", "inf", "-inf", "infinity", "-infinity")  # as texts of several sources
 
 
 def open_landing(url: str, busy_seconds: float = BUSY_SECONDS) -> FileLanding:
@@ -143,11 +145,20 @@ def _positions(session: Any, table: Table) -> tuple[str, ...]:
 
 
 def _ordered(value: sql.Composable, column: TableColumn, given: Column | None) -> sql.Composable:
-    if column.kind is not Kind.TEXT:
-        return value
-    if given is not None and given.kind in NUMBERS:
-        return sql.SQL("cast({} as numeric)").format(value)
-    return sql.SQL("{} collate binary").format(value)
+    order = value
+    if column.kind is Kind.TEXT:
+        is_number = given is not None and given.kind in NUMBERS
+        how = sql.SQL("cast({} as numeric)" if is_number else "{} collate binary")
+        order = how.format(value)
+        if given is None:
+            return order
+    finite = "case when lower(cast({} as text)) not in ({}) then {} end"
+    return sql.SQL(finite).format(value, each("{}", map(sql.Literal, _INFINITE)), order)
+
+
+def _type_known_as(_: Session, type_: str) -> str:
+    """SQLite keeps what was declared, and reads it without case and spaces."""
+    return "".join(type_.split()).casefold()
 
 
 def _exact_text(value: sql.Composable) -> sql.Composable:
@@ -159,5 +170,5 @@ DIALECT = Dialect(
     same="{} is {}", other="{} is not {}", columns=columns, given=_given,
     typed=_typed, own_sql=strictly_named, type_text=_type, field_type=_field_type,
     compiles=_compiles, indexes=True, undoes_singly=False, by_position=_positions,
-    exact_text=_exact_text, ordered=_ordered,
+    type_known_as=_type_known_as, exact_text=_exact_text, ordered=_ordered,
 )  # fmt: skip
