@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 )
 @click.version_option(__version__, message="windlass %(version)s")
 def windlass() -> None:
-    """Migrate a PostgreSQL database to another server: plan, run, prove, undo."""
+    """Move a database to another server: plan, run, prove, undo."""
 
 
 @windlass.command()
