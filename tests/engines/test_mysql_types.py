@@ -9,6 +9,7 @@ import pytest
 
 from arriving import Arrived, arrive, reading_of
 from mariadb_server import MariaServer
+from sent_rows import arrived, send
 from servers import Database, Server
 from windlass.engines.mysql.origin import MysqlOrigin
 from windlass.model.chunk import Whole
@@ -257,6 +258,8 @@ def test_every_value_arrives_or_its_loss_is_named(
     assert [row[1] for row in found.arrived.rows('id, v::text collate "C"')] == list(case.arrives)
     digest = origin.digest(found.reading, Whole())
     assert digest == found.arrived.digest() == found.arrived.digest_of_ours()
+    sent = send(origin, found.reading)
+    assert sent is None or sent == arrived(target, found.reading)
     assert sum(origin.buckets(found.reading).values(), Digest()) == digest
     rows = list(origin.rows(found.reading, list(origin.buckets(found.reading))))
     assert sorted(map(repr, (one.texts for one in rows))) == sorted(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from origin_tables import arrive, digest_there, fitted, tables_of, texts_there, type_there
+from sent_rows import arrived, send
 from servers import Database
 from sqlite_files import file_with, held
 from windlass.errors import BadSpec
@@ -145,6 +146,8 @@ def test_every_value_arrives_as_it_is(tmp_path: Path, database: Callable[[int], 
             found = [text for _, text in texts_there(there, reading.table)]
             assert (type_there(reading.fields[1].type), found) == (type_, printed), case
             assert origin.digest(reading, Whole()) == digest_there(there, reading), case
+            sent = send(origin, reading)
+            assert sent is None or sent == arrived(there, reading), case
 
 
 @pytest.mark.parametrize(("declared", "values", "answer", "message"), ASKED)

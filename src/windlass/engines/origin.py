@@ -62,6 +62,9 @@ class Origin(Protocol):
     def cut(self, table: SourceTable, count: int) -> Sequence[Range]:
         """About `count` ranges of rows, each row in exactly one; `Whole` alone if it cannot be."""
 
+    def can_hash(self, reading: Reading) -> bool:
+        """Whether all values of the snapshot travel in the texts that `is_hashed` asks for."""
+
     def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
         """Blocks of whole lines of PostgreSQL's COPY in text format."""
 

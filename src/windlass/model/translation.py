@@ -19,7 +19,10 @@ class Sort(StrEnum):
     BOOLEAN = "boolean"  # t, f
     INTEGER = "integer"  # decimal digits
     DECIMAL = "decimal"  # exact, without exponent, with all digits of its scale
-    FLOAT = "float"  # travels as the shortest text that gives the same number; see `Origin.floats`
+    FLOAT = (
+        "float"  # travels as text that gives the same number; see `Origin.floats`. In lines that
+    )
+    # are hashed: all of it in hexadecimal digits, 15 of them after the point: -0x1f.800000000000000
     TEXT = "text"  # hashed with its length in bytes before it: 5:hello
     BYTES = "bytes"  # travels as `\\x` and hexadecimal digits, which are hashed
     DATE = "date"  # 2026-11-29
@@ -193,11 +196,13 @@ class Answers:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What is read of a table, for copying and for the proof. `fields` are in the order of the
-    target's columns; `key` are columns that identify rows, or none."""
+    target's columns; `key` are columns that identify rows, or none. `is_hashed`: its lines are also
+    hashed as they are (`windlass.engines.hashed_lines`)."""
 
     table: Name
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ()
+    is_hashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from functools import cached_property
 from threading import Lock
 from typing import Self
 
+from windlass.engines.hashed_lines import can_hash
 from windlass.engines.mysql.address import read_address
 from windlass.engines.mysql.catalog import Found, read_names, read_schema
 from windlass.engines.mysql.cutting import cut_table
@@ -32,6 +33,7 @@ from windlass.model.translation import (
     Fit,
     Reading,
     Row,
+    Sort,
     SourceSchema,
     SourceTable,
 )
@@ -137,6 +139,11 @@ class MysqlOrigin:
     def cut(self, table: SourceTable, count: int) -> Sequence[Range]:
         with self._sessions.one() as session:
             return cut_table(session, table, count)
+
+    def can_hash(self, reading: Reading) -> bool:
+        return can_hash(reading.fields) and all(
+            one.type.sort is not Sort.FLOAT for one in reading.fields
+        )
 
     def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
         with self._sessions.one() as session:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from windlass.engines.sqlite.session import BUSY_SECONDS, File
 from windlass.engines.stopping import Stops
@@ -77,7 +77,27 @@ class Sessions:
         Raises:
             Interrupted: the source was cancelled.
         """
-        session = self._next()
+        with self._lent(self._next()) as session:
+            yield session
+
+    @contextmanager
+    def some(self, most: int) -> Iterator[Sequence[sqlite3.Connection]]:
+        """One, and others that nobody uses now, each for a thread.
+
+        Raises:
+            Interrupted: the source was cancelled.
+        """
+        with ExitStack() as lent, self.one() as first:
+            found = [first]
+            while len(found) < most:
+                try:
+                    found.append(lent.enter_context(self._lent(self._idle.get_nowait())))
+                except queue.Empty:
+                    break
+            yield found
+
+    @contextmanager
+    def _lent(self, session: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         try:
             with self._stops.during(session.interrupt):
                 yield session

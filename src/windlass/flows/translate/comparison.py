@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from windlass.engines.origin import Origin
@@ -18,9 +18,10 @@ from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.steps import reported
 from windlass.model.event import Emit, ignore
 from windlass.model.flow import Item, Result
-from windlass.model.plan import Purpose
+from windlass.model.plan import Purpose, RelationPlan
 from windlass.model.report import Difference, DifferenceKind, Problem
 from windlass.model.run_id import new_run_id
+from windlass.model.translation import Digest
 from windlass.spec.migrate import Spec
 
 
@@ -44,6 +45,10 @@ class TranslatedComparison(Comparison):
     @property
     def origin(self) -> Origin:
         return self.hold.origin
+
+    def noted(self, relation: RelationPlan) -> Mapping[str, Digest]:
+        """Nothing: it has copied nothing."""
+        return {}
 
     def begin_reading(self) -> None:
         self.hold.connect(patient=self._patient)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from windlass.engines.origin import Origin
@@ -11,13 +11,17 @@ from windlass.errors import WindlassError
 from windlass.flows.lock_watch import watching_target
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.finding import Stage
+from windlass.flows.migrate.portions import TRANSFERS
 from windlass.flows.sides import reading_journal
 from windlass.flows.translate.finding import TranslateFinder
 from windlass.flows.translate.hold import Kept, TranslateHold
+from windlass.flows.translate.noted import noted_digests
 from windlass.flows.translate.opening import begin_new, resume
 from windlass.flows.translate.outline import TRANSLATE
 from windlass.model.event import Emit, ignore
 from windlass.model.flow import Handover, Result
+from windlass.model.plan import RelationPlan
+from windlass.model.translation import Digest
 from windlass.spec.migrate import Spec
 
 
@@ -47,6 +51,10 @@ class Translation(Migration):
     @property
     def origin(self) -> Origin:
         return self.hold.origin
+
+    def noted(self, relation: RelationPlan) -> Mapping[str, Digest]:
+        """Digests of a relation's rows on the source, by chunk, as they were copied."""
+        return noted_digests([self.lines(step) for step in TRANSFERS], relation)
 
     def hand_over(self) -> Handover:
         """Hand over the source's sessions if their snapshot lives."""

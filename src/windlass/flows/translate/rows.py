@@ -5,22 +5,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from psycopg import sql
 
+from windlass.engines.hashed_lines import LineDigest
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.transaction import working_on_target
 from windlass.errors import AlreadyDone
 from windlass.flows.migrate.portions import load_result
 from windlass.flows.migrate.settling import is_guarded
 from windlass.flows.translate.context import Translation
+from windlass.flows.translate.noted import note_of
 from windlass.journal.records import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
 from windlass.model.event import BytesCopied
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Arrival, Load, RelationPlan
+from windlass.model.translation import Reading
 from windlass.planning.chunks import SMALL_BYTES
 from windlass.planning.postgres.translated.finish import to_copy
+from windlass.spec.choices import Verify
 
 REPORT_BYTES = 1 << 20
 _SILENCE = "set local session_replication_role = replica"
@@ -89,16 +94,17 @@ def _copied(
     """The chunk's rows, inside the caller's transaction."""
     started, size = time.perf_counter(), 0
     item = run.relation(chunk.relation)
-    assert item.reading is not None, "planned by another flow"
     with target.cursor() as cursor:
         freezes = _freezes(run, item, chunk)
         if freezes:
             table = sql.Identifier(item.enters.schema, item.enters.name)
             cursor.execute(sql.SQL("truncate only {}").format(table))
-        reading = to_copy(item.reading, item.columns)
+        reading, digest = _hashed(run, item)
         with cursor.copy(_statement(item, freezes=freezes)) as copy:
             for block in run.origin.lines(reading, chunk.range):
                 copy.write(block)
+                if digest:
+                    digest.add(block)
                 size += len(block)
                 report(len(block))
         rows = cursor.rowcount
@@ -110,7 +116,22 @@ def _copied(
         size_bytes=size,
         seconds=time.perf_counter() - started,
         snapshot=run.snapshot.number,
+        note=note_of(digest),
     )
+
+
+def _hashed(run: Translation, item: RelationPlan) -> tuple[Reading, LineDigest | None]:
+    """What is read to be copied, and whether that is hashed at once."""
+    assert item.reading is not None, "planned by another flow"
+    reading = to_copy(item.reading, item.columns)
+    if (
+        run.spec.verify_ is Verify.NONE
+        or item.arrival is Arrival.FILL  # into columns that may be written in another way
+        or reading != item.reading
+        or not run.origin.can_hash(reading)
+    ):
+        return reading, None
+    return replace(reading, is_hashed=True), LineDigest(len(reading.fields))
 
 
 def _freezes(run: Translation, item: RelationPlan, chunk: Chunk) -> bool:

@@ -1,6 +1,7 @@
 """Digests of rows that came from another engine, computed by PostgreSQL over the same text.
 
-The text and the sums are described at `windlass.model.translation.Digest`.
+The text and the sums are described at `windlass.model.translation.Digest`. Rows whose lines were
+hashed as they were copied (`windlass.engines.hashed_lines`) are hashed as such lines.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ _TEXTS: Mapping[Sort, LiteralString] = {
     Sort.ENUM: "octet_length(convert_to({0}::text, 'UTF8'))::text || ':' || {0}::text",
     Sort.SET: "array_to_json({0})::text",
 }
+# of a finite number that it has exactly, with 60 binary digits; another one is hashed by its bits
+_HEX: LiteralString = """(
+    case when {0} = 0 or abs({0}) >= 9007199254740992 or abs({0}) < 0.00390625
+         then case when float8send({0}) = '\\x0000000000000000' then '0x0.000000000000000'
+                   else encode(float8send({0}), 'hex') end
+         else case when {0} < 0 then '-0x' else '0x' end || to_hex(trunc(abs({0}))::bigint) || '.'
+              || lpad(to_hex(((abs({0}) - trunc(abs({0}))) * 1152921504606846976)::bigint), 15, '0')
+    end)"""
 _BITS: Mapping[int, LiteralString] = {
     32: "encode(float4send({0}), 'hex')",
     64: "encode(float8send({0}), 'hex')",
@@ -47,6 +56,10 @@ _DIGITS: LiteralString = """(
            lateral (select rtrim(p.kept, '0') as digits,
                            p.point - 2 - (length(replace(abs(n.v)::text, '.', '')) - length(p.kept))
                              as exponent) as d)"""
+
+
+_NULL: LiteralString = r"E'\\N'"
+_NO_NULL: LiteralString = r"case {0}::text when E'\\N' then E'\\\\N' else {0}::text end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +80,12 @@ class Proven:
         return [names.index(one) for one in self.key] or list(range(len(names)))
 
 
-def read_digest(connection: Connection, proven: Proven) -> Digest:
-    """Of all rows."""
+def read_digest(connection: Connection, proven: Proven, *, as_sent: bool = False) -> Digest:
+    """Of all rows. `as_sent`: of their lines in COPY."""
+    text = _line(proven) if as_sent else _row_text(proven)
     query = sql.SQL(
-        "select count(*), {sums} from (select md5({row}) as h from only {table}) as hashed"
-    ).format(sums=_SUMS, row=_row_text(proven), table=_table(proven))
+        "select count(*), {sums} from (select {hash} as h from only {table} offset 0) as hashed"
+    ).format(sums=_SUMS, hash=_hash(text), table=_table(proven))
     (row,) = _rows(connection, query, proven)
     return Digest(*map(int, row))
 
@@ -79,12 +93,12 @@ def read_digest(connection: Connection, proven: Proven) -> Digest:
 def read_buckets(connection: Connection, proven: Proven) -> dict[int, Digest]:
     """Of all rows, by bucket."""
     query = sql.SQL(
-        "select {bucket}, count(*), {sums} from (select md5({row}) as h, md5({key}) as k"
-        " from only {table}) as hashed group by 1"
+        "select {bucket}, count(*), {sums} from (select {hash} as h, md5({key}) as k"
+        " from only {table} offset 0) as hashed group by 1"
     ).format(
         bucket=_BUCKET,
         sums=_SUMS,
-        row=_row_text(proven),
+        hash=_hash(_row_text(proven)),
         key=_key_text(proven),
         table=_table(proven),
     )
@@ -109,10 +123,17 @@ def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) ->
         yield Row(tuple(texts[at] for at in places), texts)
 
 
-_NUMBER: LiteralString = "('x' || substr(h, {0}, 15))::bit(60)::bigint"
-_SUMS = sql.SQL(", ").join(
-    sql.SQL("coalesce(sum(" + _NUMBER + "), 0)").format(sql.Literal(start)) for start in (1, 16)
+# OFFSET 0 keeps the server from computing the hash once for each use of it
+_SUMS = sql.SQL(
+    "coalesce(sum(h::bit(60)::bigint), 0), coalesce(sum((h << 60)::bit(60)::bigint), 0)"
 )
+
+
+def _hash(text: sql.Composed) -> sql.Composed:
+    """The two numbers of a row, each of 60 bits."""
+    return sql.SQL("('x' || md5({}))::bit(120)").format(text)
+
+
 _BUCKET_OF: LiteralString = "('x' || substr({0}, 1, 3))::bit(12)::int"
 _BUCKET = sql.SQL(_BUCKET_OF).format(sql.Identifier("k"))
 
@@ -140,6 +161,22 @@ def _text(column: sql.Identifier, field: Field, floats: str) -> sql.Composed:
     if floats == "bits":
         return sql.SQL(_BITS.get(field.type.bits, _BITS[64])).format(column)
     return sql.SQL(_DIGITS).format(sql.SQL("{}::float8").format(column))
+
+
+def _line(proven: Proven) -> sql.Composed:
+    """As COPY writes it, if no text is escaped. A text `\\N` is escaped as it is no NULL."""
+    parts = []
+    for column, field in zip(proven.columns, proven.fields, strict=True):
+        name = sql.Identifier(column)
+        match field.type.sort:
+            case Sort.FLOAT:
+                text = sql.SQL(_HEX).format(sql.SQL("{}::float8").format(name))
+            case Sort.TEXT | Sort.ENUM:
+                text = sql.SQL(_NO_NULL).format(name)
+            case sort:
+                text = sql.SQL(_TEXTS[sort]).format(name)
+        parts.append(sql.SQL("coalesce({}, {})").format(text, sql.SQL(_NULL)))
+    return sql.Composed([sql.SQL(" || E'\\t' || ").join(parts)])
 
 
 def _row_text(proven: Proven) -> sql.Composed:

@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock
 
 from psycopg import sql
 
 from windlass.engines.sqlite.origin.blocks import Blocks, batches
 from windlass.engines.sqlite.origin.choosing import Choice
 from windlass.engines.sqlite.origin.forms import FORMS, fits
-from windlass.engines.sqlite.origin.functions import ODD
-from windlass.engines.sqlite.origin.ranges import Order
+from windlass.engines.sqlite.origin.functions import FRACTIONAL, ODD, SIMPLE
+from windlass.engines.sqlite.origin.ranges import Order, parts
 from windlass.engines.statements import listed, names, statement, verbatim
-from windlass.model.chunk import Whole
-from windlass.model.translation import Sort
+from windlass.model.chunk import Range, Whole
+from windlass.model.translation import Sort, Type
 
 # of a statement's 2,000 result columns, a column can need more than ten
 _COLUMNS_AT_ONCE = 100
@@ -33,27 +35,34 @@ class Counted:
     bytes: int = 0
     is_text_fine: bool = True  # UTF-8 without NUL
     has_special: bool = False
-    odd: int = 0  # numbers that are not printed exactly
+    odd: int = 0  # floats, as those of `windlass.engines.sqlite.origin.seen.Seen`
+    fractional: int = 0
+    negative: int = 0
 
 
 def count_forms(
-    session: sqlite3.Connection, order: Order, choices: Sequence[Choice]
+    sessions: Sequence[sqlite3.Connection], order: Order, choices: Sequence[Choice]
 ) -> tuple[int, list[Counted]]:
     """The number of rows, and what was counted of each choice's column.
 
-    The first form of each column is tried in one scan, and the others of those columns that have
-    other values in another.
+    One scan looks whether each row has the first form of every column, which costs half of what
+    the columns do one by one. So these are counted only if a row has not: in one scan the first
+    form of each, in another the others of those columns that have other values.
+
+    Of a table with numbered rows, each session reads a part.
     """
     rows, found = 0, [Counted() for _ in choices]
     for pairs in _some(list(zip(choices, found, strict=True))):
-        rows = _count(session, order, pairs, first=True)
+        rows, all_fit = _look_at_rows(sessions, order, pairs)
+        if not all_fit:
+            _count(sessions, order, pairs, first=True)
     again = [
         (choice, one)
         for choice, one in zip(choices, found, strict=True)
         if one.fitting[0] < one.values and len(choice.fields) > 1
     ]
     for pairs in _some(again):
-        _count(session, order, pairs, first=False)
+        _count(sessions, order, pairs, first=False)
     return rows, found
 
 
@@ -65,27 +74,100 @@ def _some(pairs: Sequence[_Pair]) -> Iterator[Sequence[_Pair]]:
         yield pairs[at : at + _COLUMNS_AT_ONCE]
 
 
-def _count(
-    session: sqlite3.Connection, order: Order, pairs: Sequence[_Pair], *, first: bool
-) -> int:
-    tests = [test for choice, _ in pairs for test in _tests(choice, first=first)]
-    texts = [pair for pair in pairs if first and _may_be_text(pair[0])]
+def _look_at_rows(
+    sessions: Sequence[sqlite3.Connection], order: Order, pairs: Sequence[_Pair]
+) -> tuple[int, bool]:
+    """The number of rows, and whether all have the first form of every column; then what `_count`
+    would count is known."""
+    tests = [_in_a_row(choice, order) for choice, _ in pairs]
+    floats = [choice for choice, _ in pairs if choice.fields[0].type.sort is Sort.FLOAT]
+    counted = [
+        _counted(sql.SQL(" and ").join(tests)),
+        *(verbatim("count({})").format(names(choice.column.name)) for choice, _ in pairs),
+        *(_counted(verbatim("{} < 0").format(names(one.column.name))) for one in floats),
+    ]
+    texts = [pair for pair in pairs if _may_be_text(pair[0])]
+    rows, (fitting, *values) = _scan(sessions, order, counted, texts)
+    negative = iter(values[len(pairs) :])
+    if fitting < rows:
+        return rows, False
+    for (choice, one), many in zip(pairs, values, strict=False):
+        one.values, one.fitting = many, [many]
+        if choice in floats:
+            one.negative = next(negative)
+    _estimate(pairs)
+    return rows, True
+
+
+def _counted(condition: sql.Composable) -> sql.Composable:
+    return verbatim("count(case when {} then 1 end)").format(condition)
+
+
+def _in_a_row(choice: Choice, order: Order) -> sql.Composable:
+    """If the value has the first form, or is NULL. Not every one that has must pass."""
+    field, column = choice.fields[0], names(choice.column.name)
+    if order.number == field.name and field.type == Type(Sort.INTEGER, bits=64):
+        return sql.SQL("1")
+    condition = fits(field.name, field.type, field.form)
+    if field.type == Type(Sort.TEXT) and not field.form:
+        # a text is more than any number and less than any blob: faster than typeof()
+        condition = verbatim("{0} >= '' collate binary and {0} < x''").format(column)
+    if field.type.sort is Sort.FLOAT:
+        condition = verbatim("({}) and {}").format(condition, verbatim(SIMPLE).format(column))
+    return verbatim("({} is null or ({}))").format(column, condition)
+
+
+def _scan(
+    sessions: Sequence[sqlite3.Connection],
+    order: Order,
+    counted: Sequence[sql.Composable],
+    texts: Sequence[_Pair],
+) -> tuple[int, list[int]]:
+    """The number of rows and the sums of counts, over all rows; looks at texts."""
     columns = [names(choice.column.name) for choice, _ in texts]
-    sums, rows = [0] * len(tests), 0
-    for counts, joined in _portions(session, order, tests, columns):
-        rows += counts[0]
-        sums = [whole + part for whole, part in zip(sums, counts[1:], strict=True)]
-        for (_, one), text in zip(texts, joined, strict=True):
-            _look(one, text)
+    sums, rows, alone = [0] * len(counted), 0, Lock()
+
+    def scan(session: sqlite3.Connection, range_: Range) -> None:
+        nonlocal sums, rows
+        for counts, joined in _portions(session, order, range_, counted, columns):
+            with alone:
+                rows += counts[0]
+                sums = [whole + part for whole, part in zip(sums, counts[1:], strict=True)]
+                for (_, one), text in zip(texts, joined, strict=True):
+                    _look(one, text)
+
+    ranges = parts(sessions[0], order, len(sessions)) if order.number else [Whole()]
+    if len(ranges) == 1:
+        scan(sessions[0], ranges[0])
+    else:
+        with ThreadPoolExecutor(len(ranges), "windlass-scan") as pool:
+            list(pool.map(scan, sessions, ranges))
+    return rows, sums
+
+
+def _estimate(pairs: Sequence[_Pair]) -> None:
+    """The bytes of what is no text."""
+    for choice, one in pairs:
+        one.bytes += 0 if _may_be_text(choice) else one.values * _VALUE_BYTES
+
+
+def _count(
+    sessions: Sequence[sqlite3.Connection], order: Order, pairs: Sequence[_Pair], *, first: bool
+) -> None:
+    tests = [test for choice, _ in pairs for test in _tests(choice, first=first)]
+    _, sums = _scan(sessions, order, tests, [])
     for choice, one in pairs:
         many = len(_tests(choice, first=first))
         mine, sums = sums[:many], sums[many:]
         if first:
-            one.values, one.odd, *one.fitting = mine
-            one.bytes += 0 if _may_be_text(choice) else one.values * _VALUE_BYTES
+            one.values, *mine = mine
+            if choice.fields[0].type.sort is Sort.FLOAT:
+                one.odd, one.fractional, one.negative, *mine = mine
+            one.fitting = mine
         else:
             one.fitting += mine
-    return rows
+    if first:
+        _estimate(pairs)
 
 
 def _tests(choice: Choice, *, first: bool) -> list[sql.Composable]:
@@ -97,9 +179,13 @@ def _tests(choice: Choice, *, first: bool) -> list[sql.Composable]:
     ]
     if not first:
         return fitting
-    odd = ODD if choice.fields[0].type.sort is Sort.FLOAT else "0"
-    counted = verbatim("count(case when " + odd + " then 1 end)")
-    return [verbatim("count({})").format(column), counted.format(column), *fitting]
+    if choice.fields[0].type.sort is not Sort.FLOAT:
+        return [verbatim("count({})").format(column), *fitting]
+    digits = [
+        verbatim("count(case when " + one + " then 1 end)").format(column)
+        for one in (ODD, FRACTIONAL, "{0} < 0")
+    ]
+    return [verbatim("count({})").format(column), *digits, *fitting]
 
 
 def _may_be_text(choice: Choice) -> bool:
@@ -109,6 +195,7 @@ def _may_be_text(choice: Choice) -> bool:
 def _portions(
     session: sqlite3.Connection,
     order: Order,
+    range_: Range,
     tests: Sequence[sql.Composable],
     texts: Sequence[sql.Composable],
 ) -> Iterator[tuple[Sequence[int], Sequence[bytes | None]]]:
@@ -119,7 +206,7 @@ def _portions(
         joined = [verbatim("group_concat({})").format(one) for one in texts]
         blocks = Blocks(session, order, listed([*counts, *joined]))
         many = len(counts)
-        for row in blocks.read(Whole(), lambda row: _size(row[many:])):
+        for row in blocks.read(range_, lambda row: _size(row[many:])):
             yield row[:many], row[many:]
         return
     query = statement(

@@ -3,13 +3,12 @@ makes, hashed here."""
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import partial
 
 from psycopg import sql
 
+from windlass.engines.hashed_lines import HALF, md5
 from windlass.engines.sqlite.origin.blocks import Blocks, batches
 from windlass.engines.sqlite.origin.forms import form_of, has_length, hashed
 from windlass.engines.sqlite.origin.printing import Printed, printed
@@ -20,12 +19,6 @@ from windlass.errors import WindlassError
 from windlass.model.chunk import Range, Whole
 from windlass.model.translation import Digest, Field, Row
 
-try:  # Python's own takes 0.6 of the time of OpenSSL's, for texts of 100 bytes
-    from _md5 import md5  # type: ignore[import-not-found]
-except ImportError:  # some Pythons are built without
-    md5 = partial(hashlib.md5, usedforsecurity=False)
-
-_HALF = (1 << 60) - 1  # fifteen hexadecimal digits
 _SIZE = "length(cast({0} as blob))"
 
 
@@ -63,7 +56,7 @@ def digest(
     for (texts,) in _texts(session, order, range_, [row_text(fields, seen)]):
         numbers = [from_bytes(md5(text).digest()[:15], "big") for text in texts]
         first += sum([number >> 60 for number in numbers])
-        second += sum([number & _HALF for number in numbers])
+        second += sum([number & HALF for number in numbers])
         count += len(texts)
     return Digest(count, first, second)
 
@@ -108,7 +101,7 @@ def buckets(
             sums = found.setdefault(_bucket(of), [0, 0, 0])
             sums[0] += 1
             sums[1] += number >> 60
-            sums[2] += number & _HALF
+            sums[2] += number & HALF
     return {bucket: Digest(*sums) for bucket, sums in found.items()}
 
 

@@ -24,13 +24,18 @@ class Found:
     seen: Seen
 
 
-def fit_table(session: sqlite3.Connection, table: SourceTable, answers: Answers) -> Found:
-    """Raises:
-    BadSpec: an answer is no type.
+def fit_table(
+    sessions: Sequence[sqlite3.Connection], table: SourceTable, answers: Answers
+) -> Found:
+    """By one session or several.
+
+    Raises:
+        BadSpec: an answer is no type.
     """
+    session = sessions[0]
     order = read_order(session, table.name.name)
     choices = [choose(one, f"{table.name}.{one.name}", answers) for one in table.columns]
-    rows, counted = count_forms(session, order, choices)
+    rows, counted = count_forms(sessions, order, choices)
     namer = Namer(session, table, order)
     problems: list[Problem] = []
     losses: list[Loss] = []
@@ -69,6 +74,13 @@ def _seen(rows: int, counted: Mapping[str, Counted], fields: Sequence[Field]) ->
             for field in fields
             if field.type.sort is Sort.FLOAT and (counted[field.name].odd or not is_printed())
         ),
+        fractional=frozenset(
+            field.name
+            for field in fields
+            if field.type.sort is Sort.FLOAT
+            and (counted[field.name].fractional or field.form == "any")
+        ),
+        negative=frozenset(name for name, one in counted.items() if one.negative),
     )
 
 

@@ -164,6 +164,11 @@ FLOAT_FORMAT = "%!.17g"
 # a double that `printf` may not write exactly; so may be a negative zero
 ODD = "not (abs({0}) between 1e-20 and 1e20)"
 
+# one with more than 60 binary digits after the point, or too many before it; and a negative zero,
+# of which only its bits tell
+SIMPLE = "abs({0}) between 0.00390625 and 9007199254740991"
+FRACTIONAL = f"not ({SIMPLE} or ({{0}} = 0 and windlass_bits({{0}}) = '0000000000000000'))"
+
 
 @cache
 def is_printed() -> bool:

@@ -15,9 +15,9 @@ from windlass.engines.sqlite.origin.forms import form_of, value
 from windlass.engines.sqlite.origin.printing import Printed, printed
 from windlass.engines.sqlite.origin.ranges import Order
 from windlass.engines.sqlite.origin.seen import Seen
-from windlass.engines.statements import names, verbatim
+from windlass.engines.statements import listed, names, verbatim
 from windlass.model.chunk import Range
-from windlass.model.translation import Field, Sort
+from windlass.model.translation import Field, Reading, Sort
 
 # Of a text without any of the four, which is nearly every one, `replace` would make four copies.
 _ESCAPED = (
@@ -28,10 +28,36 @@ _ESCAPED = (
 _LARGEST_BYTES = 1 << 20  # of rows at once, where they have no numbers
 
 
-def line(fields: Sequence[Field], seen: Seen) -> sql.Composable:
+# a double in hexadecimal digits, which is exact for all but those of `Seen.fractional`
+_WHOLE = "cast(abs({0}) as integer)"
+_REST = "cast((abs({0}) - cast(abs({0}) as integer)) * 1152921504606846976.0 as integer)"
+_HEX = "0x%x.%015x"
+_SIGNED = "case when {0} < 0 then '-' else '' end"
+
+
+def line(fields: Sequence[Field], seen: Seen, *, is_hashed: bool = False) -> sql.Composable:
     """With its end."""
-    parts = [_part(field, seen) for field in fields]
+    parts = [
+        _hex(field, seen) if is_hashed and field.type.sort is Sort.FLOAT else _part(field, seen)
+        for field in fields
+    ]
     return printed(parts, between="\t", after="\n")
+
+
+def _hex(field: Field, seen: Seen) -> Printed:
+    column = names(field.name)
+    templates = [_WHOLE, _REST]
+    if field.name not in seen.negative:
+        templates = [one.replace("abs({0})", "{0}") for one in templates]
+    given = [verbatim(one).format(column) for one in templates]
+    format_ = _HEX
+    if field.name in seen.negative:
+        given.insert(0, verbatim(_SIGNED).format(column))
+        format_ = "%s" + format_
+    if field.name not in seen.nullable:
+        return Printed(format_, tuple(given))
+    made = verbatim("case when {0} is null then '\\N' else printf({1}, {2}) end")
+    return Printed("%s", (made.format(column, sql.Literal(format_), listed(given)),))
 
 
 def _part(field: Field, seen: Seen) -> Printed:
@@ -52,10 +78,10 @@ def read_lines(
     session: sqlite3.Connection,
     order: Order,
     range_: Range,
-    fields: Sequence[Field],
+    reading: Reading,
     seen: Seen,
 ) -> Iterator[bytes]:
-    made = line(fields, seen)
+    made = line(reading.fields, seen, is_hashed=reading.is_hashed)
     if order.number:
         blocks = Blocks(session, order, verbatim("group_concat({}, '')").format(made))
         for (block,) in blocks.read(range_, lambda row: len(row[0])):

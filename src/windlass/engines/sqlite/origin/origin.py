@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from os import cpu_count
 from typing import Self
 from uuid import uuid4
 
+from windlass.engines.hashed_lines import can_hash
 from windlass.engines.paths import check_file, identity_of
 from windlass.engines.sqlite.catalog import SCHEMA
 from windlass.engines.sqlite.origin import digests, ranges
@@ -128,8 +130,11 @@ class SqliteOrigin:
             return read_schema(session)
 
     def fit(self, table: SourceTable, answers: Answers) -> Fit:
-        with self._reading(str(table.name)) as session:
-            found = fit_table(session, table, answers)
+        with (
+            self._file.explaining(f"reading {table.name}"),
+            self._sessions.some(cpu_count() or 1) as sessions,
+        ):
+            found = fit_table(sessions, table, answers)
         self._seen[table.name.name] = found.seen
         return found.fit
 
@@ -138,10 +143,14 @@ class SqliteOrigin:
             order = ranges.read_order(session, table.name.name)
             return ranges.cut(session, order, count)
 
+    def can_hash(self, reading: Reading) -> bool:
+        names = {one.name for one in reading.fields}
+        return can_hash(reading.fields) and self._seen_of(reading).fractional.isdisjoint(names)
+
     def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
         with self._reading(str(reading.table)) as session:
             order = ranges.read_order(session, reading.table.name)
-            yield from read_lines(session, order, range_, reading.fields, self._seen_of(reading))
+            yield from read_lines(session, order, range_, reading, self._seen_of(reading))
 
     def digest(self, reading: Reading, range_: Range) -> Digest:
         with self._reading(str(reading.table)) as session:

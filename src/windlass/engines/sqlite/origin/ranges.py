@@ -16,6 +16,7 @@ from windlass.errors import WindlassError
 from windlass.model.chunk import KeyRange, Range, Whole
 
 _NUMBERS = ("rowid", "_rowid_", "oid")  # names of the row's number, where no column has them
+_LEAST_NUMBERS = 50_000  # that are worth several sessions
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
 
 
@@ -70,6 +71,21 @@ def cut(session: sqlite3.Connection, order: Order, count: int) -> Sequence[Range
     if len(edges) == 2:
         return [Whole()]
     return [KeyRange(order.named, *pair) for pair in pairwise(edges)]
+
+
+def parts(session: sqlite3.Connection, order: Order, count: int) -> Sequence[Range]:
+    """At most `count` ranges of row numbers, as wide as each other: at once, but with as many rows
+    each only where numbers have no gaps."""
+    query = statement(
+        "select (select min({number}) from {table}), (select max({number}) from {table})",
+        number=names(order.number),
+        table=names(order.table),
+    )
+    low, high = session.execute(query).fetchone()
+    if low is None or high - low < _LEAST_NUMBERS or count < 2:
+        return [Whole()]
+    bounds = [(str(low + (high - low) * at // count),) for at in range(1, count)]
+    return [KeyRange(order.named, *pair) for pair in pairwise([None, *bounds, None])]
 
 
 def _numbers(session: sqlite3.Connection, order: Order, count: int) -> list[tuple[str, ...]]:

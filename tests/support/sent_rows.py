@@ -1,0 +1,40 @@
+"""Rows hashed as they are copied, and the same rows hashed by PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from psycopg import sql
+
+from servers import Database
+from windlass.engines.hashed_lines import LineDigest
+from windlass.engines.origin import Origin
+from windlass.engines.postgres.foreign.digests import Proven, read_digest
+from windlass.model.chunk import Whole
+from windlass.model.relation import Name
+from windlass.model.translation import Digest, Reading
+
+
+def send(origin: Origin, reading: Reading, database: Database | None = None) -> Digest | None:
+    """Its lines, hashed, and into the table if a database is given. None if they cannot be."""
+    if not origin.can_hash(reading):
+        return None
+    digest = LineDigest(len(reading.fields))
+    blocks = list(origin.lines(replace(reading, is_hashed=True), Whole()))
+    for block in blocks:
+        digest.add(block)
+    if database:
+        table = sql.Identifier("public", reading.table.name)
+        with (
+            database.connect() as session,
+            session.cursor().copy(sql.SQL("copy {} from stdin").format(table)) as copy,
+        ):
+            copy.write(b"".join(blocks))
+    return digest.digest
+
+
+def arrived(database: Database, reading: Reading) -> Digest:
+    names = tuple(one.name for one in reading.fields)
+    there = Proven(Name("public", reading.table.name), names, reading.fields, reading.key, "bits")
+    with database.connect() as session:
+        return read_digest(session, there, as_sent=True)
