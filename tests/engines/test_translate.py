@@ -98,8 +98,34 @@ def test_every_planted_difference_is_found(shop: Callable[..., Move]) -> None:
     }
     email = next(one for one in found if one["columns"] == ["email"])
     assert (email["source"], email["target"]) == ({"email": None}, {"email": ""})
-    refused = move.command("verify", "--repair", "--yes").expect(REFUSED)
-    assert "another engine" in refused.said
+
+
+def test_a_repair_makes_the_rows_equal_and_can_be_undone(shop: Callable[..., Move]) -> None:
+    move = shop(items=500)
+    moved(move)
+    items, customers, odd = map(move.table, ("items", "customers", '"odd ""name"'))
+    images = [f"select * from {one} order by 1, 2" for one in (items, customers, odd)]
+    as_moved = [move.target.rows(one) for one in images]
+    for statement in (
+        f"update {items} set note = null, total = total + 1e-9 where id in (1, 499)",
+        f"delete from {items} where id = 77",
+        f"insert into {items} (id, customer, qty) values (901, 1, 5)",
+        f"""insert into {odd} values (9, '')""",
+        f"""delete from {odd} where "select" = 'NULL'""",
+    ):
+        move.target.run(statement)
+    spoiled = [move.target.rows(one) for one in images]
+    refused = move.command("verify", "--repair")
+    assert refused.code == BAD_SPEC and "--yes" in refused.said
+    assert [move.target.rows(one) for one in images] == spoiled
+    found = move.command("verify", "--repair", "--yes").expect(DONE).result
+    assert found["repaired"] and found["differences"] == []
+    assert [move.target.rows(one) for one in images] == as_moved
+    move.command("rollback", found["run"], "--yes").expect(DONE)
+    assert [move.target.rows(one) for one in images] == spoiled
+    move.command("verify", "--repair=insert", "--yes").expect(DIFFERENT)
+    there = f"select count(*) from {items} where id in (77, 901)"
+    assert move.target.value(there) == 2
 
 
 def test_rows_without_a_key_are_compared_as_often_as_they_occur(shop: Callable[..., Move]) -> None:

@@ -22,7 +22,7 @@ from windlass.flows.repair.repaired import check_keys
 from windlass.flows.repair.steps import repair_all
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.definitions import validate_schema
-from windlass.flows.validate.steps import row_pair
+from windlass.flows.validate.pairing import row_pair
 from windlass.following.reopening import Side
 from windlass.journal import door, records
 from windlass.journal.following import (

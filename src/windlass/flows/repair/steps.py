@@ -33,7 +33,6 @@ from windlass.flows.repair.repaired import (
 )
 from windlass.flows.sides import reading_journal
 from windlass.flows.validate.context import Comparison
-from windlass.flows.validate.steps import row_pair
 from windlass.journal import door, records
 from windlass.journal.journal import Journal
 from windlass.journal.records import Line
@@ -46,7 +45,7 @@ from windlass.model.report import DifferenceKind
 from windlass.model.run_id import new_run_id
 from windlass.model.units import plural
 from windlass.trust.planted import Room, read_planted
-from windlass.verifying.postgres.repair import read_changes, repair
+from windlass.verifying.postgres.repair import Changes, read_changes, repair
 
 FLOW = "repair"
 ROWS, LARGE_OBJECTS, SEQUENCES = "repair_rows", "repair_large_objects", "repair_sequences"
@@ -98,11 +97,11 @@ def repair_all(run: Comparison, how: Repairing) -> None:
 
 
 def _forecast(run: Comparison, allowed: Collection[Change]) -> Forecast:
-    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
-    found = {
-        str(item.enters): read_changes(source, target, row_pair(run, item), allowed)
-        for item in run.differing
-    }
+    target = run.sessions().target()
+    found: dict[str, Changes] = {}
+    for item in run.differing:
+        source, sides = run.compared(item)
+        found[str(item.enters)] = read_changes(source, target, sides, allowed)
     updates = Change.UPDATE in allowed
     return Forecast(
         str(run.plan.source),
@@ -205,8 +204,7 @@ def repair_rows(repairs: _Repairs, item: Item, digest: str) -> Result:
     """Repair one relation's rows, those of `digest`; deleted and changed ones are set aside."""
     run = repairs.run
     planned = next(one for one in run.differing if str(one.enters) == item.id)
-    sides = row_pair(run, planned)
-    source = run.sessions().source(run.snapshot.id)
+    source, sides = run.compared(planned)
 
     def work(target: Connection, number: int) -> Result:
         aside = Aside(repairs.schema, number)

@@ -11,6 +11,7 @@ from psycopg import sql
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.fingerprint import Pair, pair, root_pair
+from windlass.engines.postgres.foreign.staged import staged_pair
 from windlass.engines.postgres.largeobjects import (
     apply_metadata,
     unlink_large_objects,
@@ -144,6 +145,8 @@ def _put_object_back(connection: Connection, schema: str, line: Line, note: Resu
 
 def _pair(plan: Plan, name: str, note: Result) -> Pair:
     item: RelationPlan = next(one for one in plan.relations if str(one.enters) == name)
+    if item.reading is not None:  # from another engine; what was staged is gone
+        return staged_pair(item, plan.target, item.target)
     if item.enters != item.target:
         return root_pair(item, plan.source, plan.target)
     found = pair(item, plan.source, plan.target)

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from windlass.engines.origin import Origin
+from windlass.engines.postgres.fingerprint import Pair
 from windlass.engines.postgres.presence import Present, read_presence
+from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.lock_watch import watching_target
 from windlass.flows.sides import PlanIndex
 from windlass.flows.translate.hold import TranslateHold
+from windlass.flows.translate.mending import Staging
 from windlass.flows.translate.outline import COMPARE
 from windlass.flows.translate.reading import read_and_translate
 from windlass.flows.validate.context import Comparison
@@ -19,7 +22,7 @@ from windlass.flows.validate.steps import reported
 from windlass.model.event import Emit, ignore
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Purpose, RelationPlan
-from windlass.model.report import Difference, DifferenceKind, Problem
+from windlass.model.report import Difference, DifferenceKind
 from windlass.model.run_id import new_run_id
 from windlass.model.translation import Digest
 from windlass.spec.migrate import Spec
@@ -34,13 +37,14 @@ class TranslatedComparison(Comparison):
     def __init__(self, spec: Spec, emit: Emit = ignore, **given: Any) -> None:
         """Raises:
         BadSpec: source or target is missing or cannot be read.
-        Refused: a repair is asked for.
         """
         super().__init__(spec, emit, hold=TranslateHold(spec), **given)
-        if self.repair is not None:
-            message = "cannot be repaired from a source of another engine"
-            hint = "migrate again: windlass migrate with existing: replace, or correct the rows"
-            raise Refused([Problem("target", message, hint)])
+        self._staging: Staging | None = None
+
+    def __exit__(self, *fault: object) -> None:
+        if self._staging is not None:
+            self._staging.close()
+        super().__exit__(*fault)
 
     @property
     def origin(self) -> Origin:
@@ -57,6 +61,11 @@ class TranslatedComparison(Comparison):
             raise Refused(plan.findings.problems)
         self._index = PlanIndex(plan)
         self.announce()
+
+    def compared(self, item: RelationPlan) -> tuple[Connection, Pair]:
+        if self._staging is None:
+            self._staging = Staging(self.hold.target, self.plan.target, self.origin)
+        return self._staging.pair(item)
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.flows.migrate.outline import MIGRATE
+from windlass.flows.repair.outline import REPAIR
 from windlass.flows.validate.outline import VALIDATE
 from windlass.model.flow import Flow, Step, step_in
 
@@ -37,7 +38,6 @@ def _step(step: Step[Any]) -> Step[Any]:
 COMPARE: Flow[Any] = replace(
     VALIDATE,
     name="compare",
-    words=replace(VALIDATE.words, repairs=False),
     steps=(
         step_in(
             f"{_HERE}.comparison",
@@ -63,20 +63,20 @@ COMPARE: Flow[Any] = replace(
             doc="Compares the digests, and finds the rows that differ.",
         ),
         step_in(
-            "windlass.flows.validate.steps",
-            "generate_validation_report",
+            "windlass.flows.repair.steps",
+            "repair_differences",
             "find_differences",
-            reads=("read_both_sides", "find_differences"),
-            doc="Reports the result; fails, and names the differences, if there are any.",
+            asks=True,
+            doc="Makes the target's rows equal to the source's, if that was asked for.",
         ),
     ),
+    journalled=REPAIR.journalled,
     context=f"{_HERE}.comparison:TranslatedComparison",
 )
 
 TRANSLATE: Flow[Any] = replace(
     MIGRATE,
     name="translate",
-    words=replace(MIGRATE.words, repairs=False),
     steps=tuple(map(_step, MIGRATE.steps)),
     context=f"{_HERE}.context:Translation",
     plan=f"{_HERE}.planned:plan_translation",

@@ -15,7 +15,7 @@ from windlass.engines.postgres.materialised import (
     read_fresh_content,
 )
 from windlass.flows.sides import Sides
-from windlass.flows.validate.steps import filled
+from windlass.flows.validate.pairing import filled
 from windlass.model.plan import Purpose
 from windlass.model.relation import Kind, Name
 from windlass.model.report import Difference, DifferenceKind, LossClass

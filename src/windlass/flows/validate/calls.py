@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from windlass.engines.postgres.calls import Call, read_calls
 from windlass.flows.sides import Sides
-from windlass.flows.validate.steps import filled
+from windlass.flows.validate.pairing import filled
 from windlass.model.plan import Purpose
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind

@@ -10,12 +10,15 @@ from typing import Any
 
 import psycopg
 
+from windlass.engines.postgres.fingerprint import Pair
 from windlass.engines.postgres.hold import Hold
+from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.holding import hold_of
 from windlass.flows.migrate.portions import SET_SEQUENCES
 from windlass.flows.sides import PlanIndex, Sides, reading_journal, relation_names
 from windlass.flows.validate.outline import VALIDATE
+from windlass.flows.validate.pairing import row_pair
 from windlass.flows.validate.verdict import relation_outcomes, with_findings
 from windlass.journal import records
 from windlass.model.event import Emit, ignore
@@ -134,6 +137,11 @@ class Comparison(Sides):
         """Read the journal; one that belongs to another user counts as missing."""
         with reading_journal(), suppress(psycopg.errors.InsufficientPrivilege, Refused):
             yield
+
+    def compared(self, item: RelationPlan) -> tuple[Connection, Pair]:
+        """A session that reads the source's rows of a relation, and the pair in which differing
+        ones are searched."""
+        return self.sessions().source(self.snapshot.id), row_pair(self, item)
 
     @property
     def differing(self) -> list[RelationPlan]:

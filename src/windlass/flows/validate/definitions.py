@@ -23,7 +23,8 @@ from windlass.flows.sides import Sides
 from windlass.flows.validate.attributes import attribute_differences, view_differences
 from windlass.flows.validate.calls import call_differences, overload_differences
 from windlass.flows.validate.owners import differing_owners
-from windlass.flows.validate.steps import filled, reported
+from windlass.flows.validate.pairing import filled
+from windlass.flows.validate.steps import reported
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.following import STREAM

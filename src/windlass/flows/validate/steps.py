@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from psycopg import sql
 
-from windlass.engines.postgres.archive import RELATION_KINDS
 from windlass.engines.postgres.fingerprint import (
     Fingerprint,
-    Pair,
-    pair,
     read_fingerprints,
-    root_pair,
 )
 from windlass.engines.postgres.presence import Present, read_presence
 from windlass.engines.postgres.relation import block_count
@@ -27,6 +22,12 @@ from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.migrate.sums import is_noted, read_noted
 from windlass.flows.sides import Sides
 from windlass.flows.validate.context import Comparison
+from windlass.flows.validate.pairing import (
+    noted,
+    pair_among,
+    partitioned,
+    row_pair,
+)
 from windlass.flows.validate.unseen import unseen
 from windlass.model.chunk import Chunk, Range, Whole
 from windlass.model.event import Noticed
@@ -45,7 +46,6 @@ from windlass.verifying.postgres.content import LIMIT
 from windlass.verifying.postgres.content import find_differences as find_differing_rows
 from windlass.verifying.postgres.large_objects import count_extra, differing_large_objects
 
-READ_BOTH_SIDES = "read_both_sides"
 VALIDATE_CONTENT = "validate_content"
 VALIDATE_LARGE_OBJECTS = "validate_large_objects"
 VALIDATE_SCHEMA = "validate_schema"
@@ -56,12 +56,6 @@ MOST_NAMED = 10_000  # rows that differ, over all relations
 
 def reported(differences: Iterable[Difference]) -> Result:
     return {"differences": [one.to_json() for one in differences]}
-
-
-def filled(plan: Plan) -> set[Name]:
-    """Filled relations, which keep their definitions on the target."""
-    made = {one.name for one in plan.statements if one.kind in RELATION_KINDS}
-    return set(plan.targets) - made
 
 
 # rows
@@ -96,14 +90,14 @@ def validate_content(run: Sides, item: Item) -> Result:
         connection = run.sessions().source(run.snapshot.id)
     else:
         connection = run.sessions().target()
-    partitioned, without_rows = _partitioned(run), _noted(run, "without_rows")
+    alone, without_rows = partitioned(run), noted(run, "without_rows")
     names, parts = [], []
     for chunk in run.load(load_id).chunks:
         relation = run.relation(chunk.relation)
         range_ = chunk.range if side == "source" else _target_range(run.plan, relation, chunk)
         if range_ is None or str(relation.target) in without_rows:
             continue
-        sides = _pair(run, relation, partitioned)
+        sides = pair_among(run, relation, alone)
         names.append(str(relation.target))
         parts.append((sides.source if side == "source" else sides.target, range_))
     only_count = run.spec.verify_ is Verify.COUNTS
@@ -114,37 +108,6 @@ def validate_content(run: Sides, item: Item) -> Result:
         sums[name] += one
     found = {name: one.to_json() for name, one in sums.items()}
     return {"plan": run.plan.run, "fingerprints": found}
-
-
-def row_pair(run: Sides, item: RelationPlan) -> Pair:
-    """The pair in which differing rows of the relation are searched."""
-    if item.enters == item.target:
-        return _pair(run, item, _partitioned(run))
-    return root_pair(item, run.plan.source, run.plan.target)
-
-
-def _pair(run: Sides, item: RelationPlan, partitioned: Collection[str]) -> Pair:
-    found = pair(item, run.plan.source, run.plan.target)
-    if str(item.target) not in partitioned:
-        return found
-    return replace(found, target=replace(found.target, with_partitions=True))
-
-
-def _partitioned(run: Sides) -> Collection[str]:
-    """Partitioned relations of the target whose counterpart on the source is not partitioned."""
-    if run.purpose is Purpose.COMPARE:
-        return _noted(run, "partitioned")
-    if run.index.partitioned is None:
-        run.index.partitioned = _read_partitioned(run)
-    return run.index.partitioned
-
-
-def _read_partitioned(run: Sides) -> Collection[str]:
-    kept = filled(run.plan)
-    if not kept:
-        return ()
-    present = read_presence(run.sessions().target(), side="target")
-    return {str(name) for name in kept if name in present and present[name].kind == "p"}
 
 
 def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
@@ -416,12 +379,6 @@ def _unseen(
             yield Difference(DifferenceKind.SCHEMA, loss.object, _instead(None))
     source = read_presence(run.sessions().source(run.snapshot.id), side="source")
     yield from unseen(run.plan, source.keys(), present)
-
-
-def _noted(run: Sides, what: str) -> Collection[str]:
-    """Relations of the target that `read_both_sides` found to be unlike the source's."""
-    noted: Sequence[str] = run.result(READ_BOTH_SIDES).get(what, ())
-    return noted
 
 
 def _instead(found: Present | None) -> str:
