@@ -27,6 +27,7 @@ from servers import FAST, Database, Pair, Server
 if TYPE_CHECKING:
     from demo.airflow.local import LocalAirflow
     from mariadb_server import MariaServer
+    from mongo_server import MongoServer
 
 # A busy machine is no fault of a test: how long an example takes says nothing.
 # Other examples are chosen in each run: over time there are as many as in one long run.
@@ -140,6 +141,18 @@ def mariadb() -> Iterator[MariaServer]:
     from mariadb_server import MariaServer
 
     made = MariaServer()
+    try:
+        yield made.start()
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="session")
+def mongodb() -> Iterator[MongoServer]:
+    """The run's server for MongoDB's protocol."""
+    from mongo_server import MongoServer
+
+    made = MongoServer()
     try:
         yield made.start()
     finally:

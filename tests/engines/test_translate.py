@@ -309,14 +309,15 @@ def test_what_mysql_s_columns_do_by_themselves_is_done_by_the_target(
     [
         ("sqlite:///nowhere.db", "windlass-db[sqlite]"),
         ("mysql://root@127.0.0.1:1/shop", "windlass-db[mysql]"),
-        ("mongodb://h/shop", "source: mongodb:// is not supported"),
+        ("mongodb://127.0.0.1:1/shop", "windlass-db[mongodb]"),
+        ("redis://h/shop", "source: redis:// is not supported"),
     ],
 )
 @pytest.mark.parametrize("command", ["plan", "migrate", "verify"])
 def test_what_is_not_installed_or_not_there_is_named(url: str, said: str, command: str) -> None:
     """In a Python without the libraries that only these engines need."""
     code = (
-        "import sys; sys.modules.update(sqlglot=None, asyncmy=None);"
+        "import sys; sys.modules.update(sqlglot=None, asyncmy=None, pymongo=None);"
         " from windlass.cli.main import main; main()"
     )
     words = (command, "--source", url, "--target", "postgresql://127.0.0.1:1/shop")

@@ -29,7 +29,7 @@ class Origin(Protocol):
     """
 
     place: str  # for people, without secrets
-    dialect: str  # of its SQL, as sqlglot names it
+    dialect: str  # of its SQL, as sqlglot names it; empty: it has none
     schema: str  # the target's schema for its tables, if the user names none
     floats: str  # how FLOAT is hashed: "bits" (16 digits, big-endian) or "digits": those of
     # the shortest text of the same number in 64 bits, `e`, and the exponent of the first: 15e-1
@@ -53,8 +53,9 @@ class Origin(Protocol):
         SnapshotLost: the snapshot is gone.
         """
 
-    def schemas(self) -> SourceSchema:
-        """Structure, from its catalog."""
+    def schemas(self, types: Mapping[str, str] | None = None) -> SourceSchema:
+        """Structure, from its catalog. `types` are people's answers, by `table.column` as they are
+        written: where there are no columns, each makes one."""
 
     def fit(self, table: SourceTable, answers: Answers) -> Fit:
         """Scan all rows, and choose types that hold every value. Never guesses from some rows."""

@@ -55,6 +55,12 @@ ENGINES = (
         needs=("asyncmy", "sqlglot"),
         extra="mysql",
     ),
+    Engine(
+        ("mongodb",),
+        origin="windlass.engines.mongodb.origin:MongoOrigin",
+        needs=("pymongo",),
+        extra="mongodb",
+    ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
     Engine(("iceberg",), target="windlass.engines.iceberg.target:IcebergTarget", extra="iceberg"),
 )

@@ -79,6 +79,12 @@ class SourceColumn:
     collation: str = ""
     comment: str = ""
     on_update: str = ""  # an expression that an UPDATE of the row sets it to
+    path: str = ""  # in a document, as people write it, of a value that they lift into a column
+
+    @property
+    def written(self) -> str:
+        """What people call it."""
+        return self.path or self.name
 
 
 @dataclass(frozen=True, slots=True)

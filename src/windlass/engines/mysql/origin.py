@@ -118,7 +118,7 @@ class MysqlOrigin:
     def check(self) -> None:
         self._sessions.check()
 
-    def schemas(self) -> SourceSchema:
+    def schemas(self, types: Mapping[str, str] | None = None) -> SourceSchema:
         return self._found.schema
 
     @property

@@ -47,6 +47,7 @@ class TranslateHold(Hold):
         if kept:
             self.snapshot = kept.snapshot
         self._schema: SourceSchema | None = None
+        self._types = spec.types
 
     def _where(self) -> tuple[Address, Address]:
         here = self.target.at(self.control)
@@ -60,7 +61,7 @@ class TranslateHold(Hold):
     def schema(self) -> SourceSchema:
         """The source's structure, read once."""
         if self._schema is None:
-            self._schema = self.origin.schemas()
+            self._schema = self.origin.schemas(self._types)
         return self._schema
 
     def take_snapshot(self, number: int = 1) -> None:

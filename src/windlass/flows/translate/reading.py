@@ -87,7 +87,7 @@ def read_and_translate(
     sources = Sources(fits, origin.server, origin.cut, partial(_chunks, spec))
     plan = as_read(make_plan(request, read, problems), sources)
     losses = list(_losses(fits, archive, schema, request, origin.schema))
-    plan = _finished(plan, spec, losses, origin.notices(), states)
+    plan = _finished(plan, spec, losses, origin, states)
     if purpose is Purpose.COMPARE:
         return plan
     planted = read_foreign_schemas(
@@ -146,21 +146,21 @@ def _finished(
     plan: Plan,
     spec: Spec,
     losses: Sequence[Loss],
-    notices: Sequence[str],
+    origin: Origin,
     states: Mapping[Address, str],
 ) -> Plan:
     findings = replace(
         plan.findings,
         losses=(*plan.findings.losses, *losses),
         problems=(*plan.findings.problems, *loss_problems(losses, spec.accept)),
-        notices=(*plan.findings.notices, *notices),
+        notices=(*plan.findings.notices, *origin.notices()),
     )
     made = replace(
         plan.made,
         at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         version=__version__,
         options=spec.options(),
-        tools={"sqlglot": version("sqlglot")},
+        tools={"sqlglot": version("sqlglot")} if origin.dialect else {},
     )
     return replace(
         plan,
@@ -202,7 +202,7 @@ def _chosen(
         name
         for one in chosen
         for column in one.columns
-        for name in _spellings(one.name, column.name)
+        for name in _spellings(one.name, column.written)
     }
     unused = [
         Problem(f"types: {name}", "is no column of a selected table", "give table.column")
@@ -225,7 +225,7 @@ def _fit_all(hold: TranslateHold, tables: Sequence[SourceTable], spec: Spec) -> 
         mine = {
             column.name: types[name]
             for column in one.columns
-            for name in _spellings(one.name, column.name)
+            for name in _spellings(one.name, column.written)
             if name in types
         }
         return Fitted(one, hold.origin.fit(one, Answers(mine, accepts)), hold.origin.schema)

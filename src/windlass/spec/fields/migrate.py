@@ -277,7 +277,7 @@ MIGRATE = Entries(
         compares=True,
         comparing="From another engine: the type of a column, as the migration was given it.",
         about="From another engine: types of columns on the target, by `table.column`, where the"
-        " plan asks for them.",
+        " plan asks for them. Of MongoDB by `collection.path`: each path becomes a column.",
         example="{orders.created: timestamptz}",
         default=dict,
         option=Option(metavar="COLUMN=TYPE", flag="--type"),

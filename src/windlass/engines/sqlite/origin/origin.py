@@ -125,7 +125,7 @@ class SqliteOrigin:
         if not self._is_held:
             raise SnapshotLost(f"the snapshot of {self.place} is gone", side="source")
 
-    def schemas(self) -> SourceSchema:
+    def schemas(self, types: Mapping[str, str] | None = None) -> SourceSchema:
         with self._reading("its catalog") as session:
             return read_schema(session)
 

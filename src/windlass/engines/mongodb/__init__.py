@@ -1,0 +1,1 @@
+"""MongoDB as the source of a migration into another engine."""
