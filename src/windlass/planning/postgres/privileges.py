@@ -30,7 +30,7 @@ class Privilege(Enum):
         "CREATE ON SCHEMA",
         "CREATE",
         "target",
-        "existing schemas that get something",
+        "existing schemas in which objects are created",
     )
     COMPARE_SCHEMA = ("USAGE ON SCHEMA", "USAGE", "target", "`verify`: schemas that are compared")
     COMPARE_TABLE = ("SELECT ON", "SELECT", "target", "`verify`: tables that are compared")
@@ -67,14 +67,14 @@ _HEAD = """\
 
 <!-- Made by `python -m windlass.planning.postgres.privileges`; a test compares the two. -->
 
-What the roles need that windlass connects as. The plan checks all of it before anything is written,
-and lists every GRANT that is missing, for every object at once. Neither side needs a superuser.
-On both sides the role needs CONNECT on the database, which everybody has unless it was revoked, and
-pg_hba.conf has to let it in.
+The roles that Windlass connects as need these privileges. The plan checks them before anything is
+written, and lists every missing GRANT, for all objects at once. Neither side needs a superuser.
+On both sides the role needs CONNECT on the database, which every role has unless it was revoked,
+and pg_hba.conf has to admit it.
 """
 _SIDES = {
     "source": "## On the source\n\nThe sessions are read-only.",
-    "target": "## On the target\n\nThe owner of the database has all of it.",
+    "target": "## On the target\n\nThe owner of the database has all of these.",
 }
 _ALSO = {
     "source": (
@@ -84,16 +84,18 @@ _ALSO = {
         " `GRANT pg_read_all_data TO reader`. It does not read large objects.",
     ),
     "target": (
-        "What is created belongs to the role that owns it on the source: the role you connect as"
-        " must be a member of that role, or a superuser; otherwise it stays yours: a notice.",
-        "Some kinds of object take a superuser: functions in C, base types, operator classes,"
+        "Created objects belong to the role that owns them on the source: the role you connect as"
+        " must be a member of that role, or a superuser. Otherwise they belong to your role, and a"
+        " notice says so.",
+        "Some kinds of objects need a superuser: functions in C, base types, operator classes,"
         " foreign data wrappers. The plan names each. Event triggers, and publications of all"
-        " tables or of a schema's, are tried; what may not be created is a loss that"
-        " `--accept objects` lets pass.",
+        " tables or of a schema's tables, are tried; one that may not be created is a loss that"
+        " `--accept objects` accepts.",
         "`--existing fill` and `--data-only` load into existing tables: INSERT, and ownership"
-        " or a superuser to silence triggers; else triggers that would fire are problems.",
-        "`--existing replace` and `rollback` move and drop objects: ownership of them.",
-        "TEMPORARY on the database, which everybody has unless it was revoked: without it,"
+        " or a superuser, to disable triggers; otherwise triggers that would fire are problems.",
+        "`--existing replace` and `rollback` move and drop objects, so they need ownership of"
+        " them.",
+        "TEMPORARY on the database, which every role has unless it was revoked: without it,"
         " definitions that the two servers print differently cannot be compared, and are reported.",
         "The journal belongs to the role that created the schema `windlass`; see"
         " [security](security.md) for how others may use it.",
