@@ -194,3 +194,22 @@ def test_tables_of_other_schemas_have_their_names(engine: Engine, tmp_path: Path
     engine.run("create schema shop", "create table shop.o (a int)", "insert into shop.o values (1)")
     export(engine, tmp_path, relations="shop.*").expect(0)
     assert rows(tmp_path, "select * from o") == [(1,)]
+
+
+@pytest.mark.parametrize(("form", "short", "long"), [("parquet", 20_000, 70), ("csv", 0, 8)])
+def test_rows_of_megabytes_are_read_and_loaded_with_the_memory_that_they_need(
+    tmp_path: Path, form: str, short: int, long: int
+) -> None:
+    """Both sides began with 128 MB, and got no more. Long rows after short ones are read again."""
+    old = duckdb_engine(tmp_path)
+    old.run(
+        f"create table t as select range as id, 'short' as n from range({short})",
+        "insert into t select -1 - range, repeat('0123456789', 210000) || range + 10"
+        f" from range({long})",
+    )
+    words = {"relations": {"name": "main.t", "key": "id"}, "format": form}
+    export(old, tmp_path, disposition="merge", **words).expect(0)
+    query = "select count(*), count(distinct n), max(length(n)) from t where id < 0"
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as file:  # without a limit
+        assert file.execute(query).fetchall() == [(long, long, 2_100_002)]
+        assert file.execute("select count(*) from t").fetchall() == [(long + short,)]

@@ -89,6 +89,19 @@ def test_sessions_of_the_run_and_of_spared_roles_stay(
     ours.execute("insert into public.t values (1)")
 
 
+@pytest.mark.parametrize("name", ["windlass cutover", "windlass end"])
+def test_a_command_that_begins_while_a_fence_is_undone_is_not_ended(
+    old: Database, session: Session, name: str
+) -> None:
+    """It has no run's name yet; the process that follows undoes a fence whose cutover has died."""
+    fence = Fence(session, RUN)
+    kept = fence.read_before()
+    fence.close(limit())
+    command, load = (old.connect(application_name=one) for one in (name, "windlass load"))
+    fence.restore(kept, limit())
+    assert not is_gone(command) and is_gone(load)
+
+
 def test_no_client_that_connects_meanwhile_writes_after_the_fence_is_closed(
     old: Database, session: Session
 ) -> None:

@@ -25,6 +25,7 @@ Session = Connection[Any]
 CLOSED = "on"
 POLL_SECONDS = 0.01
 MOST_NAMED = 3
+COMMANDS = ("windlass cutover", "windlass end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,10 @@ class Fence:
         self._end_present(limit)
 
     def _is_ours(self, one: OpenSession) -> bool:
+        """A command that ends a cutover or a run does not know at first which run it is; it writes
+        to nothing but the journal."""
         named = one.application.startswith("windlass ") and self._run in one.application
-        return named and one.is_of_this_user
+        return (named or one.application in COMMANDS) and one.is_of_this_user
 
     def _end_present(self, limit: Limit) -> int:
         """End all sessions that may have begun before the default was changed. Those that begin

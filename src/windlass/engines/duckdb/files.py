@@ -11,16 +11,20 @@ from windlass.engines.statements import listed, names, verbatim
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Kind, Manifest
 
+_BUFFER_BYTES = 32 << 20  # as DuckDB has it by itself
 
-def source_of(manifest: Manifest) -> str:
-    """A table function over the files, whose paths are its parameter."""
+
+def source_of(manifest: Manifest, line_mb: int) -> str:
+    """A table function over the files, whose paths are its parameter. `line_mb`: no line is
+    longer."""
     if manifest.format == "parquet":
         return "read_parquet(?)"
     columns = ", ".join(f"'{at}': 'VARCHAR'" for at in range(len(manifest.columns)))
     # "" is an empty text; nothing at all is NULL
     return (
         "read_csv(?, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"',"
-        " nullstr = '', allow_quoted_nulls = false, columns = {" + columns + "})"
+        " nullstr = '', allow_quoted_nulls = false, columns = {" + columns + "},"
+        f" max_line_size = {line_mb << 20}, buffer_size = {max(line_mb << 21, _BUFFER_BYTES)})"
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from psycopg import sql
 
 from windlass.engines.base import schema
-from windlass.engines.duckdb.session import explaining
+from windlass.engines.duckdb.memory import Growing
+from windlass.engines.duckdb.session import explaining, has_too_little_memory
 from windlass.engines.duckdb.types import value_of
 from windlass.engines.statements import listed, names, statement, verbatim, where_within
 from windlass.engines.stopping import Stops
+from windlass.errors import ConnectionLost
 from windlass.model.export import Export, Losses
 
 if TYPE_CHECKING:
@@ -24,9 +27,16 @@ class DuckDbRows:
     """See `windlass.engines.base.Rows`. `mark_type` is that of the watermark that rows begin at."""
 
     def __init__(
-        self, place: str, session: Any, export: Export, mark_type: str, stops: Stops
+        self,
+        place: str,
+        session: Any,
+        export: Export,
+        mark_type: str,
+        stops: Stops,
+        memory: Growing,
     ) -> None:
         self._place, self._session, self._stops = place, session, stops
+        self._memory = memory
         self._export, self._mark_type = export, mark_type
         self.losses = Losses()
 
@@ -35,10 +45,30 @@ class DuckDbRows:
 
         wanted = schema(self._export.columns)
         with explaining(self._place, f"reading {self._export.name}", self._stops):
-            for batch in self._reader():
+            for batch in self._with_memory():
                 pairs = zip(batch.columns, wanted, strict=True)
                 arrays = [_canonical(array, field.type) for array, field in pairs]
                 yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+    def _with_memory(self) -> Iterator[pa.RecordBatch]:
+        """A batch of long rows needs more memory than DuckDB begins with.
+
+        Raises:
+            ConnectionLost: the query has to be read again, from its beginning.
+        """
+        while True:
+            is_begun = False
+            try:
+                for batch in self._reader():
+                    is_begun = True
+                    yield batch
+                return
+            except (duckdb.Error, OSError) as error:
+                if not has_too_little_memory(error) or not self._memory.more(self._session):
+                    raise
+                if is_begun:
+                    message = f"{self._place}: DuckDB needs more memory for the rows of"
+                    raise ConnectionLost(f"{message} {self._export.name}", side="source") from error
 
     def _reader(self) -> Any:
         """A relation streams its rows, which a result of `execute` does not in every version."""

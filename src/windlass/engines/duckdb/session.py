@@ -17,7 +17,9 @@ _FAULTS = (duckdb.Error, pa.ArrowException)
 MEMORY_MB = 128  # limit of a session, besides the rest of the process; it spills to disk
 MEMORY = f"{MEMORY_MB}MB"
 
-_TOO_LITTLE = re.compile("out of memory|failed to pin|could not allocate", re.IGNORECASE)
+_TOO_LITTLE = re.compile(
+    "out of memory|failed to pin|could not allocate|maximum line size", re.IGNORECASE
+)
 
 
 @contextmanager
@@ -57,8 +59,8 @@ def is_locked(error: BaseException) -> bool:
 
 
 def has_too_little_memory(error: BaseException | None) -> bool:
-    """Whether DuckDB's limit was too low."""
-    return isinstance(error, duckdb.Error) and _TOO_LITTLE.search(str(error)) is not None
+    """Whether DuckDB's limit was too low. A stream of Arrow's has no errors but those of files."""
+    return isinstance(error, duckdb.Error | OSError) and _TOO_LITTLE.search(str(error)) is not None
 
 
 def without_values(error: BaseException) -> str:

@@ -17,6 +17,7 @@ import duckdb
 from windlass.engines import scratch
 from windlass.engines.base import Facts, no_watermark
 from windlass.engines.duckdb.facts import FACTS
+from windlass.engines.duckdb.memory import Growing
 from windlass.engines.duckdb.reading import DuckDbRows
 from windlass.engines.duckdb.session import MEMORY, explaining
 from windlass.engines.duckdb.types import column_of
@@ -62,7 +63,7 @@ class DuckDbSource:
             hint = "duckdb:///folder/file.duckdb"
             raise BadSpec([f"source: duckdb needs the path of a file: {hint}"])
         self.place = f"DuckDB {self._path}"
-        self._stops = Stops()
+        self._stops, self._memory = Stops(), Growing()
         self._database: Any = None
 
     def __enter__(self) -> Self:
@@ -249,7 +250,7 @@ class DuckDbSource:
         is_marked = export.watermark and (export.span.since or export.span.once)
         type_ = self._marked(export).type if is_marked else ""
         with self._session() as session:
-            yield DuckDbRows(self.place, session, export, type_, self._stops)
+            yield DuckDbRows(self.place, session, export, type_, self._stops, self._memory)
 
 
 def _earlier(session: Any, span: Span, last: str, column: Column) -> str:

@@ -17,8 +17,9 @@ from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.files import read_list, source_of
 from windlass.engines.duckdb.hooks import HookRunner
 from windlass.engines.duckdb.kept_file import KeptFile
+from windlass.engines.duckdb.memory import Memory
 from windlass.engines.duckdb.merging import merge
-from windlass.engines.duckdb.session import explaining
+from windlass.engines.duckdb.session import MEMORY_MB, explaining
 from windlass.engines.duckdb.types import holds_all, type_of
 from windlass.engines.fitting import fit
 from windlass.engines.loads import (
@@ -57,7 +58,7 @@ class DuckDbTarget:
             raise BadSpec([f"warehouse: duckdb needs the path of a file: {hint}"])
         path = self._path
         self.place = f"DuckDB {path}"
-        self._file = KeptFile(path)
+        self._file, self._memory = KeptFile(path), Memory()
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +74,10 @@ class DuckDbTarget:
         """Raises:
         ConnectionLost: another process has the file open; retryable.
         """
-        with explaining(self.place, doing), self._file.session() as connection:
+        with (
+            explaining(self.place, doing),
+            self._file.session(self._memory.settings_of_export) as connection,
+        ):
             yield connection
 
     @property
@@ -191,23 +195,26 @@ class DuckDbTarget:
         with ExitStack() as stack:
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
             paths = [str(stack.enter_context(fetched(store, one.path))) for one in manifest.files]
-            with self._session(f"loading {export.table}") as connection:
-                done = self._loaded(connection, manifest.run, export)
-                if done:
-                    return done
-                connection.execute("begin")
-                self._make_records(connection)
-                hooks, table = export.rules.hooks, names(self._schema, export.table)
-                apply = HookRunner(connection, self.place, self._schema).apply
-                apply(BEFORE_LOAD, export.name, hooks.before, table.as_string(None))
-                self._make(connection, export)
-                arrived = self._fill(connection, export, manifest, paths)
-                apply(AFTER_LOAD, export.name, hooks.after, table.as_string(None))
-                self._record(connection, export, manifest, arrived)
-                connection.execute("commit")
-                found = self._loaded(connection, manifest.run, export)
-                assert found is not None
-                return replace(found, is_new=True)
+            return self._memory.enough(lambda: self._load(export, manifest, paths), MEMORY_MB)
+
+    def _load(self, export: Export, manifest: Manifest, paths: list[str]) -> Loaded:
+        with self._session(f"loading {export.table}") as connection:
+            done = self._loaded(connection, manifest.run, export)
+            if done:
+                return done
+            connection.execute("begin")
+            self._make_records(connection)
+            hooks, table = export.rules.hooks, names(self._schema, export.table)
+            apply = HookRunner(connection, self.place, self._schema).apply
+            apply(BEFORE_LOAD, export.name, hooks.before, table.as_string(None))
+            self._make(connection, export)
+            arrived = self._fill(connection, export, manifest, paths)
+            apply(AFTER_LOAD, export.name, hooks.after, table.as_string(None))
+            self._record(connection, export, manifest, arrived)
+            connection.execute("commit")
+            found = self._loaded(connection, manifest.run, export)
+            assert found is not None
+            return replace(found, is_new=True)
 
     def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
         Path(self._path).parent.mkdir(parents=True, exist_ok=True)
@@ -271,7 +278,7 @@ class DuckDbTarget:
             "table": table,
             "columns": columns,
             "values": read_list(export.columns, manifest),
-            "source": verbatim(source_of(manifest)),
+            "source": verbatim(source_of(manifest, self._memory.line_mb)),
         }
         if export.key:
             connection.execute(

@@ -14,8 +14,8 @@ from psycopg import sql
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.landing.catalog import columns, positions, read_table
-from windlass.engines.duckdb.landing.memory import ADDING_MB, STAGING_MB, Memory
 from windlass.engines.duckdb.landing.staging import Filling, prepare
+from windlass.engines.duckdb.memory import ADDING_MB, STAGING_MB, Memory
 from windlass.engines.duckdb.session import MEMORY_MB, explaining, without_values
 from windlass.engines.duckdb.types import type_of
 from windlass.engines.embedded.dialect import Dialect, Session

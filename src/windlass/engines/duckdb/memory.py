@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from windlass.engines.duckdb.session import MEMORY_MB, has_too_little_memory
-from windlass.engines.embedded.file import Result
 from windlass.errors import WindlassError
+
+Result = TypeVar("Result")
 
 STAGING_MB = 32
 ADDING_MB = 48
 STEPS_MB = (128, 512, 2048, None)
 """None is what DuckDB takes by itself: most of the machine's memory."""
+_LINES_MB = {128: 2, 512: 32, 2048: 128, None: 1024}  # 2 is DuckDB's own limit
+
+
+def limit(limit_mb: int | None) -> str:
+    """A statement."""
+    return "reset memory_limit" if limit_mb is None else f"set memory_limit = '{limit_mb}MB'"
 
 
 class Memory:
@@ -28,15 +36,25 @@ class Memory:
     @property
     def settings(self) -> str:
         """For a session. One thread needs half of the memory of two, and takes a tenth longer."""
+        return f"set threads = 1; {limit(getattr(self._call, 'limit_mb', MEMORY_MB))}"
+
+    @property
+    def settings_of_export(self) -> str:
+        """All threads, as long as that has not been too much."""
         limit_mb = getattr(self._call, "limit_mb", MEMORY_MB)
-        limit = "reset memory_limit" if limit_mb is None else f"set memory_limit = '{limit_mb}MB'"
-        return f"set threads = 1; {limit}"
+        threads = "reset threads" if limit_mb == MEMORY_MB else "set threads = 1"
+        return f"{threads}; {limit(limit_mb)}"
+
+    @property
+    def line_mb(self) -> int:
+        """How long a line of a CSV file may be, of which DuckDB holds two and more."""
+        return _LINES_MB[getattr(self._call, "limit_mb", MEMORY_MB)]
 
     def enough(self, call: Callable[[], Result], least_mb: int) -> Result:
         """What the call returns. It works in a transaction, and is repeated with more memory as
         long as DuckDB says that it has too little."""
         try:
-            for limit_mb in (least_mb, *STEPS_MB):
+            for limit_mb in dict.fromkeys((least_mb, *STEPS_MB)):
                 self._call.limit_mb = limit_mb
                 try:
                     return call()
@@ -46,3 +64,18 @@ class Memory:
         finally:
             del self._call.limit_mb
         raise AssertionError("the last limit returns or raises")
+
+
+class Growing:
+    """Of a file that is only read, by several sessions of one process."""
+
+    def __init__(self) -> None:
+        self._lock, self._steps = threading.Lock(), list(STEPS_MB[1:])
+
+    def more(self, session: Any) -> bool:
+        """Give it more memory from now on; whether there is more."""
+        with self._lock:
+            if not self._steps:
+                return False
+            session.execute(limit(self._steps.pop(0)))
+            return True
