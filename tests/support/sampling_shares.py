@@ -38,6 +38,7 @@ SHARES = {
     "test_django_admin": 3,
     "test_django_migrations": 4,
     "test_django_models": 9,
+    "test_django_move": 2,
     "test_django_refresh": 8,
     "test_duckdb_source": 6,
     "test_embedded": 5,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -161,7 +162,13 @@ def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
 
 
 HOOKS = ("before-run", "after-run", "before-load", "after-load")
-NEEDS = dict.fromkeys(HOOKS, "warehouse")  # keys that say nothing without another
+# keys that say nothing without another
+NEEDS = {
+    **dict.fromkeys(HOOKS, "warehouse"),
+    "django-folder": "django",
+    "django-python": "django",
+}
+OF_OTHERS = ("django", "django-folder", "django-python")  # for a source of another engine
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -177,7 +184,10 @@ def test_an_example_loads_and_so_does_each_of_its_comments(tmp_path: Path, flow:
     }
     for key, line in comments.items():
         needed = [comments[NEEDS[key]]] if key in NEEDS else []
-        read_any(written(tmp_path, "\n".join([*bare, *needed, line])))
+        text = "\n".join([*bare, *needed, line])
+        if key in OF_OTHERS:
+            text = re.sub("(?m)^source: .*", "source: sqlite:///shop.db", text)
+        read_any(written(tmp_path, text))
 
 
 @pytest.mark.parametrize("flow", FLOWS)

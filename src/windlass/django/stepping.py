@@ -7,10 +7,11 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from windlass.django.replaced import REPLACED
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.wording import spelled
 
@@ -31,10 +32,9 @@ def answered(line: str) -> tuple[int, Answer]:
     except ValueError as error:
         return BAD_SPEC, _failed("bad spec", faults=[f"stdin: {error}"])
     try:
-        set_up(request.get("database", ""))
-        from windlass.django.steps import STEPS
-
-        found = STEPS[request["step"]](request)
+        step = request["step"]
+        set_up(request.get("database", ""), refreshes=step not in MOVING)
+        found = _function_of(step)(request)
     except Interrupted:
         raise
     except BadSpec as error:
@@ -53,8 +53,23 @@ def answered(line: str) -> tuple[int, Answer]:
     return int(found.pop("exit_code", DONE)), _clean(found)
 
 
-def set_up(alias: str) -> None:
-    """Django, with the database of the environment under this alias.
+MOVING = ("describe", "make_tables")
+
+
+def _function_of(step: str) -> Callable[[Mapping[str, Any]], Answer]:
+    if step in MOVING:  # of projects that need not have our application
+        from windlass.django import moving
+
+        found: Callable[[Mapping[str, Any]], Answer] = getattr(moving, step)
+        return found
+    from windlass.django.steps import STEPS
+
+    return STEPS[step]
+
+
+def set_up(alias: str, *, refreshes: bool = True) -> None:
+    """Django, with the database of the environment under this alias. What `refreshes` needs our
+    application.
 
     Raises:
         BadSpec: the project cannot be set up.
@@ -71,9 +86,10 @@ def set_up(alias: str) -> None:
         if given := os.environ.pop(DATABASE, ""):
             databases = settings.DATABASES
             key = alias or "default"
-            databases[key] = database_of(given, databases.get(key, {}))
+            REPLACED[key] = dict(databases.get(key, {}))
+            databases[key] = database_of(given, REPLACED[key])
         django.setup()
-        if "windlass.django" not in settings.INSTALLED_APPS:
+        if refreshes and "windlass.django" not in settings.INSTALLED_APPS:
             raise BadSpec(["INSTALLED_APPS: does not have windlass.django"])
     except (BadSpec, Interrupted):
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from windlass.errors import BadSpec
 from windlass.model.translation import Sort, Type
@@ -23,6 +24,7 @@ _PLAIN = {
     "timestamptz": Type(Sort.INSTANT),
     "interval": Type(Sort.INTERVAL),
     "uuid": Type(Sort.UUID),
+    "inet": Type(Sort.ADDRESS),
     "jsonb": Type(Sort.JSON),
 }
 _ALSO = {
@@ -36,10 +38,11 @@ _ALSO = {
 }
 _NUMERIC = re.compile(r"(?:numeric|decimal) ?\( ?(\d{1,4}) ?(?:, ?(\d{1,4}) ?)?\)")
 _TEXT = re.compile(r"(?:varchar|character varying) ?\( ?(\d{1,8}) ?\)")
+_ZONED = re.compile(r"(?:timestamptz|timestamp with time zone) in (\S+)", re.IGNORECASE)
 MOST_DIGITS = 1000  # of a numeric with a precision
 MOST_CHARACTERS = 10_485_760  # of a varchar
 
-WORDS = (*_PLAIN, "numeric(p,s)", "varchar(n)")
+WORDS = (*_PLAIN, "numeric(p,s)", "varchar(n)", "timestamptz in ZONE")
 
 
 def read_type(words: str, about: str) -> Type:
@@ -57,4 +60,15 @@ def read_type(words: str, about: str) -> Type:
             return Type(Sort.DECIMAL, precision=precision, scale=scale)
     if (match := _TEXT.fullmatch(text)) and 1 <= int(match[1]) <= MOST_CHARACTERS:
         return Type(Sort.TEXT, length=int(match[1]))
+    if (match := _ZONED.fullmatch(" ".join(words.split()))) and is_zone(match[1]):
+        return Type(Sort.INSTANT, zone=match[1])
     raise BadSpec([f"types: {about}: {words!r} is not one of {', '.join(WORDS)}"])
+
+
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of this name: Europe/Berlin."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True

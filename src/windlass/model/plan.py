@@ -79,6 +79,7 @@ class ColumnPlan:
     fills_itself: str = ""  # "default now()", "identity" or nothing
     conversion: Conversion | None = None  # None: both sides have the same type
     dropped: bool = False  # the target computes what the source stores, which the user accepted
+    field: str = ""  # of a Django model: shop.Order.created
 
 
 @dataclass(frozen=True, slots=True)

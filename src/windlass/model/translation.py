@@ -32,6 +32,7 @@ class Sort(StrEnum):
     INTERVAL = "interval"  # travels as -838:59:59.000000; hashed as microseconds
     JSON = "json"  # travels as it is; hashed as `jsonb` prints it
     UUID = "uuid"  # lower case, with hyphens
+    ADDRESS = "address"  # of a host in a network, as `inet` prints it: 10.0.0.1, fe80::1
     BITS = "bits"  # zeros and ones
     ENUM = "enum"  # as text, length included
     SET = "set"  # travels as {"a","b"}; hashed as `array_to_json` prints it
@@ -51,6 +52,7 @@ class Type:
     labels: tuple[str, ...] = ()  # of an enum in their order, or of a set
     ignores_case: bool = False  # equal texts may differ by case (by PostgreSQL's lower)
     least: int | None = None  # of an integer, where its own type forbids less
+    zone: str = ""  # of an instant: its texts are local times there; empty: UTC
 
     @property
     def described(self) -> str:

@@ -85,6 +85,9 @@ class Spec(SpecModel):
     allow_empty_source: bool = field("allow-empty-source")
     allow_unmatched: bool = field("allow-unmatched")
     types: dict[str, str] = field("types")
+    django: str = field("django")
+    django_folder: str = field("django-folder")
+    django_python: str = field("django-python")
     snapshot: str = field("snapshot")
     follow: bool = field("follow")
     no_reverse: bool = field("no-reverse")
@@ -103,6 +106,10 @@ class Spec(SpecModel):
             raise ValueError("follow reads PostgreSQL's log: a source of another engine has none")
         if self.snapshot and self.is_translated:
             raise ValueError("snapshot is PostgreSQL's: leave it out for another engine")
+        if self.django:
+            self._agrees_with_a_project()
+        elif self.django_folder or self.django_python:
+            raise ValueError("django-folder and django-python are about a project: give django")
         if self.follow and self.schema_only:
             raise ValueError("follow applies rows: schema-only excludes it")
         if self.follow and self.snapshot:
@@ -110,6 +117,20 @@ class Spec(SpecModel):
                 "follow takes the snapshot in which its stream begins: leave out snapshot"
             )
         return self
+
+    def _agrees_with_a_project(self) -> None:
+        """Raises:
+        ValueError: it does not.
+        """
+        scheme = self.source.get_secret_value().partition(":")[0].lower() if self.source else ""
+        if scheme and scheme not in ("sqlite", "mysql", "mariadb"):
+            raise ValueError("django is for a source that is SQLite, MySQL or MariaDB")
+        if self.schema_only:
+            raise ValueError("django fills the tables that migrations make: leave out schema-only")
+        if self.existing is Existing.REPLACE:
+            raise ValueError("django fills the tables that migrations make: it replaces none")
+        if self.map_schema:
+            raise ValueError("map-schema: a project's tables are where its search_path says")
 
     @property
     def is_translated(self) -> bool:
@@ -125,7 +146,7 @@ class Spec(SpecModel):
     def extent(self) -> Extent:
         if self.schema_only:
             return Extent.SCHEMA
-        return Extent.DATA if self.data_only else Extent.ALL
+        return Extent.DATA if self.data_only or self.django else Extent.ALL
 
     def options(self) -> dict[str, Any]:
         """The options without the two sides, by the keys of a spec file; defaults are left out."""

@@ -21,6 +21,7 @@ _INSTANTS = {"timestamptz", "timestamp with time zone"}
 _MOMENTS = {"timestamp", "timestamp without time zone"}
 _MOST_DIGITS, _MOST_DECIMALS = 65, 30  # of MySQL's DECIMAL
 _WORDS = re.compile(r"([a-z0-9 ]+?) *(?:\( *(\d+) *(?:, *(\d+) *)?\))?")
+_UUID_DIGITS = 32
 _UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
@@ -44,6 +45,8 @@ def answered(guess: Field, words: str) -> Answered | None:
         return Answered(field, part("{} + 0 not in (0, 1)", Quoted(guess.name)))
     if name in _INTEGERS and sort in _NUMBERS:
         return _integer(guess, _INTEGERS[name])
+    if name == "interval" and sort in (Sort.INTEGER, Sort.DECIMAL):
+        return _interval(guess)
     if name in ("numeric", "decimal") and sort in _NUMBERS:
         return _decimal(guess, first, second)
     if name in _TEXTS:
@@ -55,9 +58,10 @@ def offered(guess: Field) -> tuple[str, ...]:
     """What people may choose, for a hint."""
     match guess.type.sort:
         case Sort.INTEGER | Sort.DECIMAL | Sort.BOOLEAN | Sort.BITS:
-            return ("boolean", "smallint", "integer", "bigint", "numeric(p,s)", "text")
+            numbers = ("boolean", "smallint", "integer", "bigint", "numeric(p,s)")
+            return (*numbers, "interval (microseconds)", "text")
         case Sort.TEXT:
-            return ("text", "varchar(n)", "uuid", "jsonb")
+            return ("text", "varchar(n)", "uuid", "inet", "jsonb")
         case Sort.TIMESTAMP | Sort.INSTANT:
             return ("timestamp", "timestamptz", "text")
         case Sort.TIME | Sort.INTERVAL:
@@ -80,6 +84,12 @@ def _integer(guess: Field, bits: int) -> Answered:
         Whole(most - 1),
     )
     return Answered(field, misfit)
+
+
+def _interval(guess: Field) -> Answered:
+    """Of microseconds."""
+    misfit = part("{0} + 0 <> floor({0} + 0)", Quoted(guess.name))
+    return Answered(replace(guess, type=Type(Sort.INTERVAL), form="microseconds"), misfit)
 
 
 def _decimal(guess: Field, precision: int, scale: int) -> Answered | None:
@@ -116,9 +126,21 @@ def _other(guess: Field, name: str) -> Answered | None:
             return Answered(replace(guess, type=replace(type_, bits=64)))
         case Sort.TEXT if name == "jsonb":
             return Answered(replace(guess, type=Type(Sort.JSON)))
+        case Sort.TEXT if name == "uuid" and type_.length == _UUID_DIGITS:
+            misfit = part("lower({}) not regexp {}", column, Text("^[0-9a-f]{32}$"))
+            return Answered(replace(guess, type=Type(Sort.UUID), form="uuid-digits"), misfit)
         case Sort.TEXT if name == "uuid":
             misfit = part("lower({}) not regexp {}", column, Text(_UUID))
             return Answered(replace(guess, type=Type(Sort.UUID), form="uuid"), misfit)
+        case Sort.TEXT if name == "inet":
+            misfit = part("inet6_aton({}) is null", column)
+            return Answered(replace(guess, type=Type(Sort.ADDRESS), form="address"), misfit)
+        case Sort.DATE if name == "date":
+            return Answered(guess)
+        case Sort.JSON if name == "jsonb":
+            return Answered(guess)
+        case Sort.UUID if name == "uuid":
+            return Answered(guess)
         case Sort.BYTES if name == "uuid" and guess.form == "hex":
             misfit = part("length({}) <> 16", column)
             return Answered(replace(guess, type=Type(Sort.UUID), form="uuid-bytes"), misfit)

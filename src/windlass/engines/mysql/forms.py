@@ -38,6 +38,16 @@ _FORMS: Mapping[str, LiteralString] = {
     "date": "concat({0})",
     "datetime": "concat({0})",
     "uuid": "lower(cast({0} as char(36)))",
+    "uuid-digits": (
+        "lower(concat(substr({0}, 1, 8), '-', substr({0}, 9, 4), '-', substr({0}, 13, 4), '-',"
+        " substr({0}, 17, 4), '-', substr({0}, 21)))"
+    ),
+    "address": "lower(inet6_ntoa(inet6_aton({0})))",
+    "microseconds": (
+        "concat(if({0} < 0, '-', ''), abs({0}) div 3600000000, ':',"
+        " lpad(abs({0}) div 60000000 mod 60, 2, '0'), ':',"
+        " lpad(abs({0}) div 1000000 mod 60, 2, '0'), '.', lpad(abs({0}) mod 1000000, 6, '0'))"
+    ),
     "uuid-bytes": (
         "lower(concat(substr(hex({0}), 1, 8), '-', substr(hex({0}), 9, 4), '-',"
         " substr(hex({0}), 13, 4), '-', substr(hex({0}), 17, 4), '-', substr(hex({0}), 21)))"
@@ -101,6 +111,8 @@ def hashed(field: Field) -> Written:
             value = part("concat(length({}), ':', {})", measured, value)
         case Sort.FLOAT:
             value = _digits(value)
+        case Sort.INTERVAL if field.form == "microseconds":
+            value = part("concat({} + 0)", Quoted(field.name))
         case Sort.INTERVAL:
             value = _microseconds(Quoted(field.name))
         case Sort.SET:
@@ -147,7 +159,7 @@ def _value(field: Field) -> sql.Composable:
     match field.type.sort:
         case Sort.BITS:
             value = part("lpad({}, {}, '0')", value, Whole(field.type.length))
-        case Sort.TIME | Sort.TIMESTAMP | Sort.INTERVAL:
+        case Sort.TIME | Sort.TIMESTAMP | Sort.INTERVAL if form != "microseconds":
             value = part("concat({}, {})", value, _zeros(field))
         case Sort.INSTANT:
             value = part("concat({}, {})", value, Text(_missing(field) + "+00"))

@@ -85,6 +85,26 @@ def count_true(
         return _refusal(error)
 
 
+def printed_types(connection: Connection, types: Iterable[str]) -> dict[str, str]:
+    """These types as ``format_type`` writes them: ``varchar(50)`` is ``character varying(50)``. One
+    that the server does not know stays as it is. All is rolled back."""
+    found: dict[str, str] = {}
+    for type_ in dict.fromkeys(types):
+        try:
+            with connection.transaction(force_rollback=True):
+                connection.execute(f"create temp table windlass_trial (tried {type_})".encode())
+                row = connection.execute(
+                    "select format_type(atttypid, atttypmod) from pg_attribute"
+                    " where attrelid = 'pg_temp.windlass_trial'::regclass and attnum = 1"
+                ).fetchone()
+        except psycopg.OperationalError as error:
+            raise explain(error, "trying types", side="target") from error
+        except psycopg.Error:
+            row = None
+        found[type_] = str(row[0]) if row else type_
+    return found
+
+
 def _refusal(error: psycopg.Error) -> Refusal:
     message = (error.diag.message_primary or str(error)).replace("\n", " ")
     return Refusal(error.sqlstate or "", message)

@@ -11,6 +11,7 @@ from windlass.aside.dependents import restore
 from windlass.aside.large_objects import bring_back, kept_of
 from windlass.aside.objects import drop_made, empty_filled, moves_of, put_back
 from windlass.aside.privileges import take_back
+from windlass.aside.refilled import ROWS, put_rows_back
 from windlass.aside.sequences import restore_states
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.largeobjects import unlink_large_objects
@@ -21,6 +22,7 @@ from windlass.engines.postgres.since import keep_out_writers, read_attached
 from windlass.errors import CannotResume, Refused, WindlassError
 from windlass.flows.migrate.portions import (
     BEFORE,
+    CREATE_TABLES,
     LARGE_OBJECTS_AT_ONCE,
     REPOINT,
     REPOINTED,
@@ -202,6 +204,7 @@ class _Undoing:
             )  # first what may refer to filled relations
             if any(line.step in TRANSFERS for line in self._lines):
                 _empty(connection, plan)
+            put_rows_back(connection, self._ran.get((CREATE_TABLES, ROWS), {}).get("rows", {}))
             before = self._ran.get((SET_STEP, BEFORE), {})
             restore_defaults(connection, before)
             if (SET_STEP, SET_ASIDE) in self._ran:

@@ -10,7 +10,7 @@ from windlass.engines.origin import Origin
 from windlass.errors import WindlassError
 from windlass.flows.lock_watch import watching_target
 from windlass.flows.migrate.context import Migration
-from windlass.flows.migrate.finding import Stage
+from windlass.flows.migrate.finding import Found, Stage
 from windlass.flows.migrate.portions import TRANSFERS
 from windlass.flows.sides import reading_journal
 from windlass.flows.translate.finding import TranslateFinder
@@ -30,6 +30,7 @@ class Translation(Migration):
 
     flow = TRANSLATE
     hold: TranslateHold
+    _finder: TranslateFinder
 
     def __init__(
         self,
@@ -95,6 +96,8 @@ class Translation(Migration):
             self.stage = Stage.RESUMED
             resume(self, self.hold, self.journal, self._found, self.request.started_by)
         elif self.stage is Stage.PLANNED:
+            if self.spec.django:
+                self._use(Found(Stage.PLANNED, self._finder.make_tables(self.plan)))
             begin_new(self, self.request.started_by)
             self.stage = Stage.BEGUN
         self.announce(resumed=self.stage is Stage.RESUMED)

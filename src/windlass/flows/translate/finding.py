@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from windlass.engines.postgres.presence import read_presence
-from windlass.errors import CannotResume
+from windlass.errors import CannotResume, Refused
 from windlass.flows.migrate.finding import Finder
 from windlass.flows.migrate.resuming import BEGIN_AGAIN, check_target
 from windlass.flows.translate.hold import TranslateHold
@@ -55,6 +55,23 @@ class TranslateFinder(Finder):
         self, purpose: Purpose = Purpose.MOVE, run: str = "", *, measures: bool = False
     ) -> Plan:
         return read_and_translate(run or new_run_id(), self._spec, self._hold, purpose)
+
+    def make_tables(self, plan: Plan) -> Plan:
+        """Let the project's migrations make the tables of a plan, and plan again with these.
+
+        Raises:
+            Refused: the rows do not fit into what the migrations make.
+            WindlassError: a migration failed.
+        """
+        from windlass.flows.translate.project import make_tables
+
+        make_tables(self._spec, self._hold)
+        made = self._make_plan(run=plan.run)
+        if made.findings.problems:
+            raise Refused(made.findings.problems)
+        if (reviewed := self._request.reviewed) and (changes := reviewed.changes(made)):
+            raise Refused(changes)
+        return made
 
 
 def check_source(plan: Plan, schema: SourceSchema) -> None:

@@ -4,9 +4,9 @@ lock."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from windlass.engines.origin import Origin
 from windlass.engines.postgres.hold import Hold
@@ -20,7 +20,7 @@ from windlass.spec.migrate import Spec
 
 if TYPE_CHECKING:  # slow to load
     from windlass.model.relation import Name
-    from windlass.model.translation import SourceSchema
+    from windlass.model.translation import Answers, Fit, SourceSchema, SourceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class TranslateHold(Hold):
             self.snapshot = kept.snapshot
         self._schema: SourceSchema | None = None
         self._types = spec.types
+        self.project: Mapping[str, Any] | None = None  # what a Django project said
+        self._fits: dict[tuple[object, ...], Fit] = {}  # of this snapshot
 
     def _where(self) -> tuple[Address, Address]:
         here = self.target.at(self.control)
@@ -64,10 +66,18 @@ class TranslateHold(Hold):
             self._schema = self.origin.schemas(self._types)
         return self._schema
 
+    def fit(self, table: SourceTable, answers: Answers) -> Fit:
+        """Scanned once for the same answers."""
+        key = (table.name, tuple(sorted(answers.types.items())), answers.accepts_values)
+        if key not in self._fits:
+            self._fits[key] = self.origin.fit(table, answers)
+        return self._fits[key]
+
     def take_snapshot(self, number: int = 1) -> None:
         if number != self.snapshot.number:
             self.origin.close()
             self.snapshot, self._schema = self.origin.hold(number), None
+            self._fits.clear()
 
     def leave_source(self) -> None:
         self.origin.close()

@@ -13,6 +13,7 @@ from windlass.model.flow import Flow, Step, step_in
 
 _HERE = "windlass.flows.translate"
 _OURS = {
+    "create_target_tables": f"{_HERE}.steps",
     "copy_tables": f"{_HERE}.rows",
     "copy_chunks": f"{_HERE}.rows",
     "set_sequences": f"{_HERE}.steps",

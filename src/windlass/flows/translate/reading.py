@@ -22,6 +22,7 @@ from windlass.flows.migrate.target_reading import (
     start_reading,
 )
 from windlass.flows.translate.hold import TranslateHold
+from windlass.flows.translate.sides import Both, look_at
 from windlass.journal import door
 from windlass.model.chunk import Whole
 from windlass.model.plan import Address, Plan, Purpose
@@ -40,13 +41,9 @@ from windlass.planning.postgres.make import make_plan
 from windlass.planning.postgres.select import Wanted, is_wanted
 from windlass.planning.postgres.translated.archive import Archive, Fitted, Trials, unscanned
 from windlass.planning.postgres.translated.finish import Sources, as_read
-from windlass.planning.postgres.translated.naming import (
-    folded,
-    folded_name,
-    in_schema,
-    naming_problems,
-)
-from windlass.planning.postgres.translated.source import archive_of, catalog_of
+from windlass.planning.postgres.translated.modelled import losses_of
+from windlass.planning.postgres.translated.naming import folded, folded_name, in_schema
+from windlass.planning.postgres.translated.source import catalog_of
 from windlass.spec.choices import ChunkBy
 from windlass.spec.migrate import Spec
 from windlass.trust.planted import read_foreign_schemas
@@ -61,33 +58,37 @@ def read_and_translate(
 ) -> Plan:
     """Read everything in the snapshot, and scan every row of what is selected. The plan contains
     its problems."""
-    origin, target, schema = hold.origin, hold.control, hold.schema()
+    origin, target = hold.origin, hold.control
     states: dict[Address, str] = {}
-    request = Request(run, _in_postgres(spec, schema, origin.schema), purpose)
-    chosen, problems = _chosen(schema, spec, origin.schema, request.wanted)
     with _beside() as beside:
         there = beside.submit(catalog.read_catalog, target).result()
-        reading_target = start_reading(beside, target, there)
-        fits = _fit_all(hold, chosen, spec)
+        sides = look_at(spec, hold, there)
+        request = Request(run, _in_postgres(spec, sides.schema, sides.default), purpose)
+        wanted, problems = _chosen(sides.schema, spec, sides.default, request.wanted)
+        chosen = [one for one in wanted if sides.takes(one)]
+        reading_target = start_reading(beside, target, sides.there)
+        fits = _fit_all(hold, chosen, spec, sides)
         target_read = reading_target()
-    problems += [*naming_problems(schema), *(p for one in fits for p in one.fit.problems)]
+    problems += [*sides.problems(wanted), *(p for one in fits for p in sides.misfits(one))]
     if purpose is Purpose.MOVE:
         problems += door.read_problems(target)
     trials = Trials(
         partial(try_out, target), partial(count_true, target), cache(partial(_some_rows, origin))
     )
-    archive = archive_of(fits, origin.dialect, there.server.user, trials)
+    archive = sides.archive(fits, origin.dialect, there.server.user, trials)
     read = Read(
-        source=_source_read(origin, schema, fits, archive, target_read),
+        source=_source_read(origin, sides, wanted, fits, archive, target_read),
         target=target_read,
-        ask=_questions(hold, there, states),
+        ask=_questions(hold, sides, states),
         pg_dump="",
         entries=archive.entries,
     )
     sources = Sources(fits, origin.server, origin.cut, partial(_chunks, spec))
-    plan = as_read(make_plan(request, read, problems), sources)
-    losses = list(_losses(fits, archive, schema, request, origin.schema))
+    plan = sides.labelled(as_read(make_plan(request, read, problems), sources))
+    losses = list(_losses(fits, archive, sides, request, wanted))
     plan = _finished(plan, spec, losses, origin, states)
+    notices = (*plan.findings.notices, *sides.notices())
+    plan = replace(plan, findings=replace(plan.findings, notices=notices))
     if purpose is Purpose.COMPARE:
         return plan
     planted = read_foreign_schemas(
@@ -118,7 +119,8 @@ def _beside() -> Iterator[ThreadPoolExecutor]:
 
 def _source_read(
     origin: Origin,
-    schema: SourceSchema,
+    sides: Both,
+    wanted: Sequence[SourceTable],
     fits: Sequence[Fitted],
     archive: Archive,
     target: TargetRead,
@@ -126,7 +128,12 @@ def _source_read(
     """What the source would be as a PostgreSQL of the target's version. Tables that are not
     selected are only known by name."""
     scanned = {one.table.name for one in fits}
-    others = [unscanned(one, origin.schema) for one in schema.tables if one.name not in scanned]
+    left = {one.name for one in wanted if not sides.takes(one)}
+    others = [
+        unscanned(one, sides.default)
+        for one in sides.schema.tables
+        if one.name not in scanned | left
+    ]
     there = target.catalog.server
     server = replace(origin.server, version=there.version, encoding=there.encoding)
     return SourceRead(
@@ -216,19 +223,21 @@ def _spellings(table: Name, column: str) -> tuple[str, str]:
     return f"{table.name}.{column}".lower(), f"{table.plain}.{column}".lower()
 
 
-def _fit_all(hold: TranslateHold, tables: Sequence[SourceTable], spec: Spec) -> list[Fitted]:
+def _fit_all(
+    hold: TranslateHold, tables: Sequence[SourceTable], spec: Spec, sides: Both
+) -> list[Fitted]:
     """Largest first, so that the long ones do not come last."""
     types = {name.lower(): value for name, value in spec.types.items()}
     accepts = LossClass.VALUES in spec.accept
 
     def fit(one: SourceTable) -> Fitted:
-        mine = {
+        mine = sides.types(one) | {
             column.name: types[name]
             for column in one.columns
             for name in _spellings(one.name, column.written)
             if name in types
         }
-        return Fitted(one, hold.origin.fit(one, Answers(mine, accepts)), hold.origin.schema)
+        return Fitted(one, hold.fit(one, Answers(mine, accepts)), sides.default)
 
     ordered = sorted(tables, key=lambda one: -one.size_bytes)
     with ThreadPoolExecutor(max(1, min(spec.jobs, 4)), "windlass-scan") as pool:
@@ -248,17 +257,26 @@ def _some_rows(origin: Origin, one: Fitted) -> bytes:
 
 
 def _losses(
-    fits: Iterable[Fitted], archive: Archive, schema: SourceSchema, request: Request, default: str
+    fits: Iterable[Fitted],
+    archive: Archive,
+    sides: Both,
+    request: Request,
+    wanted: Sequence[SourceTable],
 ) -> Iterator[Loss]:
+    schema = sides.schema
     for one in fits:
         # a comparison makes nothing: how the target behaves is not its business
-        values = (loss for loss in one.fit.losses if loss.kind is LossClass.VALUES)
-        yield from one.fit.losses if request.migrates else values
+        for loss in sides.losses_of(one):
+            if request.migrates or loss.kind is LossClass.VALUES:
+                yield loss
     if not request.migrates:
         return
     yield from archive.losses
+    if sides.project is not None:
+        yield from losses_of(sides.project, wanted)
+        return
     for view in schema.views:
-        if is_wanted(folded_name(view.name, default), request.wanted):
+        if is_wanted(folded_name(view.name, sides.default), request.wanted):
             yield Loss(f"view {view.name}", "is not made on the target", LossClass.OBJECTS)
     for kind, name in schema.others:
         # which table a trigger is of is not known: it may be a selected one
@@ -266,20 +284,23 @@ def _losses(
             yield Loss(f"{kind} {name}", "is not made on the target", LossClass.OBJECTS)
 
 
-def _questions(
-    hold: TranslateHold, there: catalog.Catalog, states: dict[Address, str]
-) -> Questions:
+def _questions(hold: TranslateHold, sides: Both, states: dict[Address, str]) -> Questions:
     target = hold.control
+
+    def empty(names: Iterable[Name]) -> Mapping[Name, bool]:
+        asked = {name: sides.is_refilled(name) for name in names}
+        rest = [name for name, refilled in asked.items() if not refilled]
+        return {**asked, **catalog.read_emptiness(target, rest)}
 
     return Questions(
         bounds=lambda relation, count: (),
         census=_unasked,
         count_names=lambda name, columns, schemas: [0] * len(columns),
-        empty=lambda names: catalog.read_emptiness(target, names),
+        empty=empty,
         try_out=partial(try_out, target),
         collisions=Collisions,
         references=partial(read_references_with_states, target, states),
-        target_archive=cache(partial(dump_target, hold.target, target, there)),
+        target_archive=cache(partial(dump_target, hold.target, target, sides.there)),
     )
 
 

@@ -7,17 +7,33 @@ from functools import partial
 
 from psycopg import sql
 
+from windlass.aside.refilled import ROWS, take_rows
 from windlass.engines.postgres.ddl import run_statements, try_statements
+from windlass.engines.postgres.referrers import Referrer, count_orphans, read_referrers
 from windlass.engines.postgres.session import Connection
+from windlass.flows.migrate import steps as migrate
 from windlass.flows.migrate.maintenance import with_losses
-from windlass.flows.migrate.portions import IN_ORDER, SET_SEQUENCES
+from windlass.flows.migrate.portions import CREATE_TABLES, IN_ORDER, SET_SEQUENCES
 from windlass.flows.translate.context import Translation
+from windlass.flows.validate.steps import reported
 from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
+from windlass.model.report import Difference, DifferenceKind
 from windlass.model.statement import Phase, Statement
+from windlass.model.units import plural
+from windlass.planning.postgres.translated.modelled import REFILLED
 from windlass.planning.postgres.translated.naming import folded
 
 CHECK = "CHECK CONSTRAINT"
+
+
+def create_target_tables(run: Translation, item: Item) -> Result:
+    """As of a migration. The tables of a Django project are there; rows that migrations have put
+    into some of them make room for the source's."""
+    if run.spec.django and run.plan.how.copies_rows:
+        names = [one.target for one in run.plan.relations if one.target.name in REFILLED]
+        run.once(CREATE_TABLES, ROWS, lambda target: {"rows": take_rows(target, names)})
+    return migrate.create_target_tables(run, item)
 
 
 def set_sequences(run: Translation, _: Item) -> Result:
@@ -77,8 +93,22 @@ def _rest(statements: Sequence[Statement], target: Connection) -> Result:
 
 
 def validate_schema(run: Translation, _: Item) -> Result:
-    """Definitions of two engines are not compared: what was made is what the plan shows."""
-    return {}
+    """Definitions of two engines are not compared: what was made is what the plan shows. The
+    foreign keys of a project's tables were there before the rows, which were not checked."""
+    if not run.spec.django or not run.plan.how.copies_rows:
+        return {}
+    target = run.sessions().target()
+    filled = {one.target for one in run.plan.relations}
+    found = [
+        Difference(DifferenceKind.SCHEMA, str(one), _strayed(rows, one), relation=str(one.relation))
+        for one in read_referrers(target)
+        if one.relation in filled and one.is_valid and (rows := count_orphans(target, one))
+    ]
+    return reported(found)
+
+
+def _strayed(rows: int, one: Referrer) -> str:
+    return f"{plural(rows, 'row')} refer{'s' if rows == 1 else ''} to no row of {one.to}"
 
 
 def validate_sequences(run: Translation, _: Item) -> Result:

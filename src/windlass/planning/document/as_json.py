@@ -143,6 +143,7 @@ def _relation_json(item: RelationPlan) -> dict[str, object]:
                 "generated": column.generated,
                 "not_null": column.not_null,
                 "fills_itself": column.fills_itself,
+                **({"field": column.field} if column.field else {}),
             }
             for column in item.columns
         ],

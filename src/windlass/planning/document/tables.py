@@ -37,6 +37,7 @@ def column_cells(column: ColumnPlan) -> tuple[str, str, str]:
         "not null" if column.not_null else "",
         _shortened(column.fills_itself),
         "computed by the target" if column.generated else "",
+        column.field,
     ]
     return (
         arrow(column.source, column.target),

@@ -283,6 +283,44 @@ MIGRATE = Entries(
         option=Option(metavar="COLUMN=TYPE", flag="--type"),
     ),
     Entry(
+        word="django",
+        kind=Kind.TEXT,
+        help="From another engine: the settings module of the Django project whose database it is."
+        " Its migrations make the tables, its models decide the types.",
+        compares=True,
+        comparing="From another engine: the settings module of the Django project, as the migration"
+        " was given it.",
+        about="From another engine: the settings module of the Django project whose database it is."
+        " The project's migrations make the tables on the target, and its models decide the types.",
+        example="shop.settings",
+        default="",
+        option=Option(metavar="MODULE"),
+    ),
+    Entry(
+        word="django-folder",
+        kind=Kind.TEXT,
+        help="The folder of that project, with its manage.py. Default: the current one.",
+        about="The folder of the Django project, with its manage.py. Default: the current one.",
+        compares=True,
+        example="/srv/shop",
+        default="",
+        option=Option(metavar="DIR"),
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="django-python",
+        kind=Kind.TEXT,
+        help="The project's interpreter. Default: venv/bin/python or .venv/bin/python in its"
+        " folder, else the one that runs windlass.",
+        about="The Django project's interpreter. Default: `venv/bin/python` or `.venv/bin/python`"
+        " in its folder, else the one that runs windlass.",
+        compares=True,
+        example="/srv/shop/venv/bin/python",
+        default="",
+        option=Option(metavar="FILE"),
+        tells_runs_apart=False,
+    ),
+    Entry(
         word="snapshot",
         kind=Kind.TEXT,
         help="Read in this exported snapshot of the source, which another session holds.",

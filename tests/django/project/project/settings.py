@@ -10,7 +10,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SECRET_KEY = "of the tests"
 DEBUG = True
 ALLOWED_HOSTS = ["*"]
-USE_TZ = True
+USE_TZ = os.environ.get("PROJECT_USE_TZ", "yes") == "yes"
 TIME_ZONE = os.environ.get("PROJECT_TIME_ZONE", "UTC")
 ROOT_URLCONF = "project.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "windlass.django",
     "shop",
+    *json.loads(os.environ.get("PROJECT_APPS", "[]")),
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -125,6 +125,16 @@ class Price(models.Model):
     time = models.TimeField(auto_now=True)
 
 
+class Device(models.Model):
+    """What other models have no field of."""
+
+    address = models.GenericIPAddressField(null=True)
+    firmware = models.BinaryField(default=b"")
+    load = models.FloatField(null=True)
+    counter = models.PositiveBigIntegerField(default=0)
+    starts = models.TimeField(null=True)
+
+
 class Rate(models.Model):
     """Somebody else's table."""
 

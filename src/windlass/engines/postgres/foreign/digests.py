@@ -30,6 +30,7 @@ _TEXTS: Mapping[Sort, LiteralString] = {
     Sort.INTERVAL: "(extract(epoch from {0}) * 1000000)::bigint::text",
     Sort.JSON: "{0}::text",
     Sort.UUID: "{0}::text",
+    Sort.ADDRESS: "abbrev({0})",
     Sort.BITS: "{0}::text",
     Sort.ENUM: "octet_length(convert_to({0}::text, 'UTF8'))::text || ':' || {0}::text",
     Sort.SET: "array_to_json({0})::text",

@@ -16,6 +16,7 @@ _PLAIN = {
     Sort.INTERVAL: "interval",
     Sort.JSON: "jsonb",
     Sort.UUID: "uuid",
+    Sort.ADDRESS: "inet",
     Sort.SET: "text[]",
     Sort.ENUM: "text",
     Sort.BITS: "bit varying",

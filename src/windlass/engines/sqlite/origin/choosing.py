@@ -50,6 +50,8 @@ def _forms(type_: Type, *, answered: bool) -> list[str]:
         found.remove("")
     if sort is Sort.FLOAT and type_.bits == 32:
         found.remove("")
+    if sort is Sort.INSTANT:
+        found = [form for form in found if (form == "local") == bool(type_.zone)]
     return found
 
 

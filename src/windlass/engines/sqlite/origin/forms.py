@@ -157,6 +157,24 @@ _INSTANTS = {
         for name, form in _TIMESTAMPS.items()
     },
 }
+_LOCALS = {
+    "local": Form(
+        _TEXT + " and windlass_fits_local(cast({0} as blob), {zone})", "windlass_local({0}, {zone})"
+    ),
+}
+_INTERVALS = {  # microseconds
+    "": Form(
+        # the least integer has no positive one
+        _INTEGER + " and {0} >= -9223372036854775807",
+        "printf('%s%d:%02d:%02d.%06d', case when {0} < 0 then '-' else '' end,"
+        " abs({0}) / 3600000000, abs({0}) / 60000000 % 60, abs({0}) / 1000000 % 60,"
+        " abs({0}) % 1000000)",
+        "cast({0} as text)",
+    ),
+}
+_ADDRESSES = {
+    "": Form(_TEXT + " and windlass_fits_address(cast({0} as blob))", "windlass_address({0})"),
+}
 _UUIDS = {
     "": Form(
         _ASCII + " and length({0}) = 36 and {0} like '________-____-____-____-____________'"
@@ -184,7 +202,8 @@ _DOCUMENTS = {
 _OF_SORTS = {
     Sort.BOOLEAN: _BOOLEANS, Sort.INTEGER: _INTEGERS, Sort.DECIMAL: _DECIMALS, Sort.FLOAT: _FLOATS,
     Sort.TEXT: _TEXTS, Sort.BYTES: _BLOBS, Sort.DATE: _DATES, Sort.TIME: _TIMES,
-    Sort.TIMESTAMP: _TIMESTAMPS, Sort.INSTANT: _INSTANTS, Sort.UUID: _UUIDS, Sort.JSON: _DOCUMENTS,
+    Sort.TIMESTAMP: _TIMESTAMPS, Sort.INSTANT: {**_INSTANTS, **_LOCALS}, Sort.UUID: _UUIDS,
+    Sort.JSON: _DOCUMENTS, Sort.INTERVAL: _INTERVALS, Sort.ADDRESS: _ADDRESSES,
 }  # fmt: skip
 FORMS = {(sort, name): form for sort, forms in _OF_SORTS.items() for name, form in forms.items()}
 
@@ -208,6 +227,7 @@ def _filled(template: str, column: str, type_: Type) -> sql.Composable:
         "{power}": f"1e{type_.scale}",
         "{precision}": str(type_.precision),
         "{scale}": str(type_.scale),
+        "{zone}": "'{}'".format(type_.zone.replace("'", "''")),
     }
     for word, text in words.items():
         template = template.replace(word, text)

@@ -11,13 +11,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from windlass.engines.jsonb_text import jsonb_text, printed
 
 Value = int | float | str | bytes
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)")
+_LOCAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_EXPONENT = 1000  # of a decimal that anybody means
 _EXACT = 1 << 53
@@ -115,6 +118,41 @@ def instant(value: Value) -> str:
     return f"{moment.replace(tzinfo=None).isoformat(' ', 'microseconds')}+00"
 
 
+def local(value: Value, zone: str) -> str:
+    """A time in a zone, as the moment that it is. Of two, the later one, as to PostgreSQL; a time
+    that a clock jumped over has none."""
+    there = _zone_of(zone)
+    try:
+        time = datetime.fromisoformat(str(value))
+        moment = time.replace(tzinfo=there, fold=1).astimezone(UTC)
+        again = moment.astimezone(there).replace(tzinfo=None)
+    except OverflowError:
+        raise Misfit from None
+    if again != time:
+        raise Misfit
+    return f"{moment.replace(tzinfo=None).isoformat(' ', 'microseconds')}+00"
+
+
+_zone_of = cache(ZoneInfo)
+
+
+def _fits_local(value: Value, zone: str) -> bool:
+    return bool(_LOCAL.fullmatch(str(value))) and bool(local(value, zone))
+
+
+def address(value: Value) -> str:
+    """As PostgreSQL prints it: with the last four bytes of some as IPv4 addresses."""
+    found = ip_address(str(value))
+    if isinstance(found, IPv4Address):
+        return str(found)
+    if found.scope_id:
+        raise Misfit
+    head, rest = divmod(int(found), 1 << 32)
+    if (head == 0 and rest > 1) or head == 0xFFFF:
+        return f"::{'ffff:' if head else ''}{IPv4Address(rest)}"
+    return str(IPv6Address(int(found)))
+
+
 def unix(value: float) -> str:
     """Seconds since 1970 with a fraction, to the microsecond."""
     moment = _EPOCH + timedelta(microseconds=round(Decimal(value) * 1_000_000))
@@ -128,7 +166,7 @@ def uuid(digits: str) -> str:
 def _fits(convert: Callable[..., Any]) -> Callable[..., int]:
     """A condition: it can be converted. Bytes are those of a text."""
 
-    def test(value: Value | None, *rest: int) -> int:
+    def test(value: Value | None, *rest: int | str) -> int:
         if value is None:
             return 0
         try:
@@ -148,6 +186,8 @@ def add_functions(session: sqlite3.Connection) -> None:
         ("bits", 1, bits),
         ("instant", 1, instant),
         ("unix", 1, unix),
+        ("local", 2, local),
+        ("address", 1, address),
         ("uuid", 1, uuid),
         ("jsonb", 1, jsonb_text),
         ("doubled", 1, lambda value: printed(value).doubled),
@@ -156,6 +196,8 @@ def add_functions(session: sqlite3.Connection) -> None:
         ("fits_float", 2, _fits(_fits_float)),
         ("fits_instant", 1, _fits(instant)),
         ("fits_json", 1, _fits(jsonb_text)),
+        ("fits_local", 2, _fits(_fits_local)),
+        ("fits_address", 1, _fits(address)),
     ):
         session.create_function(f"windlass_{name}", count, function, deterministic=True)
 

@@ -328,4 +328,20 @@ class Migration(migrations.Migration):
                 condition=models.Q(("price__gte", 0)), name="price_is_positive"
             ),
         ),
+        migrations.CreateModel(
+            name="Device",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.GenericIPAddressField(null=True)),
+                ("firmware", models.BinaryField(default=b"")),
+                ("load", models.FloatField(null=True)),
+                ("counter", models.PositiveBigIntegerField(default=0)),
+                ("starts", models.TimeField(null=True)),
+            ],
+        ),
     ]

@@ -1,0 +1,7 @@
+"""What the settings said of databases that have been replaced by those of a caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+REPLACED: dict[str, dict[str, Any]] = {}  # by alias

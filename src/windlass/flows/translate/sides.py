@@ -1,0 +1,104 @@
+"""What a plan from another engine rests on: the source's structure, the target's catalog, and the
+Django project whose models decide about both, if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from windlass.engines.postgres.catalog import Catalog
+from windlass.flows.translate.hold import TranslateHold
+from windlass.model.plan import Plan
+from windlass.model.relation import Name
+from windlass.model.report import Loss, LossClass, Problem
+from windlass.model.translation import SourceSchema, SourceTable
+from windlass.model.units import several
+from windlass.planning.postgres.translated.archive import Archive, Fitted
+from windlass.planning.postgres.translated.modelled import (
+    Described,
+    orphans_of,
+    problems_of,
+    with_fields,
+    with_tables,
+)
+from windlass.planning.postgres.translated.naming import naming_problems
+from windlass.planning.postgres.translated.source import archive_of
+from windlass.spec.migrate import Spec
+
+MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """`default` is the schema of the target that takes the place of the source's; `there` has the
+    tables that the target has, or that the project's migrations will make."""
+
+    schema: SourceSchema
+    there: Catalog
+    default: str
+    project: Described | None = None
+
+    def takes(self, table: SourceTable) -> bool:
+        """Whether the target can take a table's rows."""
+        return self.project is None or self.project.table(table) is not None
+
+    def types(self, table: SourceTable) -> dict[str, str]:
+        """By column, where it is decided already."""
+        return self.project.types(table) if self.project else {}
+
+    def is_refilled(self, name: Name) -> bool:
+        """Whether the rows of a table of the target are replaced."""
+        return self.project is not None and self.project.is_accepted(name)
+
+    def problems(self, wanted: Sequence[SourceTable]) -> Iterator[Problem]:
+        yield from naming_problems(self.schema)
+        if self.project is not None:
+            chosen = [one for one in wanted if self.takes(one)]
+            yield from problems_of(self.project, self.schema.tables, chosen)
+
+    def misfits(self, one: Fitted) -> Iterator[Problem]:
+        yield from one.fit.problems
+        if self.project is not None:
+            yield from orphans_of(one.table, one.fit)
+
+    def losses_of(self, one: Fitted) -> Iterator[Loss]:
+        """Keys that rows break are problems of a project, see `misfits`."""
+        for loss in one.fit.losses:
+            if self.project is None or loss.kind is not LossClass.CONSTRAINTS:
+                yield loss
+
+    def archive(self, fits: Sequence[Fitted], dialect: str, owner: str, trials: Trials) -> Archive:
+        """Nothing is made of a project's tables: its migrations make them."""
+        if self.project is not None:
+            return Archive(dialect, owner, trials)
+        return archive_of(fits, dialect, owner, trials)
+
+    def labelled(self, plan: Plan) -> Plan:
+        return with_fields(plan, self.project) if self.project else plan
+
+    def notices(self) -> Iterator[str]:
+        if self.project is None:
+            return
+        if self.project.migrations:
+            some = several(self.project.migrations, MOST_NAMED)
+            yield f"the project's migrations are applied to the target first: {some}"
+        views = [f"view {one.name.name}" for one in self.schema.views]
+        others = [*views, *(f"{kind} {name.name}" for kind, name in self.schema.others)]
+        if others:
+            yield (
+                f"not moved, as migrations make what a project needs: {several(others, MOST_NAMED)}"
+            )
+
+
+def look_at(spec: Spec, hold: TranslateHold, there: Catalog) -> Both:
+    """Raises:
+    BadSpec, Refused, WindlassError: the project cannot be asked, or refuses.
+    """
+    schema = hold.schema()
+    if not spec.django:
+        return Both(schema, there, hold.origin.schema)
+    from windlass.flows.translate.project import describe  # no other source needs it
+
+    project = describe(spec, hold, schema, there)
+    relations = with_tables(there.relations, project)
+    return Both(schema, replace(there, relations=relations), project.schema, project)
