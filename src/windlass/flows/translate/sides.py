@@ -13,7 +13,7 @@ from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import SourceSchema, SourceTable
 from windlass.model.units import several
-from windlass.planning.postgres.translated.archive import Archive, Fitted
+from windlass.planning.postgres.translated.archive import Archive, Fitted, Trials
 from windlass.planning.postgres.translated.modelled import (
     Described,
     orphans_of,
