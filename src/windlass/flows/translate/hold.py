@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from windlass.engines.origin import Origin
@@ -31,6 +31,15 @@ class Kept:
     snapshot: Snapshot
 
 
+@dataclass(slots=True)
+class Known:
+    """What was read in a snapshot."""
+
+    schema: SourceSchema | None = None
+    fits: dict[tuple[object, ...], Fit] = field(default_factory=dict)
+    project: Mapping[str, Any] | None = None  # what a Django project has said of its tables
+
+
 class TranslateHold(Hold):
     """As `Hold`, whose source half it replaces: `origin` reads the source, in any thread."""
 
@@ -46,10 +55,8 @@ class TranslateHold(Hold):
         self._is_reading = kept is not None
         if kept:
             self.snapshot = kept.snapshot
-        self._schema: SourceSchema | None = None
+        self.known = Known()
         self._types = spec.types
-        self.project: Mapping[str, Any] | None = None  # what a Django project said
-        self._fits: dict[tuple[object, ...], Fit] = {}  # of this snapshot
 
     def _where(self) -> tuple[Address, Address]:
         here = self.target.at(self.control)
@@ -62,22 +69,22 @@ class TranslateHold(Hold):
 
     def schema(self) -> SourceSchema:
         """The source's structure, read once."""
-        if self._schema is None:
-            self._schema = self.origin.schemas(self._types)
-        return self._schema
+        if self.known.schema is None:
+            self.known.schema = self.origin.schemas(self._types)
+        return self.known.schema
 
     def fit(self, table: SourceTable, answers: Answers) -> Fit:
         """Scanned once for the same answers."""
         key = (table.name, tuple(sorted(answers.types.items())), answers.accepts_values)
-        if key not in self._fits:
-            self._fits[key] = self.origin.fit(table, answers)
-        return self._fits[key]
+        if key not in self.known.fits:
+            self.known.fits[key] = self.origin.fit(table, answers)
+        return self.known.fits[key]
 
     def take_snapshot(self, number: int = 1) -> None:
         if number != self.snapshot.number:
             self.origin.close()
-            self.snapshot, self._schema = self.origin.hold(number), None
-            self._fits.clear()
+            self.snapshot = self.origin.hold(number)
+            self.known = Known(project=self.known.project)
 
     def leave_source(self) -> None:
         self.origin.close()

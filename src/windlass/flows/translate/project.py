@@ -47,8 +47,8 @@ def describe(spec: Spec, hold: TranslateHold, schema: SourceSchema, there: Catal
         Refused: the models are ahead of the migrations, or these cannot be applied.
         WindlassError: its interpreter cannot be started, or has not what is needed.
     """
-    if hold.project is not None:
-        return _read(hold.project, hold, there)
+    if hold.known.project is not None:
+        return _read(hold.known.project, hold, there)
     request = {"step": "describe", "database": DATABASE, "applied": _applied(hold, schema)}
     return _read(project_of(spec).ask(request, _conninfo(hold)), hold, there)
 
@@ -76,7 +76,7 @@ def make_tables(spec: Spec, hold: TranslateHold) -> None:
     """
     applied = _applied(hold, hold.schema())
     request = {"step": "make_tables", "database": DATABASE, "applied": applied}
-    hold.project = project_of(spec).ask(request, _conninfo(hold))
+    hold.known.project = project_of(spec).ask(request, _conninfo(hold))
 
 
 def _conninfo(hold: TranslateHold) -> str:
