@@ -19,6 +19,18 @@ def hold_of(spec: Spec, holder: SnapshotHolder | None = None) -> Hold:
     return Hold(*parse_sides(spec), within=spec.snapshot, holder=holder)
 
 
+def _with_key(source: Address) -> Address:
+    """Whose sessions can hash; as it is without a key, which the plan reports."""
+    from windlass.engines.postgres.mapped import INNER, OUTER  # few migrations hash
+    from windlass.transfer.hashing import hasher_of_environment
+
+    hasher = hasher_of_environment()
+    if hasher is None:
+        return source
+    inner, outer = (rf"\x{pad.hex()}" for pad in hasher.pads())
+    return source.with_settings({INNER: inner, OUTER: outer})
+
+
 def parse_sides(spec: Spec) -> tuple[Address, Address]:
     """Where the two sides are.
 
@@ -31,7 +43,8 @@ def parse_sides(spec: Spec) -> tuple[Address, Address]:
             faults.append(f"no {side}: give {word(side)}, or set WINDLASS_{side.upper()}")
             continue
         try:
-            found.append(Address.parse(side, secret.get_secret_value()))
+            address = Address.parse(side, secret.get_secret_value())
+            found.append(_with_key(address) if side == "source" and spec.hashes else address)
         except BadSpec as error:
             faults += error.faults
     if faults:

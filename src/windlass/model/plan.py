@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from windlass.model.chunk import Chunk
+from windlass.model.mapping import Mapping
 from windlass.model.relation import LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, Problem
 from windlass.model.statement import Statement
@@ -97,6 +99,7 @@ class RelationPlan:
     root: Name | None = None  # that partition root on the source, if rows enter there
     reordered: bool = False  # the target's columns cannot have the source's order
     reading: Reading | None = None  # of a source of another engine: what is read of it
+    mapping: Mapping | None = None  # through which it is read; columns have its names
 
     def __post_init__(self) -> None:
         """Raises:
@@ -187,6 +190,7 @@ class Objects:
     partition_roots: tuple[Name, ...] = ()  # on the target: what ANALYZE takes a whole tree by
     large_objects: LargeObjects = field(default_factory=LargeObjects)
     owners: tuple[str, ...] = ()  # roles that own what is migrated
+    left_out: tuple[str, ...] = ()  # definitions that mapped tables cannot keep, in its words
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +259,10 @@ class Plan:
         """Schemas that have another name on the target."""
         return {old: new for old, new in self.schemas.items() if old != new}
 
+    def _mapped(self) -> Sequence[object]:
+        found = [one.mapping for one in self.relations if one.mapping]
+        return sorted((str(one.relation), one.columns, one.where, one.hash_key) for one in found)
+
     @property
     def targets(self) -> list[Name]:
         """Names on the target: of relations with rows, then of all others, such as views."""
@@ -278,5 +286,6 @@ class Plan:
             sorted((one.object, *(each.sql for each in one.statements)) for one in self.dependents),
             sorted(map(str, self.findings.losses)),
             (self.how.verify, self.how.copies_rows),
+            *([mapped] if (mapped := self._mapped()) else []),
         )
         return hashlib.sha256(repr(what).encode()).hexdigest()

@@ -20,6 +20,7 @@ from pydantic import (
 from windlass.model.report import ACCEPTABLE, LossClass
 from windlass.spec.choices import ChunkBy, Existing, Extent, Unlogged, Verify
 from windlass.spec.fields.migrate import MIGRATE
+from windlass.spec.mapping import MappingSpec
 from windlass.spec.model import AnySize, Size, SpecModel, Words, list_of_one, made_from, word_of
 
 _CLASS = {"enum": [one.value for one in ACCEPTABLE]}
@@ -69,6 +70,7 @@ class Spec(SpecModel):
     include: Words = field("include")
     exclude: Words = field("exclude")
     map_schema: dict[str, str] = field("map-schema")
+    mapping: dict[str, MappingSpec] = field("mapping")
     schema_only: bool = field("schema-only")
     data_only: bool = field("data-only")
     jobs: int = field("jobs")
@@ -112,6 +114,11 @@ class Spec(SpecModel):
             raise ValueError("django-folder and django-python are about a project: give django")
         if self.follow and self.schema_only:
             raise ValueError("follow applies rows: schema-only excludes it")
+        if self.follow and self.mapping:
+            raise ValueError(
+                "follow applies the source's changes as they are, column by column: leave out"
+                " mapping, or migrate without follow"
+            )
         if self.follow and self.snapshot:
             raise ValueError(
                 "follow takes the snapshot in which its stream begins: leave out snapshot"
@@ -136,6 +143,11 @@ class Spec(SpecModel):
     def is_translated(self) -> bool:
         """Whether the source is of another engine than PostgreSQL."""
         return self.source is not None and _is_of_others(self.source.get_secret_value())
+
+    @property
+    def hashes(self) -> bool:
+        """Whether a column is hashed with the key of the environment."""
+        return any(one.hashes for one in self.mapping.values())
 
     @property
     def written_database(self) -> SecretStr | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_BLOCK = 64  # bytes that SHA-256 takes at a time
 _FRACTIONS = re.compile(r"numeric|decimal|real|double|float", re.IGNORECASE)
 
 
@@ -30,6 +31,13 @@ class Hasher:
     def id(self) -> str:
         """Identifies the key, and does not disclose it."""
         return self.text("windlass key id")[:16]
+
+    def pads(self) -> tuple[bytes, bytes]:
+        """The key as HMAC needs it, inside and outside: for a server that hashes itself. They are
+        as secret as the key."""
+        key = self._key if len(self._key) <= _BLOCK else hashlib.sha256(self._key).digest()
+        key = key.ljust(_BLOCK, b"\0")
+        return bytes(one ^ 0x36 for one in key), bytes(one ^ 0x5C for one in key)
 
     def text(self, value: str) -> str:
         return hmac.digest(self._key, value.encode(), hashlib.sha256).hex()

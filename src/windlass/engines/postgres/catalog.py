@@ -324,6 +324,19 @@ def _read_columns(connection: Connection, types: Types) -> dict[int, tuple[Colum
     return found
 
 
+def read_columns_of(connection: Connection, asked: Iterable[tuple[int, int]]) -> list[Column]:
+    """Columns without names of these types, each with its modifier."""
+    types: Types = {row["oid"]: Type(**row) for row in _rows(connection, "types")}
+    nothing = dict.fromkeys(("name", "identity", "default"), "")
+    flags = dict.fromkeys(("not_null", "generated", "has_default"), False)
+    found = []
+    for oid, modifier in asked:
+        query = "select format_type(%s, %s)"
+        ((written,),) = connection.execute(query, (oid, modifier)).fetchall()
+        found.append(_column({"type_oid": oid, "type": written, **nothing, **flags}, types))
+    return found
+
+
 def _column(row: Row, types: Types) -> Column:
     oid, written = row["type_oid"], row["type"]
     base, made_of = written_base(oid, written, types), definition(oid, written, types)

@@ -16,7 +16,9 @@ from psycopg import sql
 
 from windlass.engines.postgres.conversions import canonical, not_among, unfit
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.mapped import rows
 from windlass.engines.postgres.session import Connection
+from windlass.model.mapping import Mapping
 from windlass.model.plan import Conversion, Form
 from windlass.model.relation import Name
 
@@ -41,9 +43,12 @@ class Answer:
 
 
 def take_census(
-    source: Connection, name: Name, questions: Sequence[Question]
+    source: Connection,
+    name: Name,
+    questions: Sequence[Question],
+    mapping: Mapping | None = None,
 ) -> tuple[Answer, ...]:
-    """The answers, in the order of the questions.
+    """The answers, in the order of the questions. With a mapping, about what arrives through it.
 
     Inside the caller's transaction, which a value that cannot be converted does not end.
 
@@ -51,7 +56,7 @@ def take_census(
         WindlassError: the server's reason.
     """
     try:
-        return _count(source, name, questions)
+        return _count(source, rows(name, mapping), questions)
     except psycopg.DataError:
         if len(questions) == 1:
             return (Answer(refused=True),)
@@ -59,16 +64,20 @@ def take_census(
         return tuple(Answer() for _ in questions)  # the plan's problems name it
     except psycopg.Error as error:
         raise explain(error, f"counting what would change of {name}", side="source") from error
-    return tuple(take_census(source, name, [question])[0] for question in questions)
+    return tuple(take_census(source, name, [question], mapping)[0] for question in questions)
 
 
-def _count(source: Connection, name: Name, questions: Sequence[Question]) -> tuple[Answer, ...]:
+def _count(
+    source: Connection, held: sql.Composed, questions: Sequence[Question]
+) -> tuple[Answer, ...]:
     asked = list(enumerate(questions))
     arriving = [_arriving(at, question) for at, question in asked]
     counts = [count for at, question in asked for count in _counts(at, question)]
-    query = sql.SQL("select {} from only {} as held cross join lateral (select {}) as sent").format(
+    query = sql.SQL(
+        "select {} from (select * from {}) as held cross join lateral (select {}) as sent"
+    ).format(
         sql.SQL(", ").join(counts),
-        sql.Identifier(name.schema, name.name),
+        held,
         sql.SQL(", ").join(arriving),
     )
     with source.transaction():
@@ -117,7 +126,11 @@ def _sent(at: int) -> sql.Identifier:
 
 
 def count_names(
-    source: Connection, name: Name, columns: Sequence[str], schemas: Collection[str]
+    source: Connection,
+    name: Name,
+    columns: Sequence[str],
+    schemas: Collection[str],
+    mapping: Mapping | None = None,
 ) -> tuple[int, ...]:
     """How many values of each column, which holds object names, name one in these schemas.
 
@@ -131,9 +144,7 @@ def count_names(
         )
         for column in columns
     ]
-    query = sql.SQL("select {} from only {}").format(
-        sql.SQL(", ").join(counts), sql.Identifier(name.schema, name.name)
-    )
+    query = sql.SQL("select {} from {}").format(sql.SQL(", ").join(counts), rows(name, mapping))
     try:
         with source.transaction():
             ((*found,),) = source.execute(query).fetchall()

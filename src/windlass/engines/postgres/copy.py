@@ -16,8 +16,10 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.mapped import rows
 from windlass.engines.postgres.ranges import condition
 from windlass.model.chunk import Range, Whole
+from windlass.model.mapping import Mapping
 from windlass.model.relation import Name, Relation, Wire
 
 Write = Callable[[bytes], Awaitable[None]]
@@ -75,11 +77,13 @@ class Bulk(Protocol):
         """Hang up. The server rolls back what was open."""
 
 
-def select_range(relation: Relation, columns: Sequence[str], range_: Range) -> str:
+def select_range(
+    relation: Relation, columns: Sequence[str], range_: Range, mapping: Mapping | None = None
+) -> str:
     """The query that COPY reads a chunk with. ONLY: children are separate relations."""
-    query = sql.SQL("select {} from only {} where {}").format(
+    query = sql.SQL("select {} from {} where {}").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)),
-        sql.Identifier(relation.name.schema, relation.name.name),
+        rows(relation.name, mapping),
         condition(range_, relation),
     )
     return query.as_string(None)
@@ -92,6 +96,7 @@ async def copy_out(
     range_: Range,
     form: Wire,
     write: Write,
+    mapping: Mapping | None = None,
 ) -> None:
     """COPY one chunk TO STDOUT, passing every block to `write`.
 
@@ -99,8 +104,8 @@ async def copy_out(
     leaves out generated columns.
     """
     computed = {column.name for column in relation.columns if column.generated}
-    by_name = isinstance(range_, Whole) and computed.isdisjoint(columns)
-    query = "" if by_name else select_range(relation, columns, range_)
+    by_name = isinstance(range_, Whole) and computed.isdisjoint(columns) and mapping is None
+    query = "" if by_name else select_range(relation, columns, range_, mapping)
     try:
         await source.copy_out(Out(relation.name, columns, form, query), write)
     except faults() as error:

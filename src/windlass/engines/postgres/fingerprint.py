@@ -15,9 +15,11 @@ from psycopg import sql
 
 from windlass.engines.postgres.errors import explain, explaining
 from windlass.engines.postgres.hashing import HashedColumn, Hashing, Method
+from windlass.engines.postgres.mapped import rows
 from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.session import Connection
 from windlass.model.chunk import Range
+from windlass.model.mapping import Mapping
 from windlass.model.plan import ColumnPlan, Form, RelationPlan, Server
 from windlass.model.relation import Column, HashBy, Name, Relation
 
@@ -53,6 +55,7 @@ class Side:
     keyset: tuple[HashedColumn, ...]  # empty where rows can only be told apart by content
     hashing: Hashing
     with_partitions: bool = False  # a partitioned relation: its rows are its partitions'
+    mapping: Mapping | None = None  # through which it is read: the columns have its names
 
     @property
     def name(self) -> Name:
@@ -65,7 +68,9 @@ class Side:
     @property
     def rows(self) -> sql.Composed:
         """The FROM item. ONLY, because a row belongs to one relation, even with inheritance."""
-        return sql.SQL("{}" if self.with_partitions else "only {}").format(self.table)
+        if self.with_partitions:
+            return sql.SQL("{}").format(self.table)
+        return rows(self.name, self.mapping)
 
     @property
     def row_hash(self) -> sql.Composable:
@@ -106,7 +111,7 @@ def pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
         )
 
     return Pair(
-        side("source", source, plan.relation, 0),
+        replace(side("source", source, plan.relation, 0), mapping=plan.mapping),
         side("target", target, _on_target(plan), 1),
     )
 

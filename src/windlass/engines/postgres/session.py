@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -131,6 +131,11 @@ class Address:
 
     side: str  # "source" or "target", for messages
     _conninfo: str
+    _more: Mapping[str, str] = field(default_factory=dict)
+
+    def with_settings(self, more: Mapping[str, str]) -> Address:
+        """The same, whose sessions have these settings besides ours. They may be secrets."""
+        return replace(self, _more=more)
 
     @classmethod
     def parse(cls, side: str, text: str) -> Address:
@@ -260,13 +265,13 @@ class Address:
         ends = keepalive.server_settings(resolved(like), sends_rows=role is Role.SOURCE)
         version = like.info.server_version
         watching = _WATCHING if role is Role.TARGET and version >= 140000 else {}
-        return session_settings(role, version) | ends | watching
+        return session_settings(role, version) | ends | watching | dict(self._more)
 
     def at(self, like: Connection) -> Address:
         """The same server that `like` reached, if the address allows several."""
         info = like.info
         place = {"host": info.host, "hostaddr": info.hostaddr, "port": str(info.port)}
-        return Address(self.side, conninfo.make_conninfo(self._conninfo, **place))
+        return replace(self, _conninfo=conninfo.make_conninfo(self._conninfo, **place))
 
     async def connect_async(self, like: Connection, role: Role, purpose: str) -> asyncpg.Connection:
         """An asyncpg session to the same server that `like` reached, with the same credentials, and

@@ -90,7 +90,13 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         problems += planted
         if planted:  # what is tried there could run another role's code
             read = replace(read, ask=replace(read.ask, try_out=lambda scripts: {}))
-    plan = make_plan(Request(run, spec, purpose), read, problems)
+    request = Request(run, spec, purpose)
+    if spec.mapping:
+        from windlass.flows.migrate.mapping import plan_mapped  # few migrations have one
+
+        plan = plan_mapped(request, read, problems, sight.source)
+    else:
+        plan = make_plan(request, read, problems)
     untrusted = _untrusted(sight, spec, plan, read.entries) if purpose is Purpose.MOVE else ()
     slowly = _through_libpq(sight) if plan.how.copies_rows else ()
     made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"

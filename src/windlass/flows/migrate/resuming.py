@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from windlass.engines.postgres.catalog import Catalog
 from windlass.engines.postgres.presence import Present
@@ -11,7 +12,7 @@ from windlass.errors import CannotResume, Refused
 from windlass.flows.migrate.portions import CREATE_TABLES, SET_SEQUENCES, TRANSFERS, UNDOING, divide
 from windlass.journal.records import Line, Lines
 from windlass.model.outcome import RelationOutcome
-from windlass.model.plan import Arrival, Plan
+from windlass.model.plan import Arrival, Plan, RelationPlan
 from windlass.model.relation import Column, Name, Relation
 from windlass.model.report import Differs
 from windlass.model.snapshot import Snapshot
@@ -34,7 +35,7 @@ def check_source(plan: Plan, source: Catalog) -> None:
 def _source_changes(plan: Plan, source: Catalog) -> Iterator[str]:
     by_name = {relation.name: relation for relation in source.relations}
     by_identity = {relation.identity: relation for relation in source.relations}
-    for planned in (item.relation for item in plan.relations):
+    for planned in map(_as_given, plan.relations):
         now, same = by_name.get(planned.name), by_identity.get(planned.identity)
         if same is not None and same.name != planned.name:
             replaced = ", and another table has its name" if now else ""
@@ -50,6 +51,12 @@ def _source_changes(plan: Plan, source: Catalog) -> Iterator[str]:
     for name, _ in plan.sequences:
         if name not in sequences and name not in relations:
             yield f"sequence {name} is gone"
+
+
+def _as_given(item: RelationPlan) -> Relation:
+    """The source's relation; a mapped one is planned with the columns that arrive."""
+    given = item.mapping.given if item.mapping else item.relation.columns
+    return replace(item.relation, columns=given)
 
 
 def _column_changes(planned: Relation, now: Relation) -> Iterator[str]:

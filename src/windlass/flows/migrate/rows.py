@@ -206,6 +206,7 @@ def _journey(item: RelationPlan, chunk: Chunk, *, may_truncate: bool) -> Journey
         columns=[(c.source, c.target) for c in item.columns if not c.generated],
         wire=item.wire,
         freeze=alone and item.relation.size_bytes >= SMALL_BYTES,
+        mapping=item.mapping,
     )
 
 

@@ -124,7 +124,7 @@ def _uncomparable(run: Sides, copied: Plan) -> Iterator[str]:
 
 
 def _is_same(run: Sides, item: RelationPlan, copied: Plan, other: RelationPlan | None) -> bool:
-    if other is None:
+    if other is None or item.mapping != other.mapping:
         return False
     if run.spec.verify_ is Verify.COUNTS:
         return True

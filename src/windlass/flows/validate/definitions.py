@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry
 from windlass.engines.postgres.catalog import Existing, read_existing, read_sequence_owners
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.link import is_slow
+from windlass.engines.postgres.mapped_reading import users_of
 from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.pg_dump import PgDump, find_pg_dump, pg_dump_hint
@@ -35,6 +37,7 @@ from windlass.model.statement import Statement
 from windlass.model.units import plural, several
 from windlass.planning.naming import is_backup, target_name
 from windlass.planning.postgres.inputs import wanted
+from windlass.planning.postgres.mapped.again import as_planned
 from windlass.planning.postgres.own import others_entries
 from windlass.planning.postgres.present import Present
 from windlass.planning.postgres.properties import property_differences
@@ -112,7 +115,7 @@ class _Schemas:
 class _Sides:
     """The definitions of both sides, and the target's objects that they must fit."""
 
-    source: list[Entry]
+    source: Sequence[Entry]
     target: list[Entry]
     existing: Existing
     fed: Mapping[Name, Name]  # sequences of the source, and the columns they feed
@@ -180,10 +183,13 @@ def _ties(
 
 def _differing_schema(run: Sides) -> _Schemas:
     """The differing definitions of both sides."""
-    plan, chosen, sides = run.plan, wanted(run.spec), _read_sides(run)
+    plan, sides = run.plan, _read_sides(run)
+    again = as_planned(plan, sides.source, sides.fed, partial(users_of, _source(run)))
+    sides = replace(sides, source=again.entries, fed=again.fed)
+    chosen = wanted(run.spec, again.called)
     since = Since.of(plan.source.major, plan.target.major)
     present = Present(sides.source, plan.schemas, sides.existing, lambda: sides.target, since)
-    names = {item.relation.name for item in plan.relations} | {
+    names = {again.named(item.relation.name) for item in plan.relations} | {
         name for _, name, _ in plan.objects.others
     }
     selected = select_entries(sides.source, names, chosen, sides.fed, present).entries
@@ -238,6 +244,10 @@ def _differing_schema(run: Sides) -> _Schemas:
         ),
         sorted(dict.fromkeys(kept), key=lambda name: not name.startswith("table ")),
     )
+
+
+def _source(run: Sides) -> Connection:
+    return run.sessions().source(run.snapshot.id)
 
 
 def _beside_the_text(

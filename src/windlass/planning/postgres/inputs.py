@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from windlass.engines.postgres.archive import Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
@@ -17,7 +18,7 @@ from windlass.engines.postgres.references import Reference
 from windlass.engines.postgres.trial import TryOut
 from windlass.engines.postgres.undumped import NOTHING_UNDUMPED, Undumped
 from windlass.model.plan import Purpose
-from windlass.model.relation import LargeObjects, Name
+from windlass.model.relation import LargeObjects, Name, Relation
 from windlass.planning.chunks import Bounds
 from windlass.planning.estimate import ASSUMED, Speeds
 from windlass.planning.postgres.narrowing import Census
@@ -35,6 +36,8 @@ class Request:
     run: str
     spec: Spec
     purpose: Purpose = Purpose.MOVE
+    called: Mapping[Name, Name] = field(default_factory=dict)
+    """The real names of what is planned under the name that it gets."""
 
     @property
     def migrates(self) -> bool:
@@ -56,12 +59,12 @@ class Request:
 
     @property
     def wanted(self) -> Wanted:
-        return wanted(self.spec)
+        return wanted(self.spec, self.called)
 
 
-def wanted(spec: Spec) -> Wanted:
-    """The options of a spec that select."""
-    return Wanted(spec.schemas, spec.include, spec.exclude, spec.allow_unmatched)
+def wanted(spec: Spec, called: Mapping[Name, Name] = MappingProxyType({})) -> Wanted:
+    """The options of a spec that select, by real names."""
+    return Wanted(spec.schemas, spec.include, spec.exclude, spec.allow_unmatched, called)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Read:
     pg_dump: str
     entries: Sequence[Entry] = ()  # of the source's archive
     speeds: Speeds = ASSUMED
+    arriving: Mapping[Name, Relation] = field(default_factory=dict)
+    """Relations whose columns get other types on the target than they are read with, by name."""
 
     @property
     def since(self) -> Since:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from windlass.engines.postgres.census import Answer, Question
 from windlass.engines.postgres.conversions import is_widening
-from windlass.model.plan import Arrival, ColumnPlan, RelationPlan
+from windlass.model.plan import ColumnPlan, RelationPlan
 from windlass.model.relation import Column, Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.units import plural
@@ -30,12 +30,10 @@ class Narrowed:
 def narrow(
     relations: Iterable[RelationPlan], there: Mapping[Name, Relation], census: Census
 ) -> Narrowed:
-    """Ask the source about every column of a filled relation that does not take all values for
-    sure. `there` are the target's relations by name."""
+    """Ask the source about every column that does not take all values for sure. `there` are, by
+    name on the target, relations that have other columns than those that are read."""
     found = [
-        _narrow(one, there[one.target], census)
-        if one.arrival is Arrival.FILL and one.target in there
-        else Narrowed((one,))
+        _narrow(one, there[one.target], census) if one.target in there else Narrowed((one,))
         for one in relations
     ]
     return Narrowed(

@@ -14,7 +14,7 @@ from windlass.planning.postgres.own import kept_notices, own_notices
 from windlass.planning.postgres.persistence import unlogged_tables
 from windlass.planning.postgres.properties import closed_notices
 from windlass.planning.postgres.refusals import odd_choices
-from windlass.planning.postgres.select import unmatched
+from windlass.planning.postgres.select import names_called, unmatched
 from windlass.planning.postgres.undumped import undumped_notices
 from windlass.spec.choices import Extent
 
@@ -24,7 +24,7 @@ MOST_NAMED = 20
 def _unmatched(decided: Decided) -> Iterator[str]:
     """Patterns that exclude nothing, where that does not refuse the plan."""
     wanted = decided.scope.wanted
-    for one in unmatched(decided.read.source.catalog, wanted.exclude):
+    for one in unmatched(names_called(decided.read.source.catalog, wanted), wanted.exclude):
         if wanted.may_be_unmatched:
             yield f"exclude: {one.text}"
 

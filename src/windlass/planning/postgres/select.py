@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog
@@ -22,6 +22,7 @@ class Wanted:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     may_be_unmatched: bool = False  # patterns of `exclude`
+    called: Mapping[Name, Name] = field(default_factory=dict)  # the names that patterns are about
 
     @property
     def is_everything(self) -> bool:
@@ -35,6 +36,7 @@ def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[CatalogRelation,
 
 def is_wanted(name: Name, wanted: Wanted) -> bool:
     """Whether the options select a relation or sequence of this name."""
+    name = wanted.called.get(name, name)
     if wanted.schemas and name.schema not in wanted.schemas:
         return False
     if wanted.include and not any(matches(name, pattern) for pattern in wanted.include):
@@ -56,17 +58,23 @@ def selection_problems(
             hint = _nearest(schema, schemas)
             message = "is mapped to another name but does not exist on the source"
             problems.append(Problem(f"schema {schema}", message, hint))
-    problems += unmatched(catalog, wanted.include)
-    return problems if wanted.may_be_unmatched else problems + unmatched(catalog, wanted.exclude)
+    names = names_called(catalog, wanted)
+    problems += unmatched(names, wanted.include)
+    return problems if wanted.may_be_unmatched else problems + unmatched(names, wanted.exclude)
 
 
-def unmatched(catalog: Catalog, patterns: Iterable[str]) -> list[Problem]:
+def names_called(catalog: Catalog, wanted: Wanted) -> list[Name]:
+    """Of all relations, as patterns name them."""
+    return [wanted.called.get(one.name, one.name) for one in catalog.relations]
+
+
+def unmatched(names: Sequence[Name], patterns: Iterable[str]) -> list[Problem]:
     """Patterns that match nothing, with the nearest names."""
-    names = [relation.name.plain for relation in catalog.relations]
+    known = [name.plain for name in names]
     return [
-        Problem(f"pattern {pattern}", "matches no relation", _nearest(pattern, names))
+        Problem(f"pattern {pattern}", "matches no relation", _nearest(pattern, known))
         for pattern in patterns
-        if not any(matches(relation.name, pattern) for relation in catalog.relations)
+        if not any(matches(name, pattern) for name in names)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from windlass.engines.postgres.conversions import conversion
 from windlass.engines.postgres.relation import CatalogRelation
@@ -28,10 +28,26 @@ def plan_tables(
         key=lambda relation: (-relation.size_bytes, relation.name),
     )
     planned = tuple(_plan_tables(request.spec, read, scope.schemas, ordered, arriving))
-    if not (request.migrates and request.copies_rows):
+    if not request.copies_rows:
         return Narrowed(planned)
+    takes = dict(_takes(request, read, planned))
+    narrowed = narrow(planned, takes, read.ask.census)
+    return narrowed if request.migrates else Narrowed(narrowed.relations)
+
+
+def _takes(
+    request: Request, read: Read, planned: Iterable[RelationPlan]
+) -> Iterator[tuple[Name, Relation]]:
+    """What takes the rows, by name on the target, where its columns may not take every value. A
+    comparison is only of values that were meant to change on their way."""
     there = {relation.name: relation for relation in read.target.catalog.relations}
-    return narrow(planned, there, read.ask.census)
+    for one in planned:
+        arriving = read.arriving.get(one.relation.name)
+        fills = one.arrival is Arrival.FILL and one.target in there
+        if request.migrates and fills:
+            yield one.target, there[one.target]
+        elif arriving is not None:
+            yield one.target, arriving
 
 
 def _plan_tables(
@@ -49,7 +65,8 @@ def _plan_tables(
     roots = {name: route for name, route in routes.items() if route}
     for relation, batch in zip(ordered, batches(ordered, roots, most), strict=True):
         name, arrival = target_name(relation.name, schemas), arriving[relation.name]
-        columns = _columns(relation, there.get(name) if arrival is Arrival.FILL else None)
+        takes = there.get(name) if arrival is Arrival.FILL else read.arriving.get(relation.name)
+        columns = _columns(relation, takes)
         how, route = _chunk_by(spec, relation, total), routes[relation.name]
         yield RelationPlan(
             relation=relation.plain,
@@ -90,9 +107,10 @@ def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:
     return spec.chunk_by
 
 
-def _columns(relation: Relation, filled: Relation | None) -> tuple[ColumnPlan, ...]:
-    """Matched by name. A column that the target generates is not sent."""
-    there = {column.name: column for column in (filled or relation).columns}
+def _columns(relation: Relation, takes: Relation | None) -> tuple[ColumnPlan, ...]:
+    """Matched by name with those that take the values, if these differ. A column that the target
+    generates is not sent."""
+    there = {column.name: column for column in (takes or relation).columns}
     return tuple(
         plan_column(column, there[column.name])
         for column in relation.columns

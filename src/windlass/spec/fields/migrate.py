@@ -91,6 +91,18 @@ MIGRATE = Entries(
         option=Option(metavar="OLD=NEW"),
     ),
     Entry(
+        word="mapping",
+        kind=Kind.OTHER,
+        help="What becomes of tables on their way: names, rows and columns.",
+        about="What becomes of tables on their way, by `schema.table` of the source: `into` another"
+        " name, only rows `where` a condition holds, `columns` that are renamed, dropped, computed"
+        " or masked, and their `types` on the target. See docs/mapping.md.",
+        compares=True,
+        example="{shop.users: {into: crm.people, columns: {mail: email, phone: {mask: hash}}}}",
+        default=dict,
+        option=None,
+    ),
+    Entry(
         word="schema-only",
         kind=Kind.FLAG,
         help="Migrate definitions, no rows.",

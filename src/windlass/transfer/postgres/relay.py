@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from windlass.engines.postgres.copy import Bulk, copy_in, copy_out, truncate
 from windlass.errors import WindlassError
 from windlass.model.chunk import Range
+from windlass.model.mapping import Mapping
 from windlass.model.relation import Name, Relation, Wire
 
 # Blocks of about 250 kB that may be queued between the two ends: enough that neither end has to
@@ -28,6 +29,7 @@ class Journey:
     columns: Sequence[tuple[str, str]]
     wire: Wire
     freeze: bool  # the relation is empty and all of it comes in this transaction
+    mapping: Mapping | None = None  # through which it is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ async def relay(
                 journey.range,
                 journey.wire,
                 put,
+                journey.mapping,
             )
         except Exception:
             await blocks.put(None)

@@ -1,0 +1,73 @@
+"""A relation as its mapping has it: the rows that arrive, under the names and with the values with
+which they do. Copying, counting and comparing read this, so what is proven is what was declared.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from windlass.engines.postgres.conversions import Named
+from windlass.model.mapping import Mapping
+from windlass.model.relation import Name
+
+INNER, OUTER = "windlass.hash_inner", "windlass.hash_outer"
+"""Settings of our sessions on the source: the key, padded as HMAC needs it."""
+
+# whose text is the same wherever it is written, as exports hash it
+_HASHED = {
+    "text", "character varying", "character", "bpchar", "citext", "smallint", "integer", "bigint",
+    "uuid", "date",
+}  # fmt: skip
+
+
+def rows(name: Name, mapping: Mapping | None) -> sql.Composed:
+    """What to read from in place of the relation. ONLY, because a row belongs to one relation.
+
+    Positions of rows stay readable, as a chunk is a range of them.
+    """
+    table = sql.Identifier(name.schema, name.name)
+    if mapping is None:
+        return sql.SQL("only {}").format(table)
+    columns = [
+        sql.SQL("{} as {}").format(value(one.source, one.expression), sql.Identifier(one.target))
+        for one in mapping.columns
+    ]
+    return sql.SQL("(select ctid, {} from only {} where {}) as {}").format(
+        sql.SQL(", ").join(columns),
+        table,
+        condition(mapping.where),
+        sql.Identifier(name.name),
+    )
+
+
+def value(source: str, expression: str) -> sql.Composable:
+    return sql.SQL("({})").format(text(expression)) if expression else sql.Identifier(source)
+
+
+def condition(where: str) -> sql.Composable:
+    return sql.SQL("({})").format(text(where)) if where else sql.SQL("true")
+
+
+def text(expression: str) -> sql.SQL:
+    """A user's SQL as it is. It was parsed as one expression, so it ends where it should; the line
+    break ends a comment."""
+    return sql.SQL(expression + "\n")
+
+
+def hashed(column: str, type_: str) -> str:
+    """An HMAC-SHA256 of a column's text, in hexadecimal digits; NULL for NULL.
+
+    Raises:
+        ValueError: of such a type there is none, as its text depends on who writes it.
+    """
+    name = sql.Identifier(column).as_string(None)
+    kind = Named.parse(type_).name
+    if kind == "numeric":  # whatever its scale
+        written = f"trim_scale({name})::text"
+    elif kind in _HASHED or kind.endswith(".citext"):
+        written = f"{name}::text"
+    else:
+        raise ValueError(type_)
+    inner, outer = (f"current_setting('{setting}')::bytea" for setting in (INNER, OUTER))
+    message = f"{inner} || convert_to({written}, 'UTF8')"
+    return f"encode(sha256({outer} || sha256({message})), 'hex')"
