@@ -21,14 +21,14 @@ def hold_of(spec: Spec, holder: SnapshotHolder | None = None) -> Hold:
 
 def _with_key(source: Address) -> Address:
     """Whose sessions can hash; as it is without a key, which the plan reports."""
-    from windlass.engines.postgres.mapped import INNER, OUTER  # few migrations hash
+    from windlass.engines.postgres.mapped import key_settings  # few migrations hash
     from windlass.transfer.hashing import hasher_of_environment
 
     hasher = hasher_of_environment()
     if hasher is None:
         return source
-    inner, outer = (rf"\x{pad.hex()}" for pad in hasher.pads())
-    return source.with_settings({INNER: inner, OUTER: outer})
+    pads = [rf"\x{pad.hex()}" for pad in hasher.pads()]
+    return source.with_settings(dict(zip(key_settings(hasher.id), pads, strict=True)))
 
 
 def parse_sides(spec: Spec) -> tuple[Address, Address]:

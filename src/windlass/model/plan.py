@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from windlass.model.chunk import Chunk
-from windlass.model.mapping import Mapping
-from windlass.model.relation import LargeObjects, Name, Relation, Wire
+from windlass.model.mapping import MappedColumn, Mapping
+from windlass.model.relation import Column, LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, Problem
 from windlass.model.statement import Statement
 from windlass.model.translation import Reading
@@ -107,6 +107,22 @@ class RelationPlan:
         """
         if (self.root is None) is not (self.enters == self.target):
             raise ValueError(f"{self.target} enters at {self.enters}, and its root is {self.root}")
+
+    def how(self, column: ColumnPlan) -> MappedColumn:
+        """What a column is made of, by the source's names."""
+        if self.mapping is None:
+            return MappedColumn(column.target, column.target_type, column.source)
+        return self.mapping.column(column.source)
+
+    @property
+    def given(self) -> tuple[Column, ...]:
+        """The source's columns, as it has them."""
+        return self.mapping.given if self.mapping else self.relation.columns
+
+    def given_type(self, column: ColumnPlan) -> str:
+        """The type of what a column is made of."""
+        source = self.how(column).source
+        return next((one.type for one in self.given if one.name == source), column.source_type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@ class Spec(SpecModel):
                 "follow applies the source's changes as they are, column by column: leave out"
                 " mapping, or migrate without follow"
             )
+        if self.mapping and self.is_translated:
+            raise ValueError("mapping is of tables of PostgreSQL: leave it out for another engine")
         if self.follow and self.snapshot:
             raise ValueError(
                 "follow takes the snapshot in which its stream begins: leave out snapshot"

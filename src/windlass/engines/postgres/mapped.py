@@ -10,8 +10,12 @@ from windlass.engines.postgres.conversions import Named
 from windlass.model.mapping import Mapping
 from windlass.model.relation import Name
 
-INNER, OUTER = "windlass.hash_inner", "windlass.hash_outer"
-"""Settings of our sessions on the source: the key, padded as HMAC needs it."""
+
+def key_settings(key_id: str) -> tuple[str, str]:
+    """Settings of our sessions on the source, which have the key, padded as HMAC needs it. Named
+    after the key, so that a process with another one fails and hashes nothing."""
+    return f"windlass.hash_inner_{key_id}", f"windlass.hash_outer_{key_id}"
+
 
 # whose text is the same wherever it is written, as exports hash it
 _HASHED = {
@@ -54,7 +58,7 @@ def text(expression: str) -> sql.SQL:
     return sql.SQL(expression + "\n")
 
 
-def hashed(column: str, type_: str) -> str:
+def hashed(column: str, type_: str, key_id: str) -> str:
     """An HMAC-SHA256 of a column's text, in hexadecimal digits; NULL for NULL.
 
     Raises:
@@ -68,6 +72,6 @@ def hashed(column: str, type_: str) -> str:
         written = f"{name}::text"
     else:
         raise ValueError(type_)
-    inner, outer = (f"current_setting('{setting}')::bytea" for setting in (INNER, OUTER))
+    inner, outer = (f"current_setting('{one}')::bytea" for one in key_settings(key_id))
     message = f"{inner} || convert_to({written}, 'UTF8')"
     return f"encode(sha256({outer} || sha256({message})), 'hex')"

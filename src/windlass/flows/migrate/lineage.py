@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from windlass.flows.migrate.work import Work
 from windlass.model.lineage import Arrived, Change, ColumnLineage, relation_dataset
@@ -31,18 +31,31 @@ def _arrived(
     return Arrived(
         (read,) if read else (),
         written,
-        tuple(_column(one) for one in item.columns),
-        tuple((one.source, one.source_type) for one in item.columns),
+        tuple(_column(item, one) for one in item.columns),
+        tuple(_given(item)),
         rows=rows,
         size_bytes=size_bytes,
     )
 
 
-def _column(column: ColumnPlan) -> ColumnLineage:
+def _given(item: RelationPlan) -> Iterator[tuple[str, str]]:
+    if item.mapping is not None:
+        yield from ((one.name, one.type) for one in item.mapping.given)
+    else:
+        yield from ((one.source, one.source_type) for one in item.columns)
+
+
+def _column(item: RelationPlan, column: ColumnPlan) -> ColumnLineage:
     change, how = Change.KEPT, ""
-    if column.generated:
+    made = item.how(column)
+    if made.how in ("hash", "null", "value"):
+        change, how = Change.HIDDEN, made.how
+    elif made.expression:
+        change, how = Change.CONVERTED, made.expression
+    elif column.generated:
         change, how = Change.CONVERTED, "the target computes it"
     elif column.conversion:
         change = Change.CONVERTED
         how = f"{column.source_type} to {column.target_type}"
-    return ColumnLineage(column.target, column.target_type, (column.source,), change, how)
+    origins = (made.source,) if made.source else ()
+    return ColumnLineage(column.target, column.target_type, origins, change, how)

@@ -16,8 +16,6 @@ from windlass.engines.postgres.mapped_reading import (
     volatile,
 )
 from windlass.engines.postgres.session import Connection
-from windlass.errors import WindlassError
-from windlass.model.hashing import HASH_KEY
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -100,16 +98,3 @@ def _asking_rows(ask: Questions, source: Connection, mapped: MappedSource) -> Qu
         census=census,
         count_names=names,
     )
-
-
-def check_key(plan: Plan) -> None:
-    """Raises:
-    WindlassError: the key of the environment is not the one that the plan was made with.
-    """
-    wanted_keys = {one.mapping.hash_key for one in plan.relations if one.mapping} - {""}
-    hasher = hasher_of_environment()
-    if wanted_keys and wanted_keys != {hasher.id if hasher else ""}:
-        raise WindlassError(
-            f"{HASH_KEY} is not what it was when run {plan.run} began",
-            hint="give it the value that it had, or start over",
-        )

@@ -7,6 +7,7 @@ from windlass.engines.postgres.activity import read_activity
 from windlass.engines.postgres.lock import end_sessions
 from windlass.engines.postgres.presence import read_presence
 from windlass.flows.migrate.resuming import (
+    check_key,
     check_overloads,
     check_snapshot,
     check_source,
@@ -41,6 +42,7 @@ def resume(run: Sides, journal: Journal, found: Run, started_by: StartedBy) -> N
     journal.read(run.control)
     journal.epoch = found.epoch
     before = records.read_snapshots(run.control, found.run)
+    check_key(plan)
     check_source(plan, catalog.read_catalog(hold.reader))
     check_target(plan, journal.by_step, read_presence(run.control, side="target"))
     check_overloads(plan, hold.reader, run.control)

@@ -11,6 +11,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import CannotResume, Refused
 from windlass.flows.migrate.portions import CREATE_TABLES, SET_SEQUENCES, TRANSFERS, UNDOING, divide
 from windlass.journal.records import Line, Lines
+from windlass.model.hashing import HASH_KEY
 from windlass.model.outcome import RelationOutcome
 from windlass.model.plan import Arrival, Plan, RelationPlan
 from windlass.model.relation import Column, Name, Relation
@@ -30,6 +31,23 @@ def check_source(plan: Plan, source: Catalog) -> None:
     CannotResume: rows that are still to be read or compared have another definition now.
     """
     _refuse(plan, list(_source_changes(plan, source)), "the source has changed since the plan")
+
+
+def check_key(plan: Plan) -> None:
+    """Raises:
+    CannotResume: the key of the environment is not the one that the run began with.
+    """
+    keys = {one.mapping.hash_key for one in plan.relations if one.mapping} - {""}
+    if not keys:
+        return
+    from windlass.transfer.hashing import hasher_of_environment  # few migrations hash
+
+    hasher = hasher_of_environment()
+    if hasher is None or keys != {hasher.id}:
+        raise CannotResume(
+            f"{HASH_KEY} is not what it was when run {plan.run} began",
+            hint=f"give it the value that it had; or {BEGIN_AGAIN}",
+        )
 
 
 def _source_changes(plan: Plan, source: Catalog) -> Iterator[str]:

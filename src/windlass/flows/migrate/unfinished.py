@@ -11,7 +11,7 @@ from windlass.engines.postgres.catalog import read_catalog
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Connection
 from windlass.errors import CannotResume
-from windlass.flows.migrate.resuming import check_snapshot, check_source, check_target
+from windlass.flows.migrate.resuming import check_key, check_snapshot, check_source, check_target
 from windlass.flows.migrate.status import detail_of
 from windlass.journal import records
 from windlass.model.outcome import RunDetail
@@ -71,6 +71,7 @@ def read_unfinished(
     before = [one for one, _ in records.read_snapshots(target, found.run)]
 
     def checks() -> Iterator[Callable[[], None]]:
+        yield lambda: check_key(plan)
         yield lambda: check_source(plan, read_catalog(source))
         yield lambda: check_target(plan, done, read_presence(target, side="target"))
         if spec.one_snapshot:

@@ -29,6 +29,7 @@ from windlass.model.repair import Repairing
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
+from windlass.model.wording import word
 from windlass.spec.migrate import Spec
 
 
@@ -76,11 +77,21 @@ class Comparison(Sides):
         self.hold.take_snapshot()
         sight = Sight.of(self.hold, self.keep_dump)
         plan = read_and_plan(new_run_id(), self.spec, sight, Purpose.COMPARE)
-        if plan.findings.problems:
-            raise Refused(plan.findings.problems)
+        problems = [*plan.findings.problems, *self._unrepairable(plan)]
+        if problems:
+            raise Refused(problems)
         self._index = PlanIndex(plan)
         self.hold.lock_relations(relation_names(plan))
         self.announce()
+
+    def _unrepairable(self, plan: Plan) -> Iterator[Problem]:
+        if self.repair is None:
+            return
+        for item in plan.relations:
+            if item.mapping is not None:
+                message = "is mapped: its rows are compared, and cannot be repaired one by one"
+                hint = f"{word('exclude', item.relation.name.plain)}, or migrate it again"
+                yield Problem(str(item.relation.name), message, hint)
 
     @property
     def handle(self) -> Result:

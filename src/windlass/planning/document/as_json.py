@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from windlass.model.outcome import RunDetail
-from windlass.model.plan import Dependent, Estimate, Plan, RelationPlan, Server, SetAside
+from windlass.model.plan import (
+    ColumnPlan,
+    Dependent,
+    Estimate,
+    Plan,
+    RelationPlan,
+    Server,
+    SetAside,
+)
 from windlass.model.report import Loss, Problem
 from windlass.planning.document.contents import ddl
 from windlass.planning.document.work import work
@@ -121,10 +129,28 @@ def _summary_json(plan: Plan) -> dict[str, object]:
     }
 
 
+def _column_json(item: RelationPlan, column: ColumnPlan) -> dict[str, object]:
+    how = item.how(column)
+    return {
+        "source": how.source or None,
+        "source_type": item.given_type(column),
+        "target": column.target,
+        "target_type": column.target_type,
+        "how": how.how or None,
+        "expression": how.expression or None,
+        "generated": column.generated,
+        "not_null": column.not_null,
+        "fills_itself": column.fills_itself,
+        **({"field": column.field} if column.field else {}),
+    }
+
+
 def _relation_json(item: RelationPlan) -> dict[str, object]:
     return {
         "source": str(item.relation.name),
         "target": str(item.target),
+        "where": (item.mapping.where or None) if item.mapping else None,
+        "dropped": list(item.mapping.dropped) if item.mapping else [],
         "enters": str(item.enters),
         "arrival": str(item.arrival),
         "wire": str(item.wire),
@@ -134,19 +160,7 @@ def _relation_json(item: RelationPlan) -> dict[str, object]:
         "keyset": list(item.relation.keyset),
         "partition_of": str(item.relation.partition_of) if item.relation.partition_of else None,
         "batch": item.batch,
-        "columns": [
-            {
-                "source": column.source,
-                "source_type": column.source_type,
-                "target": column.target,
-                "target_type": column.target_type,
-                "generated": column.generated,
-                "not_null": column.not_null,
-                "fills_itself": column.fills_itself,
-                **({"field": column.field} if column.field else {}),
-            }
-            for column in item.columns
-        ],
+        "columns": [_column_json(item, column) for column in item.columns],
         "chunks": [
             {"number": chunk.number, "range": str(chunk.range), "bytes": chunk.size_bytes}
             for chunk in item.chunks

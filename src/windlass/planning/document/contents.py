@@ -97,6 +97,8 @@ def _range(estimate: Estimate) -> str:
 def _option(value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
+    if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
+        return " ".join(value)
     if isinstance(value, dict):
         return " ".join(f"{old}={new}" for old, new in value.items())
     return str(value)

@@ -21,7 +21,13 @@ from windlass.planning.document.contents import (
     verdict,
     what_is_left,
 )
-from windlass.planning.document.tables import RELATION_HEADER, RIGHT, column_cells, relation_rows
+from windlass.planning.document.tables import (
+    RELATION_HEADER,
+    RIGHT,
+    column_cells,
+    mapped_lines,
+    relation_rows,
+)
 from windlass.planning.document.work import work
 
 
@@ -97,7 +103,9 @@ def _markdown_columns(plan: Plan) -> Iterator[str]:
     for item in plan.relations:
         yield f"### {_escaped(arrow(item.relation.name, item.target))}"
         yield ""
-        rows = [column_cells(column) for column in item.columns]
+        for line in mapped_lines(item):
+            yield from (_escaped(line), "")
+        rows = [column_cells(item, column) for column in item.columns]
         yield from _markdown_table(("column", "type", "remark"), rows)
         yield ""
 

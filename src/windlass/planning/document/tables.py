@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys
+from windlass.model.mapping import MappedColumn
 from windlass.model.plan import Arrival, ColumnPlan, Plan, RelationPlan
 from windlass.model.text import one_line
 from windlass.model.units import bytes_text
@@ -31,19 +32,42 @@ def _cut(chunks: Sequence[Chunk]) -> str:
     return f"{len(chunks)} by {how}"
 
 
-def column_cells(column: ColumnPlan) -> tuple[str, str, str]:
+def column_cells(item: RelationPlan, column: ColumnPlan) -> tuple[str, str, str]:
     """Name, type and remark, each with an arrow if it differs on the target."""
+    how = item.how(column)
     remarks = [
+        _made(how),
         "not null" if column.not_null else "",
         _shortened(column.fills_itself),
         "computed by the target" if column.generated else "",
         column.field,
     ]
     return (
-        arrow(column.source, column.target),
-        arrow(column.source_type, column.target_type),
+        arrow(how.source or "new", column.target),
+        arrow(item.given_type(column), column.target_type),
         ", ".join(remark for remark in remarks if remark),
     )
+
+
+def mapped_lines(item: RelationPlan) -> Iterator[str]:
+    """Which rows of a mapped table arrive, and which columns do not."""
+    if item.mapping is None:
+        return
+    if item.mapping.where:
+        yield f"only rows where {one_line(item.mapping.where)}"
+    if item.mapping.dropped:
+        yield f"without {', '.join(item.mapping.dropped)}"
+
+
+def _made(how: MappedColumn) -> str:
+    """What takes the place of the source's values."""
+    match how.how:
+        case "":
+            return ""
+        case "hash":
+            return f"hash of {how.source}"
+        case _:
+            return one_line(how.expression)
 
 
 def _shortened(text: str) -> str:

@@ -23,7 +23,13 @@ from windlass.planning.document.contents import (
     verdict,
     what_is_left,
 )
-from windlass.planning.document.tables import RELATION_HEADER, RIGHT, column_cells, relation_rows
+from windlass.planning.document.tables import (
+    RELATION_HEADER,
+    RIGHT,
+    column_cells,
+    mapped_lines,
+    relation_rows,
+)
 from windlass.planning.document.work import work
 
 INDENT = "  "
@@ -148,7 +154,9 @@ def _relation_table(plan: Plan, width: int) -> list[str]:
 def _columns(plan: Plan) -> Iterator[str]:
     for item in plan.relations:
         yield f"{INDENT}{one_line(arrow(item.relation.name, item.target))}"
-        yield from _table((), [column_cells(column) for column in item.columns], indent=INDENT * 2)
+        yield from (f"{INDENT * 2}{line}" for line in mapped_lines(item))
+        cells = [column_cells(item, column) for column in item.columns]
+        yield from _table((), cells, indent=INDENT * 2)
 
 
 def _statements(plan: Plan) -> Iterator[str]:

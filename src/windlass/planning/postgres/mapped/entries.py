@@ -81,6 +81,7 @@ class Rewriting:
         self._relations = {name: one.new for name, one in self.names.items()} | dict(sequences)
         self._done = Rewritten()
         self._lost: dict[int, Entry] = {}
+        self._gone: set[tuple[Name, str]] = set()  # constraints of a table
 
     def rewrite(self, entries: Sequence[Entry], users_of: UsersOf) -> Rewritten:
         """In the same order. An entry that needs one that is left out is left out, too."""
@@ -187,8 +188,11 @@ class Rewriting:
             case "CreateStmt" if names is not None:
                 one = self._tables[names.old]
                 done = self._done
-                table = Table(one, names, self._broken, done.losses, done.problems, done.left_out)
-                table.rewrite(tree)
+                losing = done.losses, done.problems, done.left_out, self._gone
+                Table(one, names, self._broken, *losing).rewrite(tree)
+            case "CommentStmt" if tree.objtype == "OBJECT_TABCONSTRAINT" and names is not None:
+                if (names.old, tree.object[-1].sval) in self._gone:
+                    raise Dropped("is of a constraint that is left out")
             case "RuleStmt":
                 if any(not own.is_plain for own in self._named_in(tree)):
                     raise Unmapped("is a rule of a table with other names")

@@ -139,10 +139,12 @@ class _Table:
     def resolve(self, into: Name, hash_key: str) -> Resolved | None:
         """None if something is wrong: then `faults` says what."""
         relation, spec = self._relation, self._spec
-        rules = ruled(relation.columns, spec.columns)
+        rules = ruled(relation.columns, spec.columns, hash_key)
         self.faults += rules.faults
         where = spec.where.strip()
-        expressions = [(f"column {one.target}", one.expression) for one in rules.columns]
+        expressions = [
+            (f"column {one.target}", one.expression) for one in rules.columns if one.how == "sql"
+        ]
         for what, text in [("where", where), *expressions]:
             if text and (fault := fault_of(text, self._volatile)):
                 self.faults.append((f"{what} {fault}", "give SQL over the table's columns"))

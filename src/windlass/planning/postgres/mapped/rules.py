@@ -25,12 +25,12 @@ class Ruled:
     faults: list[tuple[str, str]] = field(default_factory=list)  # message, hint
 
 
-def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec]) -> Ruled:
+def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec], key_id: str = "") -> Ruled:
     """Apply the rules. A column of the source that a rule renames or hides arrives in its place;
     one that no rule names arrives as it is; what is computed besides comes last."""
     known = {column.name: column for column in given}
     found = Ruled()
-    made = dict(_made(known, rules, found))
+    made = dict(_made(known, rules, key_id, found))
     consumed = _consumed(known, rules, made)
     for column in given:
         for name in consumed.get(column.name, ()):
@@ -41,7 +41,7 @@ def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec]) -> Ruled:
 
 
 def _made(
-    known: Mapping[str, Column], rules: Mapping[str, ColumnSpec], found: Ruled
+    known: Mapping[str, Column], rules: Mapping[str, ColumnSpec], key_id: str, found: Ruled
 ) -> Iterator[tuple[str, MappedColumn]]:
     """By their names on the target; those that only say where a column goes are left to
     `_consumed`."""
@@ -55,20 +55,22 @@ def _made(
             found.faults.append(_unknown(source, known))
             continue
         try:
-            yield name, _column(name, source, rule, known)
+            yield name, _column(name, source, rule, known, key_id)
         except ValueError as error:
             message = f"column {source}: there is no hash of {error}, whose text may vary"
             found.faults.append((message, "give sql that makes a text of it, or mask it with null"))
 
 
-def _column(name: str, source: str, rule: ColumnSpec, known: Mapping[str, Column]) -> MappedColumn:
+def _column(
+    name: str, source: str, rule: ColumnSpec, known: Mapping[str, Column], key_id: str
+) -> MappedColumn:
     type_ = known[source].type if source in known else ""
     origin = source if source in known else ""
     if rule.sql:
         return MappedColumn(name, "", origin, rule.sql, _SQL)
     if rule.mask is Mask.HASH:
         column = known[source]
-        expression = hashed(source, column.base or column.type)
+        expression = hashed(source, column.base or column.type, key_id)
         return MappedColumn(name, "", source, expression, _HASH)
     if rule.mask is Mask.NULL:
         return MappedColumn(name, "", source, f"null::{type_}", _NULL)

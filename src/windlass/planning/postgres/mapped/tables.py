@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from windlass.engines.postgres.syntax import Node, expression_to_text, tree_of
 from windlass.model.mapping import MappedColumn, Mapping
+from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.planning.postgres.mapped.expressions import type_node
 from windlass.planning.postgres.mapped.trees import Names, Unmapped, columns_in, rename_columns
@@ -25,7 +26,8 @@ class Table:
     broken: Broken
     losses: list[Loss]
     problems: list[Problem]
-    left_out: list[str]  # checks
+    left_out: list[str]  # checks that rows would break
+    gone: set[tuple[Name, str]]  # constraints of a table that are not made
 
     def rewrite(self, tree: Node) -> None:
         """In place."""
@@ -102,11 +104,13 @@ class Table:
         try:
             rename_columns(part, self.own)
         except Unmapped as error:
+            self.gone.add((self.one.relation, part.conname))
             self._lose(f"check {part.conname} {error}: {text}", LossClass.CONSTRAINTS)
             return False
         if used & self.one.changed:
             now = expression_to_text(part.raw_expr)
             if broken := self.broken(self.one, part.conname, now):
+                self.gone.add((self.one.relation, part.conname))
                 self.left_out.append(check_of(self.one, part.conname))
                 message = f"check {part.conname} is left out: {broken}: {text}"
                 self._lose(message, LossClass.CONSTRAINTS)
