@@ -37,7 +37,7 @@ from windlass.model.statement import Statement
 from windlass.model.units import plural, several
 from windlass.planning.naming import is_backup, target_name
 from windlass.planning.postgres.inputs import wanted
-from windlass.planning.postgres.mapped.again import as_planned
+from windlass.planning.postgres.mapped.again import Again, as_planned
 from windlass.planning.postgres.own import others_entries
 from windlass.planning.postgres.present import Present
 from windlass.planning.postgres.properties import property_differences
@@ -183,15 +183,11 @@ def _ties(
 
 def _differing_schema(run: Sides) -> _Schemas:
     """The differing definitions of both sides."""
-    plan, sides = run.plan, _read_sides(run)
-    again = as_planned(plan, sides.source, sides.fed, partial(users_of, _source(run)))
-    sides = replace(sides, source=again.entries, fed=again.fed)
+    plan, (sides, again) = run.plan, _mapped(run, _read_sides(run))
     chosen = wanted(run.spec, again.called)
     since = Since.of(plan.source.major, plan.target.major)
     present = Present(sides.source, plan.schemas, sides.existing, lambda: sides.target, since)
-    names = {again.named(item.relation.name) for item in plan.relations} | {
-        name for _, name, _ in plan.objects.others
-    }
+    names = again.relations(plan)
     selected = select_entries(sides.source, names, chosen, sides.fed, present).entries
     renamed = plan.renamed
     expected, losses = sides.written(run, renamed, selected), run.losses()
@@ -246,8 +242,11 @@ def _differing_schema(run: Sides) -> _Schemas:
     )
 
 
-def _source(run: Sides) -> Connection:
-    return run.sessions().source(run.snapshot.id)
+def _mapped(run: Sides, sides: _Sides) -> tuple[_Sides, Again]:
+    """The source's definitions with the names and columns that its mapped tables get."""
+    source = run.sessions().source(run.snapshot.id)
+    again = as_planned(run.plan, sides.source, sides.fed, partial(users_of, source))
+    return replace(sides, source=again.entries, fed=again.fed), again
 
 
 def _beside_the_text(

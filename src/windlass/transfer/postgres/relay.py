@@ -63,16 +63,10 @@ async def relay(
         await blocks.put(block)
 
     async def read() -> None:
+        columns = [name for name, _ in journey.columns]
+        what = journey.relation, columns, journey.range, journey.wire
         try:
-            await copy_out(
-                source,
-                journey.relation,
-                [name for name, _ in journey.columns],
-                journey.range,
-                journey.wire,
-                put,
-                journey.mapping,
-            )
+            await copy_out(source, *what, put, journey.mapping)
         except Exception:
             await blocks.put(None)
             raise

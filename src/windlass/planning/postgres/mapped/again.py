@@ -23,9 +23,11 @@ class Again:
     fed: Mapping[Name, Name]  # sequences, and the tables that they belong to
     called: Mapping[Name, Name]
 
-    def named(self, name: Name) -> Name:
-        """A relation of the source, by the name that it is planned under."""
-        return next((new for new, old in self.called.items() if old == name), name)
+    def relations(self, plan: Plan) -> set[Name]:
+        """The plan's relations of the source, by the names that they are planned under."""
+        planned = {old: new for new, old in self.called.items()}
+        names = {planned.get(item.relation.name, item.relation.name) for item in plan.relations}
+        return names | {name for _, name, _ in plan.objects.others}
 
 
 def as_planned(
