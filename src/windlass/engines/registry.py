@@ -48,6 +48,8 @@ ENGINES = (
         source="windlass.engines.duckdb.source:DuckDbSource",
         target="windlass.engines.duckdb.target:DuckDbTarget",
         landing="windlass.engines.duckdb.landing.file:open_landing",
+        origin="windlass.engines.duckdb.origin.origin:DuckDbOrigin",
+        needs=("duckdb", "pyarrow", "sqlglot"),
     ),
     Engine(
         ("mysql", "mariadb"),

@@ -12,19 +12,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
-import duckdb
-
 from windlass.engines import scratch
 from windlass.engines.base import Facts, no_watermark
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.memory import Growing
+from windlass.engines.duckdb.opening import open_to_read
 from windlass.engines.duckdb.reading import DuckDbRows
-from windlass.engines.duckdb.session import MEMORY, explaining
+from windlass.engines.duckdb.session import explaining
 from windlass.engines.duckdb.types import column_of
-from windlass.engines.paths import check_file, identity_of, path_alone
+from windlass.engines.paths import identity_of, path_alone
 from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
-from windlass.errors import BadSpec, SnapshotLost, WindlassError
+from windlass.errors import BadSpec, SnapshotLost
 from windlass.model.export import (
     FLOATS,
     STAMPS,
@@ -85,30 +84,7 @@ class DuckDbSource:
         return Snapshot(number, self._state(), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")
 
     def _open(self) -> None:
-        check_file(self.place, self._path, "duckdb")
-        self._check_kind()
-        with explaining(self.place, "opening it"):
-            self._database = duckdb.connect(
-                self._path,
-                read_only=True,
-                config={
-                    "memory_limit": MEMORY,
-                    "autoinstall_known_extensions": "false",
-                    "temp_directory": str(scratch.folder()),  # else it is beside the file
-                },
-            )
-
-    def _check_kind(self) -> None:
-        """Refuse other kinds of files, which DuckDB would open through extensions."""
-        with Path(self._path).open("rb") as file:
-            head = file.read(16)
-        if head[8:12] == b"DUCK":
-            return
-        hint = "give the URL of a DuckDB file"
-        if head.startswith(b"SQLite format 3"):
-            hint = f"it is an SQLite file: give sqlite://{self._path}"
-        message = f"{self.place} is not a valid DuckDB database"
-        raise WindlassError(message, hint=hint, side="source")
+        self._database = open_to_read(self.place, self._path)
 
     def _state(self) -> str:
         """A fingerprint of the file, which changes when somebody writes to it."""

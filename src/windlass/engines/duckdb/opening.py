@@ -1,0 +1,45 @@
+"""Opens a file to be read. While it is open here, nobody can write to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from windlass.engines import scratch
+from windlass.engines.duckdb.session import MEMORY, explaining
+from windlass.engines.paths import check_file
+from windlass.errors import WindlassError
+
+
+def open_to_read(place: str, path: str) -> Any:
+    """Raises:
+    ConnectionLost: another process writes to it; retryable.
+    WindlassError: it is no file of DuckDB.
+    """
+    check_file(place, path, "duckdb")
+    _check_kind(place, path)
+    with explaining(place, "opening it"):
+        return duckdb.connect(
+            path,
+            read_only=True,
+            config={
+                "memory_limit": MEMORY,
+                "autoinstall_known_extensions": "false",
+                "temp_directory": str(scratch.folder()),  # else it is beside the file
+            },
+        )
+
+
+def _check_kind(place: str, path: str) -> None:
+    """Refuse other kinds of files, which DuckDB would open through extensions."""
+    with Path(path).open("rb") as file:
+        head = file.read(16)
+    if head[8:12] == b"DUCK":
+        return
+    hint = "give the URL of a DuckDB file"
+    if head.startswith(b"SQLite format 3"):
+        hint = f"it is an SQLite file: give sqlite://{path}"
+    message = f"{place} is not a valid DuckDB database"
+    raise WindlassError(message, hint=hint, side="source")

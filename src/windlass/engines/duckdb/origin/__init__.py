@@ -1,0 +1,1 @@
+"""DuckDB as the source of a migration into another engine."""
