@@ -137,8 +137,10 @@ def test_a_cutover_with_a_backlog_opens_the_target_with_all_of_it(pair: Pair, di
                 follower.wait()
         again = start(*FOLLOW, pair=pair) if dies else None
         try:
-            code = finish(cutover).code
-            if dies and code == TAKEN_BACK:  # to a process that begins now, all counts as late
+            ran = finish(cutover)
+            code = ran.code
+            if dies and code == TAKEN_BACK:  # a process that begins now does not know what is late
+                assert ran.result["stopped_by"] == "time" and "within the freeze" in ran.said
                 until(lambda: windlass(*CUTOVER, pair=pair).code == DONE, "the cutover", 120)
             else:
                 assert code == DONE, cutover.said()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
+import psycopg
 import pytest
 
 from awaiting import until
@@ -12,8 +15,12 @@ from followed import RUN, Session, begin_run, in_thread, our_session
 from servers import Pair
 from windlass.engines.postgres.fencing import read_default
 from windlass.errors import Refused, RunLost, TakenBack
+from windlass.flows.cutover.recopying import Recopying
+from windlass.flows.cutover.unstreamed import Objects, Unstreamed
 from windlass.following.fence import Fence
+from windlass.following.freezing import Freeze, decide, hold_still
 from windlass.following.limit import Limit
+from windlass.following.order import Order, Pairing
 from windlass.following.reopening import (
     BACK,
     FORTH,
@@ -271,3 +278,97 @@ def test_the_process_that_follows_hears_of_the_phase(pair: Pair, target: Session
     settle(pair, target)
     thread.join()
     assert heard == ["phase"]
+
+
+# what no stream carries
+
+
+@dataclass
+class Recopied:
+    """Nothing to copy but what is held still."""
+
+    left: list[Name]
+
+    def again(self, limit: Limit) -> None:
+        """It is there."""
+
+    def confirm(self, limit: Limit) -> None:
+        """Nobody could write."""
+
+
+def freeze_of(pair: Pair, source: Session, target: Session) -> Freeze:
+    pair.source.run("create unlogged table carts (id int)")
+    begin_run(pair, Phase.FREEZING)
+    return Freeze(
+        Order(RUN, FORTH, [], []),
+        Pairing(source, target, FORTH),
+        Limit(20),
+        lambda: our_session(pair.source, purpose="lock"),
+        Recopied([Name("public", "carts")]),
+    )
+
+
+@contextmanager
+def late_writer(pair: Pair) -> Iterator[tuple[Session, threading.Thread, list[BaseException]]]:
+    """A session that has set itself to write, and is about to write to what is unlogged."""
+    failed: list[BaseException] = []
+    with pair.source.connect() as late:
+        late.execute("set default_transaction_read_only to off")
+
+        def write() -> None:
+            try:
+                late.execute("insert into carts values (1)")
+            except psycopg.Error as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        waiting = "select count(*) from pg_locks where not granted"
+        until(lambda: pair.source.value(waiting) == 1, "the writer waits")
+        yield late, thread, failed
+        thread.join()
+
+
+def test_nobody_writes_to_an_unlogged_table_from_its_copy_to_the_decision(
+    pair: Pair, source: Session, target: Session
+) -> None:
+    """Nothing would show what such a session commits; it is ended, and knows."""
+    freeze = freeze_of(pair, source, target)
+    hold_still(freeze, freeze.recopy.left if freeze.recopy else [])
+    with late_writer(pair) as (_, thread, failed):
+        decide(freeze)
+        freeze.open()
+        thread.join()
+        assert isinstance(failed[0], psycopg.errors.AdminShutdown)
+    assert pair.source.value("select count(*) from carts") == 0
+
+
+def test_who_waits_for_an_unlogged_table_writes_once_a_cutover_is_taken_back(
+    pair: Pair, source: Session, target: Session
+) -> None:
+    freeze = freeze_of(pair, source, target)
+    hold_still(freeze, freeze.recopy.left if freeze.recopy else [])
+    with late_writer(pair) as (_, thread, failed):
+        freeze.release()
+        thread.join()
+        assert failed == []
+    assert pair.source.value("select count(*) from carts") == 1
+
+
+def test_a_large_object_that_is_written_to_after_its_copy_takes_a_cutover_back(
+    pair: Pair, source: Session, target: Session
+) -> None:
+    pair.source.run("select lo_from_bytea(20001, 'a'), lo_from_bytea(20002, 'b')")
+    begin_run(pair, Phase.FREEZING)
+    what = Unstreamed(objects=Objects(frozenset(), frozenset()))
+    recopying = Recopying(RUN, FORTH, Pairing(source, target, FORTH), what)
+    recopying.again(Limit(20))
+    recopying.confirm(Limit(20))
+    pair.source.run("select lo_put(20002, 0, 'c')")
+    with pytest.raises(TakenBack, match="after they were copied: 20002") as caught:
+        recopying.confirm(Limit(20))
+    assert caught.value.where["stopped_by"] == "late_write"
+    recopying.again(Limit(20))
+    pair.source.run("select lo_unlink(20001)")
+    with pytest.raises(TakenBack, match="after they were copied: 20001"):
+        recopying.confirm(Limit(20))

@@ -89,6 +89,12 @@ class Fence:
             if not self._is_ours(one) and (spared or one.user_name not in self._spare)
         ]
 
+    def end_waiting(self, pid: int) -> None:
+        """End those who wait for a lock of this session of ours: they would write once it is
+        released."""
+        waiting = fencing.read_waiting(self._session, pid)
+        self._end(one for one in self.foreign() if one.pid in waiting)
+
     def restore(self, before: Before, limit: Limit) -> None:
         """Open it as it was, for sessions that begin from now on. Those that began while it was
         closed would stay read-only: they are ended. Does nothing if it is as it was.
@@ -152,6 +158,11 @@ class WriterLock:
     def __init__(self, session: Session) -> None:
         """`session` is used for nothing else; closing it releases the locks."""
         self._session = session
+
+    @property
+    def pid(self) -> int:
+        """Of the server's process."""
+        return self._session.info.backend_pid
 
     def take(self, relations: Collection[Name], limit: Limit) -> None:
         """Readers hinder nothing, and never wait.

@@ -26,7 +26,7 @@ from windlass.following.changes import Batch
 from windlass.following.durable import Durable
 from windlass.following.position import Position, take
 from windlass.following.reading import Frames, Reader
-from windlass.model.following import Direction
+from windlass.model.following import UNSURE, Direction
 
 log = logging.getLogger(__name__)
 
@@ -81,16 +81,18 @@ class Follower:
         limits: Limits | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
         is_sealed: bool = False,
+        is_unsure: bool = False,
         prepare: Prepares | None = None,
     ) -> None:
         """`on_marker` hears the number of each marker just before it is committed, and returns its
-        lag in milliseconds if it knows. One that begins sealed applies nothing until `unseal`.
+        lag in milliseconds if it knows. One that begins sealed applies nothing until `unseal`;
+        `is_unsure` whether all that comes is late, as a seal may still be to come.
         `prepare` is called in the transaction that is about to apply a schema change, and refuses
         what the target does not fit; without it, each is refused."""
         self._ends, self._rules, self._on_marker = ends, rules, on_marker
         self._limits, self._patience_seconds = limits, patience_seconds
         self._prepare = prepare or _refuse_schema_changes
-        self._control = Control(is_sealed)
+        self._control = Control(is_sealed, is_unsure)
         self._progress = Progress()
         self._epoch: int | None = None
         self._link: _Link | None = None
@@ -234,12 +236,12 @@ class Follower:
 class Control:
     """What others want of a follower, and what it has come to."""
 
-    def __init__(self, is_sealed: bool) -> None:
+    def __init__(self, is_sealed: bool, is_unsure: bool) -> None:
         self.stopping = threading.Event()
         self.changed = threading.Event()
         self.pause_before: int | None = None
         self.paused_before: int | None = None  # of the pause that is reached
-        self.is_sealed = is_sealed
+        self.is_sealed, self.is_unsure = is_sealed, is_unsure
         self.unseals = False
         self.late: Mapping[str, Any] | None = None  # what came after a seal, once it is noted
         self.leaves_out: Lsn | None = None
@@ -349,7 +351,7 @@ class _Link:
         if pause is not None and rest.commits[0] >= pause:
             control.paused_before = pause
         elif control.is_sealed and control.late is None and not rest.count_idle():
-            control.late = self._note_late(rest)
+            control.late = self._note_late(rest, is_unsure=control.is_unsure)
         return rest
 
     def _count_allowed(self, control: Control, batch: Batch) -> int:
@@ -363,13 +365,15 @@ class _Link:
             count = min(count, batch.count_idle())
         return count
 
-    def _note_late(self, batch: Batch) -> Mapping[str, Any]:
+    def _note_late(self, batch: Batch, *, is_unsure: bool) -> Mapping[str, Any]:
         changes = (one for one in batch.changes if type(one) is not Relation)
         first = next(changes, None)
         relation = first.relations[0] if isinstance(first, Truncate) else first
         if relation is not None and not isinstance(relation, Relation):
             relation = relation.relation
-        late = {"lsn": text(batch.commits[0])}
+        late: dict[str, Any] = {"lsn": text(batch.commits[0])}
+        if is_unsure:
+            late[UNSURE] = True
         if relation is not None:
             late["relation"] = f"{relation.schema}.{relation.name}"
         log.warning("late=%s", late)
@@ -381,7 +385,8 @@ class _Link:
             return
         control.unseals = False
         self._position.note_late(None)
-        control.is_sealed, control.late = False, None
+        control.is_sealed = control.is_unsure = False
+        control.late = None
 
     def _leave_out(self, control: Control) -> bool:
         """Whether the position was moved."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from windlass.errors import TakenBack
 from windlass.following.fence import Before, Fence, WriterLock
@@ -30,21 +31,36 @@ from windlass.following.seals import await_marker, put_marker
 from windlass.following.sequences import copy_sequences
 from windlass.journal.following import change_phase, read_phase
 from windlass.model.following import Purpose
+from windlass.model.relation import Name
 from windlass.spec.choices import Fencing
 
 PAUSE_SECONDS = 2.0  # that transactions of a pool may take to end
 
 
+class Recopy(Protocol):
+    """Brings over what is in no stream."""
+
+    @property
+    def left(self) -> Sequence[Name]:
+        """Tables of the side that is closed, of which nothing would show a late write."""
+
+    def again(self, limit: Limit) -> None: ...
+
+    def confirm(self, limit: Limit) -> None:
+        """Raises:
+        TakenBack: somebody has written since to what no lock protects.
+        """
+
+
 @dataclass
 class Freeze:
-    """One attempt at a cutover. `another` opens one more session of the side that is closed;
-    `recopy` brings over what is in no stream."""
+    """One attempt at a cutover. `another` opens one more session of the side that is closed."""
 
     order: Order
     pair: Pairing
     limit: Limit
     another: Callable[[], Session]
-    recopy: Callable[[Limit], None] | None = None
+    recopy: Recopy | None = None
     parts_ms: dict[str, float] = field(default_factory=dict)
     sessions: int = 0  # that were ended
     sequences: int = 0  # that were set
@@ -70,10 +86,14 @@ class Freeze:
             set_sequences(self)
         if self.recopy is not None:
             with self.part("recopy"):
-                self.recopy(self.limit)
+                hold_still(self, self.recopy.left)
+                self.recopy.again(self.limit)
         with self.part("seal"):
             seal(self, "looking for late writes")
             look_once_more(self)
+        if self.recopy is not None:
+            with self.part("recopy_check"):
+                self.recopy.confirm(self.limit)
         with self.part("decide"):
             decide(self)
 
@@ -84,10 +104,12 @@ class Freeze:
             open_side(
                 self.pair.opened, self.order.run, self.order.way, detail, Limit(OPENING_SECONDS)
             )
+            if self._lock is not None and self.order.closes:
+                self._fence.end_waiting(self._lock.pid)
             self.release()
 
     def release(self) -> None:
-        """Let go of those who still wait for a lock; they have been ended."""
+        """Let go of those who still wait for a lock."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -170,6 +192,13 @@ def seal(freeze: Freeze, doing: str) -> None:
     direction = order.way.direction
     number = put_marker(pair.closed, order.run, direction, Purpose.SEAL)
     await_marker(pair.opened, order.run, direction, number, freeze.limit, doing)
+
+
+def hold_still(freeze: Freeze, relations: Sequence[Name]) -> None:
+    """From the copy of what no stream carries on nobody writes to it: nothing would show that."""
+    if relations and freeze._lock is None:  # else all are locked
+        freeze._lock = WriterLock(freeze.another())
+        freeze._lock.take(relations, freeze.limit)
 
 
 def set_sequences(freeze: Freeze) -> None:

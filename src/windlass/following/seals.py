@@ -13,7 +13,7 @@ from psycopg import Connection
 from windlass.errors import RunLost, TakenBack
 from windlass.following.limit import Limit
 from windlass.journal.following import read_applied, write_marker
-from windlass.model.following import Applied, Direction, Purpose
+from windlass.model.following import UNSURE, Applied, Direction, Purpose
 
 Session = Connection[Any]
 POLL_SECONDS = 0.003
@@ -40,6 +40,9 @@ def await_marker(
         found = read_applied(applied, run, direction)
         if found is None:
             raise RunLost(f"run {run} follows nothing {direction} any more")
+        if found.late and found.late.get(UNSURE):
+            message = "the process that follows began within the freeze, with changes to apply"
+            raise TakenBack(message, hint="run the same command again", stopped_by="time")
         if found.late:
             raise TakenBack(late_text(found), stopped_by="late_write", late=dict(found.late))
         if found.marker >= number:

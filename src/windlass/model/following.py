@@ -41,6 +41,9 @@ class Direction(StrEnum):
         return Direction.BACK if self is Direction.FORWARD else Direction.FORWARD
 
 
+UNSURE = "unsure"  # in a note of a late write: it may have been written before the freeze
+
+
 class Purpose(StrEnum):
     """Why a marker was written into a stream."""
 

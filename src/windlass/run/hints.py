@@ -11,7 +11,7 @@ RESUME = f"{SAME} to resume"
 def way_on(error: WindlassError, run: str = "", *, resume: str = RESUME) -> str:
     """What passes by itself needs no more than the same command. `run` is named where undoing it
     is another way."""
-    if isinstance(error, CannotResume) or error.hint.startswith(SAME):
+    if isinstance(error, CannotResume) or SAME in error.hint:
         return error.hint
     if error.retryable or isinstance(error, TargetFull):
         return f"{error.hint}; then {resume}" if error.hint else resume
@@ -22,7 +22,7 @@ def way_on(error: WindlassError, run: str = "", *, resume: str = RESUME) -> str:
 
 def resumes(hint: str) -> bool:
     """Whether the same command is the way on, so that it can be shown."""
-    return not hint or RESUME in hint or hint.startswith(SAME)
+    return not hint or SAME in hint
 
 
 def beside_the_command(hint: str) -> str:

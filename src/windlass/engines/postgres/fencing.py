@@ -80,6 +80,12 @@ def read_starting(connection: Session) -> set[int]:
     return {pid for (pid,) in connection.execute(queries.load("starting_sessions"))}
 
 
+def read_waiting(connection: Session, pid: int) -> set[int]:
+    """The processes that wait for a lock of this one."""
+    query = "select pid from pg_stat_activity where %s = any (pg_catalog.pg_blocking_pids(pid))"
+    return {one for (one,) in connection.execute(query, (pid,))}
+
+
 def read_prepared(connection: Session) -> list[Prepared]:
     with connection.cursor(row_factory=class_row(Prepared)) as cursor:
         return cursor.execute(queries.load("prepared_transactions")).fetchall()

@@ -99,6 +99,34 @@ class Recopying:
             self._refresh(name)
 
     @property
+    def left(self) -> Sequence[Name]:
+        return [one.left for one in self.what.tables]
+
+    def confirm(self, limit: Limit) -> None:
+        """Of large objects, which cannot be locked.
+
+        Raises:
+            TakenBack: somebody has changed some since they were copied.
+        """
+        limit.check("comparing large objects")
+        if late := self._late_objects():
+            named = several([str(oid) for oid in late], MOST_NAMED)
+            raise TakenBack(
+                f"large objects were written to after they were copied: {named}",
+                hint="find who writes to them, and run the same command again",
+                stopped_by="late_write",
+            )
+
+    def _late_objects(self) -> list[int]:
+        known = self.what.objects
+        if known is None or not self._holds_objects():
+            return []
+        with explaining("comparing large objects", side=self._opens):
+            differing = differing_large_objects(self.pair.closed, self.pair.opened)
+            found = [oid for oid, _ in differing if oid not in known.outside]
+            return found + list(_removed(self.pair.closed, self.pair.opened, known))
+
+    @property
     def _named(self) -> str:
         names = [str(one.left) for one in self.what.tables]
         found = [f"unlogged {several(names, MOST_NAMED)}"] if names else []
@@ -115,6 +143,7 @@ class Recopying:
             before = self.objects
             started = time.monotonic()
             self._copy(limit)
+            self._late_objects()  # as in the freeze
             self.seconds = time.monotonic() - started
             if self.seconds <= share or self.objects == before:
                 return

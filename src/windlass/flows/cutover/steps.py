@@ -178,7 +178,7 @@ def switch(run: CuttingOver, _: Item) -> Result:
             run.pair,
             Limit(run.spec.max_freeze_seconds, run.stop),
             lambda: run.connections.open(order.way.closes.name.lower(), "lock"),
-            run.recopying.again if run.recopying is not None else None,
+            run.recopying,
         )
         _bound(run, run.spec.max_freeze_seconds)
         try:

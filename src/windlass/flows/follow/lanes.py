@@ -23,6 +23,7 @@ from windlass.following.collecting import rare_collections
 from windlass.following.follower import Follower
 from windlass.following.markers import Markers
 from windlass.following.pace import Pace, Sample
+from windlass.following.reopening import WAYS
 from windlass.journal.following import read_applied, read_phase
 from windlass.model.event import Noticed
 from windlass.model.following import (
@@ -77,9 +78,9 @@ class Lane:
     """One stream. Used by the thread that pursues, except for `arrived`."""
 
     def __init__(
-        self, run: Following, direction: Direction, detail: Mapping[str, Any], *, is_sealed: bool
+        self, run: Following, direction: Direction, detail: Mapping[str, Any], phase: Phase
     ) -> None:
-        """Begins to follow, as a run with these details."""
+        """Begins to follow, as a run in this phase with these details."""
         plan, is_forward = with_present_names(run.plan, detail), direction is Direction.FORWARD
         timeline = detail.get(TIMELINE) if is_forward else None
         self.direction = direction
@@ -106,7 +107,8 @@ class Lane:
             ends,
             rules,
             on_marker=self._markers.arrived,
-            is_sealed=is_sealed,
+            is_sealed=direction is not _applying(phase),
+            is_unsure=any(phase is way.freezes and direction is way.direction for way in WAYS),
             prepare=ends.prepare,
         )
         self.follower.start()
@@ -186,12 +188,11 @@ class Lanes:
         self._stack.close()
 
     def _open(self, direction: Direction) -> None:
-        is_sealed = direction is not _applying(self._phase)
         found = read_phase(self._run.sessions().target(), self._run.plan.run)
         detail = dict(found[1]) if found else {}
         if Direction.FORWARD in self._lanes:  # which may know of a rename that is not noted yet
             detail.update(to_detail(self.renamed))
-        lane = Lane(self._run, direction, detail, is_sealed=is_sealed)
+        lane = Lane(self._run, direction, detail, self._phase)
         self._stack.callback(lane.close)
         self._lanes[direction] = lane
 

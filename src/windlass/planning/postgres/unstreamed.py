@@ -44,9 +44,9 @@ class Unstreamed:
 
     @property
     def copy_seconds(self) -> float:
-        """For unlogged tables and large objects."""
+        """For unlogged tables and large objects, which are compared twice."""
         tables = sum(map(_table_seconds, self.copied))
-        return tables + self.object_bytes * FINGERPRINT_BYTE + self.objects * OBJECT
+        return tables + 2 * (self.object_bytes * FINGERPRINT_BYTE + self.objects * OBJECT)
 
 
 def cannot_recopy(item: RelationPlan) -> str:
