@@ -84,7 +84,7 @@ def test_the_floors_of_the_house_are_drawn_as_they_are_checked() -> None:
     assert drawn is not None
     lines = drawn[1].splitlines()
     assert [set(re.findall(r"\b(\w+)(?:/|\.py)", line)) for line in lines] == floors()
-    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| floor | rooms |")[2]
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| layer | packages |")[2]
     rows = table.partition("\n\n")[0].splitlines()[2:]
     assert [set(re.findall(r"`(\w+)(?:\.py)?`", row)) for row in rows] == floors()
 
