@@ -7,8 +7,10 @@ the rows are read again, and hashed with the length of each text before it.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Sequence
 from functools import partial
+from sys import byteorder
 
 from windlass.model.translation import Digest, Field, Sort
 
@@ -34,11 +36,12 @@ def can_hash(fields: Sequence[Field]) -> bool:
 
 
 class LineDigest:
-    """Of all lines that are added."""
+    """Of all lines that are added: sums of both halves of their MD5, as numbers of 64 bits with a
+    sign."""
 
     def __init__(self, columns: int) -> None:
         self._tabs = columns - 1  # of each line
-        self._rows = self._whole = self._lower = 0
+        self._rows = self._first = self._second = 0
         self._is_exact = True
 
     def add(self, block: bytes) -> None:
@@ -51,15 +54,16 @@ class LineDigest:
         if block.count(b"\\") != nulls or block.count(b"\t") != self._tabs * len(lines):
             self._is_exact = False  # of a text with a backslash, there are two before an N as well
             return
-        from_bytes = int.from_bytes
-        numbers = [from_bytes(md5(line).digest()[:15], "big") for line in lines]
-        self._rows += len(numbers)
-        self._whole += sum(numbers)
-        self._lower += sum([number & HALF for number in numbers])
+        halves = array("q", b"".join([md5(line).digest() for line in lines]))
+        if byteorder == "little":
+            halves.byteswap()
+        self._rows += len(lines)
+        self._first += sum(halves[0::2])
+        self._second += sum(halves[1::2])
 
     @property
     def digest(self) -> Digest | None:
         """None if a text was escaped."""
         if not self._is_exact:
             return None
-        return Digest(self._rows, (self._whole - self._lower) >> 60, self._lower)
+        return Digest(self._rows, self._first, self._second)

@@ -35,14 +35,19 @@ _TEXTS: Mapping[Sort, LiteralString] = {
     Sort.ENUM: "octet_length(convert_to({0}::text, 'UTF8'))::text || ':' || {0}::text",
     Sort.SET: "array_to_json({0})::text",
 }
-# of a finite number that it has exactly, with 60 binary digits; another one is hashed by its bits
+# with 60 binary digits after the point, or 120 of small numbers; others are hashed by their bits
 _HEX: LiteralString = """(
-    case when {0} = 0 or abs({0}) >= 9007199254740992 or abs({0}) < 0.00390625
-         then case when float8send({0}) = '\\x0000000000000000' then '0x0.000000000000000'
-                   else encode(float8send({0}), 'hex') end
-         else case when {0} < 0 then '-0x' else '0x' end || to_hex(trunc(abs({0}))::bigint) || '.'
+    case when abs({0}) between 0.00390625 and 9007199254740991
+         then case when {0} < 0 then '-0x' else '0x' end || to_hex(trunc(abs({0}))::bigint) || '.'
               || lpad(to_hex(((abs({0}) - trunc(abs({0}))) * 1152921504606846976)::bigint), 15, '0')
-    end)"""
+         when abs({0}) between 1e-20 and 0.00390625
+         then case when {0} < 0 then '-0x0.' else '0x0.' end
+              || lpad(to_hex(trunc(abs({0}) * 1152921504606846976)::bigint), 15, '0')
+              || lpad(to_hex(((abs({0}) * 1152921504606846976
+                              - trunc(abs({0}) * 1152921504606846976))
+                              * 1152921504606846976)::bigint), 15, '0')
+         when float8send({0}) = '\\x0000000000000000' then '0x0.000000000000000'
+         else encode(float8send({0}), 'hex') end)"""
 _BITS: Mapping[int, LiteralString] = {
     32: "encode(float4send({0}), 'hex')",
     64: "encode(float8send({0}), 'hex')",
@@ -83,10 +88,10 @@ class Proven:
 
 def read_digest(connection: Connection, proven: Proven, *, as_sent: bool = False) -> Digest:
     """Of all rows. `as_sent`: of their lines in COPY."""
-    text = _line(proven) if as_sent else _row_text(proven)
+    text, bits = (_line(proven), 64) if as_sent else (_row_text(proven), 60)
     query = sql.SQL(
         "select count(*), {sums} from (select {hash} as h from only {table} offset 0) as hashed"
-    ).format(sums=_SUMS, hash=_hash(text), table=_table(proven))
+    ).format(sums=_sums(bits), hash=_hash(text), table=_table(proven))
     (row,) = _rows(connection, query, proven)
     return Digest(*map(int, row))
 
@@ -98,7 +103,7 @@ def read_buckets(connection: Connection, proven: Proven) -> dict[int, Digest]:
         " from only {table} offset 0) as hashed group by 1"
     ).format(
         bucket=_BUCKET,
-        sums=_SUMS,
+        sums=_sums(60),
         hash=_hash(_row_text(proven)),
         key=_key_text(proven),
         table=_table(proven),
@@ -125,14 +130,15 @@ def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) ->
 
 
 # OFFSET 0 keeps the server from computing the hash once for each use of it
-_SUMS = sql.SQL(
-    "coalesce(sum(h::bit(60)::bigint), 0), coalesce(sum((h << 60)::bit(60)::bigint), 0)"
-)
+def _sums(bits: int) -> sql.Composed:
+    """Of the first bits of hashes, and of the next."""
+    return sql.SQL(
+        "coalesce(sum(h::bit({0})::bigint), 0), coalesce(sum((h << {0})::bit({0})::bigint), 0)"
+    ).format(sql.Literal(bits))
 
 
 def _hash(text: sql.Composed) -> sql.Composed:
-    """The two numbers of a row, each of 60 bits."""
-    return sql.SQL("('x' || md5({}))::bit(120)").format(text)
+    return sql.SQL("('x' || md5({}))::bit(128)").format(text)
 
 
 _BUCKET_OF: LiteralString = "('x' || substr({0}, 1, 3))::bit(12)::int"

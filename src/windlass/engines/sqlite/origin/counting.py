@@ -14,14 +14,16 @@ from psycopg import sql
 from windlass.engines.sqlite.origin.blocks import Blocks, batches
 from windlass.engines.sqlite.origin.choosing import Choice
 from windlass.engines.sqlite.origin.forms import FORMS, fits
-from windlass.engines.sqlite.origin.functions import FRACTIONAL, ODD, SIMPLE
+from windlass.engines.sqlite.origin.functions import FRACTIONAL, ODD, SIMPLE, SMALL
 from windlass.engines.sqlite.origin.ranges import Order, parts
+from windlass.engines.sqlite.types import Affinity, affinity_of
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.chunk import Range, Whole
 from windlass.model.translation import Sort, Type
 
 # of a statement's 2,000 result columns, a column can need more than ten
 _COLUMNS_AT_ONCE = 100
+_NEGATIVE = "{0} < 0"
 _VALUE_BYTES = 8  # of what is no text
 SPECIAL = (b"\\", b"\t", b"\n", b"\r")  # what COPY's text form escapes
 
@@ -37,6 +39,7 @@ class Counted:
     has_special: bool = False
     odd: int = 0  # floats, as those of `windlass.engines.sqlite.origin.seen.Seen`
     fractional: int = 0
+    small: int = 0
     negative: int = 0
 
 
@@ -84,17 +87,21 @@ def _look_at_rows(
     counted = [
         _counted(sql.SQL(" and ").join(tests)),
         *(verbatim("count({})").format(names(choice.column.name)) for choice, _ in pairs),
-        *(_counted(verbatim("{} < 0").format(names(one.column.name))) for one in floats),
+        *(
+            _counted(verbatim(test).format(names(one.column.name)))
+            for one in floats
+            for test in (SMALL, _NEGATIVE)
+        ),
     ]
     texts = [pair for pair in pairs if _may_be_text(pair[0])]
     rows, (fitting, *values) = _scan(sessions, order, counted, texts)
-    negative = iter(values[len(pairs) :])
+    of_floats = iter(values[len(pairs) :])
     if fitting < rows:
         return rows, False
     for (choice, one), many in zip(pairs, values, strict=False):
         one.values, one.fitting = many, [many]
         if choice in floats:
-            one.negative = next(negative)
+            one.small, one.negative = next(of_floats), next(of_floats)
     _estimate(pairs)
     return rows, True
 
@@ -113,8 +120,22 @@ def _in_a_row(choice: Choice, order: Order) -> sql.Composable:
         # a text is more than any number and less than any blob: faster than typeof()
         condition = verbatim("{0} >= '' collate binary and {0} < x''").format(column)
     if field.type.sort is Sort.FLOAT:
-        condition = verbatim("({}) and {}").format(condition, verbatim(SIMPLE).format(column))
+        simple = f"({{0}} = 0 or {SIMPLE})" if _has_one_zero(choice) else SIMPLE
+        condition = verbatim("({}) and {}").format(condition, verbatim(simple).format(column))
     return verbatim("({} is null or ({}))").format(column, condition)
+
+
+def _has_one_zero(choice: Choice) -> bool:
+    """If SQLite keeps no negative zero in it."""
+    return affinity_of(choice.column.type.upper().strip()) is Affinity.REAL
+
+
+def _inexact(choice: Choice) -> Sequence[str]:
+    """Conditions for floats that `printf` does not write exactly, in decimal and in hexadecimal
+    digits."""
+    if _has_one_zero(choice):
+        return f"({{0}} <> 0 and {ODD})", f"({{0}} <> 0 and not {SIMPLE})"
+    return ODD, FRACTIONAL
 
 
 def _scan(
@@ -162,7 +183,7 @@ def _count(
         if first:
             one.values, *mine = mine
             if choice.fields[0].type.sort is Sort.FLOAT:
-                one.odd, one.fractional, one.negative, *mine = mine
+                one.odd, one.fractional, one.small, one.negative, *mine = mine
             one.fitting = mine
         else:
             one.fitting += mine
@@ -183,7 +204,7 @@ def _tests(choice: Choice, *, first: bool) -> list[sql.Composable]:
         return [verbatim("count({})").format(column), *fitting]
     digits = [
         verbatim("count(case when " + one + " then 1 end)").format(column)
-        for one in (ODD, FRACTIONAL, "{0} < 0")
+        for one in (*_inexact(choice), SMALL, _NEGATIVE)
     ]
     return [verbatim("count({})").format(column), *digits, *fitting]
 

@@ -80,6 +80,7 @@ def _seen(rows: int, counted: Mapping[str, Counted], fields: Sequence[Field]) ->
             if field.type.sort is Sort.FLOAT
             and (counted[field.name].fractional or field.form == "any")
         ),
+        small=frozenset(name for name, one in counted.items() if one.small),
         negative=frozenset(name for name, one in counted.items() if one.negative),
     )
 

@@ -206,9 +206,10 @@ FLOAT_FORMAT = "%!.17g"
 # a double that `printf` may not write exactly; so may be a negative zero
 ODD = "not (abs({0}) between 1e-20 and 1e20)"
 
-# one with more than 60 binary digits after the point, or too many before it; and a negative zero,
-# of which only its bits tell
-SIMPLE = "abs({0}) between 0.00390625 and 9007199254740991"
+# one that has no more than 120 binary digits after the point, 60 if it is not small; or a zero, but
+# no negative one, of which only its bits tell
+SIMPLE = "abs({0}) between 1e-20 and 9007199254740991"
+SMALL = "abs({0}) < 0.00390625"
 FRACTIONAL = f"not ({SIMPLE} or ({{0}} = 0 and windlass_bits({{0}}) = '0000000000000000'))"
 
 

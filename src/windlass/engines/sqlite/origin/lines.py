@@ -32,6 +32,11 @@ _LARGEST_BYTES = 1 << 20  # of rows at once, where they have no numbers
 _WHOLE = "cast(abs({0}) as integer)"
 _REST = "cast((abs({0}) - cast(abs({0}) as integer)) * 1152921504606846976.0 as integer)"
 _HEX = "0x%x.%015x"
+_FINER = (
+    "case when abs({0}) < 0.00390625 and {0} <> 0 then printf('%015x', cast("
+    "(abs({0}) * 1152921504606846976.0 - cast(abs({0}) * 1152921504606846976.0 as integer))"
+    " * 1152921504606846976.0 as integer)) else '' end"
+)
 _SIGNED = "case when {0} < 0 then '-' else '' end"
 
 
@@ -46,11 +51,13 @@ def line(fields: Sequence[Field], seen: Seen, *, is_hashed: bool = False) -> sql
 
 def _hex(field: Field, seen: Seen) -> Printed:
     column = names(field.name)
-    templates = [_WHOLE, _REST]
+    templates, format_ = [_WHOLE, _REST], _HEX
+    if field.name in seen.small:
+        templates.append(_FINER)
+        format_ += "%s"
     if field.name not in seen.negative:
         templates = [one.replace("abs({0})", "{0}") for one in templates]
     given = [verbatim(one).format(column) for one in templates]
-    format_ = _HEX
     if field.name in seen.negative:
         given.insert(0, verbatim(_SIGNED).format(column))
         format_ = "%s" + format_

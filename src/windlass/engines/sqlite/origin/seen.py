@@ -16,11 +16,12 @@ class Seen:
     special: frozenset[str] = _ALL  # with a character that COPY escapes
     nullable: frozenset[str] = _ALL  # with NULL
     odd: frozenset[str] = _ALL  # with a value that `printf` does not write exactly
-    fractional: frozenset[str] = _ALL  # with one that has more than 60 binary digits on a side
+    fractional: frozenset[str] = _ALL  # with one that hexadecimal digits do not write exactly
+    small: frozenset[str] = _ALL  # with one that has more than 60 binary digits
     negative: frozenset[str] = _ALL  # with a number below zero
 
 
 def unseen(columns: Iterable[str]) -> Seen:
     """Anything may be in any of them."""
     names = frozenset(columns)
-    return Seen(names, names, names, names, names)
+    return Seen(names, names, names, names, names, names)
