@@ -15,6 +15,8 @@ from servers import Database
 from sqlite_files import file_with, held
 from translating import Move, sqlite_shop
 from windlass.engines.hashed_lines import LineDigest
+from windlass.engines.postgres.foreign.digests import Part
+from windlass.model.translation import Digest
 
 FLOATS = (
     "0.1, 123.456, -0.1, -375.61024782622, 0.00390625, 9007199254740991, -2.5, 0, 0.0, 7, null,"
@@ -86,6 +88,20 @@ def test_a_block_with_fields_too_many_is_not_hashed() -> None:
     assert digest.digest is not None
     digest.add(b"1\ta\tb\n")
     assert digest.digest is None
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_parts_of_a_table_have_each_row_once(
+    tmp_path: Path, database: Callable[[int], Database], of: int
+) -> None:
+    rows = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000)"
+    rows += " insert into t (id, t) select i, 'note ' || i from n"
+    there = database(16)
+    with held(file_with(tmp_path, TABLE, rows)) as origin:
+        _, reading = fitted(origin, tables_of(origin)["t"])
+        arrive(origin, reading, there)
+        digest = send(origin, reading)
+    assert sum((arrived(there, reading, Part(at, of)) for at in range(of)), Digest()) == digest
 
 
 def test_a_migration_compares_what_it_has_sent(

@@ -9,7 +9,7 @@ from psycopg import sql
 from servers import Database
 from windlass.engines.hashed_lines import LineDigest
 from windlass.engines.origin import Origin
-from windlass.engines.postgres.foreign.digests import Proven, read_digest
+from windlass.engines.postgres.foreign.digests import ALL_OF_IT, Part, Proven, read_digest
 from windlass.model.chunk import Whole
 from windlass.model.relation import Name
 from windlass.model.translation import Digest, Reading
@@ -33,8 +33,9 @@ def send(origin: Origin, reading: Reading, database: Database | None = None) -> 
     return digest.digest
 
 
-def arrived(database: Database, reading: Reading) -> Digest:
+def arrived(database: Database, reading: Reading, part: Part = ALL_OF_IT) -> Digest:
     names = tuple(one.name for one in reading.fields)
-    there = Proven(Name("public", reading.table.name), names, reading.fields, reading.key, "bits")
+    name = Name("public", reading.table.name)
+    there = Proven(name, names, reading.fields, reading.key, "bits")
     with database.connect() as session:
-        return read_digest(session, there, as_sent=True)
+        return read_digest(session, there, part, as_sent=True)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from windlass.engines.origin import Origin
 from windlass.engines.postgres.foreign.digests import (
+    Part,
     Proven,
     read_buckets,
     read_digest,
@@ -27,6 +28,8 @@ from windlass.model.units import several
 from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
 
+_PART_BYTES = 32 << 20
+_READS_BLOCKS = 14_00_00  # a server that does not read a whole table for a range of its blocks
 MOST_NAMED = 1_000  # rows that differ, of a relation
 
 
@@ -67,15 +70,33 @@ def content_items(run: Reads) -> list[Item]:
     source = [_item("source", load) for load in run.plan.loads]
     target = [
         Item(
-            f"target {one.relation.name}",
+            id_,
             one.batch,
-            one.relation.size_bytes,
-            {"name": f"{one.target} on the target"},
+            one.relation.size_bytes // part.of,
+            {"name": f"{one.target} on the target" + _numbered(part)},
         )
-        for one in run.plan.relations
+        for id_, (one, part) in _on_target(run).items()
         if str(one.target) not in without_rows
     ]
     return [*source, *target]
+
+
+def _on_target(run: Reads) -> Mapping[str, tuple[RelationPlan, Part]]:
+    """By item: what is read of the target. Jobs share large tables, by blocks, which servers before
+    14 do not read by themselves."""
+    found: dict[str, tuple[RelationPlan, Part]] = {}
+    for one in run.plan.relations:
+        of = 1
+        if run.plan.target.version >= _READS_BLOCKS:
+            of = max(1, min(run.spec.jobs, one.relation.size_bytes // _PART_BYTES))
+        for number in range(of):
+            part = Part(number, of)
+            found[f"target {one.relation.name}{_numbered(part)}"] = one, part
+    return found
+
+
+def _numbered(part: Part) -> str:
+    return f" ({part.number + 1} of {part.of})" if part.of > 1 else ""
 
 
 def _item(side: str, load: Load) -> Item:
@@ -97,10 +118,10 @@ def validate_content(run: Reads, item: Item) -> Result:
             digest = noted or run.origin.digest(_reading(relation), chunk.range)
             found[name] = found.get(name, Digest()) + digest
     else:
-        (relation,) = (one for one in run.plan.relations if str(one.relation.name) == id_)
+        relation, part = _on_target(run)[item.id]
         target = run.sessions().target()
         as_sent = bool(run.noted(relation))
-        digest = read_digest(target, proven(run, relation), as_sent=as_sent)
+        digest = read_digest(target, proven(run, relation), part, as_sent=as_sent)
         found[str(relation.target)] = digest
     return {"plan": run.plan.run, "digests": {name: asdict(one) for name, one in found.items()}}
 

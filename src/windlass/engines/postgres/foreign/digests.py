@@ -86,12 +86,32 @@ class Proven:
         return [names.index(one) for one in self.key] or list(range(len(names)))
 
 
-def read_digest(connection: Connection, proven: Proven, *, as_sent: bool = False) -> Digest:
-    """Of all rows. `as_sent`: of their lines in COPY."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of so many parts of a table, which several sessions read at once: OFFSET 0 keeps the
+    server from doing so itself."""
+
+    number: int = 0
+    of: int = 1
+
+
+ALL_OF_IT = Part()
+
+
+def read_digest(
+    connection: Connection, proven: Proven, part: Part = ALL_OF_IT, *, as_sent: bool = False
+) -> Digest:
+    """Of all rows, or those of a part. `as_sent`: of their lines in COPY."""
     text, bits = (_line(proven), 64) if as_sent else (_row_text(proven), 60)
     query = sql.SQL(
-        "select count(*), {sums} from (select {hash} as h from only {table} offset 0) as hashed"
-    ).format(sums=_sums(bits), hash=_hash(text), table=_table(proven))
+        "select count(*), {sums} from (select {hash} as h from only {table}{where} offset 0)"
+        " as hashed"
+    ).format(
+        sums=_sums(bits),
+        hash=_hash(text),
+        table=_table(proven),
+        where=_within(connection, proven, part),
+    )
     (row,) = _rows(connection, query, proven)
     return Digest(*map(int, row))
 
@@ -130,6 +150,20 @@ def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) ->
 
 
 # OFFSET 0 keeps the server from computing the hash once for each use of it
+def _within(connection: Connection, proven: Proven, part: Part) -> sql.Composable:
+    """A WHERE clause for a range of blocks; the last one has no end, as a table can grow."""
+    if part.of == 1:
+        return sql.SQL("")
+    name = sql.Literal(_table(proven).as_string(connection))
+    size = sql.SQL("select pg_relation_size({}) / current_setting('block_size')::int").format(name)
+    ((blocks,),) = _rows(connection, size, proven)
+    low, high = (blocks * at // part.of for at in (part.number, part.number + 1))
+    ends = [sql.SQL("ctid >= {}::tid").format(sql.Literal(f"({low},0)"))] if part.number else []
+    if part.number < part.of - 1:
+        ends.append(sql.SQL("ctid < {}::tid").format(sql.Literal(f"({high},0)")))
+    return sql.SQL(" where {}").format(sql.SQL(" and ").join(ends))
+
+
 def _sums(bits: int) -> sql.Composed:
     """Of the first bits of hashes, and of the next."""
     return sql.SQL(
