@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from command import DONE, REFUSED
+from command import DIFFERENT, DONE, REFUSED
 from mariadb_server import MariaServer
 from servers import Database
 from translating import Move, Source, mariadb_shop
@@ -182,6 +182,31 @@ def _takes_the_hint(move: Move) -> None:
     found = re.search(r"--type '[^']+'", problem["hint"])
     assert found, problem
     move.command("migrate", *shlex.split(found[0])).expect(DONE)
+
+
+def test_what_a_table_that_is_filled_cannot_take_is_counted_before_anything_is_written(
+    sqlite_move: Callable[..., Move],
+) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key, price decimal(12,3), name text, big int)",
+        "insert into t values (1, 0.5, 'short', 7), (2, 0.125, 'much too long', 99999999999)",
+    )
+    made = "create table t (id int primary key, price numeric(10,2), name varchar(5), big int)"
+    move.target.run(made)
+    problems = move.command("migrate", "--existing", "fill").expect(REFUSED).result["problems"]
+    assert [one["object"] for one in problems] == ["main.t.price", "main.t.name", "main.t.big"]
+    assert all("1 value" in one["message"] for one in problems)
+    assert move.target.value("select count(*) from t") == 0
+    move.source.run("update t set price = 0.25, name = 'fits', big = 8 where id = 2")
+    move.command("migrate", "--existing", "fill").expect(DONE)
+    assert move.target.rows("select price::text, name, big from t order by id") == [
+        ("0.50", "short", 7),
+        ("0.25", "fits", 8),
+    ]
+    move.command("verify").expect(DONE)
+    move.target.run("update t set price = 0.26 where id = 2")
+    (found,) = move.command("verify").expect(DIFFERENT).result["differences"]
+    assert found["columns"] == ["price"]
 
 
 def test_an_index_that_is_not_made_is_named_with_its_text(

@@ -62,7 +62,7 @@ def read_and_translate(
     states: dict[Address, str] = {}
     with _beside() as beside:
         there = beside.submit(catalog.read_catalog, target).result()
-        sides = look_at(spec, hold, there)
+        sides = look_at(spec, hold, there, purpose)
         request = Request(run, _in_postgres(spec, sides.schema, sides.default), purpose)
         wanted, problems = _chosen(sides.schema, spec, sides.default, request.wanted)
         chosen = [one for one in wanted if sides.takes(one)]

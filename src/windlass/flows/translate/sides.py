@@ -3,12 +3,14 @@ Django project whose models decide about both, if there is one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from windlass.engines.postgres.catalog import Catalog
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.flows.translate.hold import TranslateHold
-from windlass.model.plan import Plan
+from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import SourceSchema, SourceTable
@@ -21,11 +23,38 @@ from windlass.planning.postgres.translated.modelled import (
     with_fields,
     with_tables,
 )
-from windlass.planning.postgres.translated.naming import naming_problems
+from windlass.planning.postgres.translated.naming import folded, folded_name, naming_problems
 from windlass.planning.postgres.translated.source import archive_of
+from windlass.spec.choices import Existing
 from windlass.spec.migrate import Spec
 
 MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Tables that the target has already, by their names, and which of their types decide."""
+
+    tables: Mapping[Name, CatalogRelation] = field(default_factory=dict)
+    map_schema: Mapping[str, str] = field(default_factory=dict)
+    decides: re.Pattern[str] = re.compile("(?!)")
+
+    def types(self, table: SourceTable, name: Name) -> dict[str, str]:
+        """Of the columns that the target's table has under this name."""
+        found = self.tables.get(Name(self.map_schema.get(name.schema, name.schema), name.name))
+        types = {one.name: one.type for one in found.columns} if found else {}
+        return {
+            column.name: type_
+            for column in table.columns
+            if (type_ := types.get(folded(column.name), "")) and self.decides.fullmatch(type_)
+        }
+
+
+_NUMERIC = r"numeric\(\d+,\d+\)"
+# How each value is compared depends on how many decimals are kept. Of others, only the text counts.
+_COMPARED = re.compile(_NUMERIC)
+# Values that a column cannot take, or would change, are counted before anything is written.
+_FILLED = re.compile(rf"{_NUMERIC}|smallint|integer|bigint|boolean|uuid|character varying\(\d+\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +66,7 @@ class Both:
     there: Catalog
     default: str
     project: Described | None = None
+    standing: Standing = field(default_factory=Standing)
 
     def takes(self, table: SourceTable) -> bool:
         """Whether the target can take a table's rows."""
@@ -44,7 +74,9 @@ class Both:
 
     def types(self, table: SourceTable) -> dict[str, str]:
         """By column, where it is decided already."""
-        return self.project.types(table) if self.project else {}
+        if self.project is not None:
+            return self.project.types(table)
+        return self.standing.types(table, folded_name(table.name, self.default))
 
     def is_refilled(self, name: Name) -> bool:
         """Whether the rows of a table of the target are replaced."""
@@ -90,15 +122,25 @@ class Both:
             )
 
 
-def look_at(spec: Spec, hold: TranslateHold, there: Catalog) -> Both:
+def look_at(spec: Spec, hold: TranslateHold, there: Catalog, purpose: Purpose) -> Both:
     """Raises:
     BadSpec, Refused, WindlassError: the project cannot be asked, or refuses.
     """
     schema = hold.schema()
     if not spec.django:
-        return Both(schema, there, hold.origin.schema)
+        return Both(schema, there, hold.origin.schema, standing=_standing(spec, there, purpose))
     from windlass.flows.translate.project import describe  # no other source needs it
 
     project = describe(spec, hold, schema, there)
     relations = with_tables(there.relations, project)
     return Both(schema, replace(there, relations=relations), project.schema, project)
+
+
+def _standing(spec: Spec, there: Catalog, purpose: Purpose) -> Standing:
+    if purpose is Purpose.COMPARE:
+        decides = _COMPARED
+    elif spec.existing is Existing.FILL:
+        decides = _FILLED
+    else:
+        return Standing()
+    return Standing({one.name: one for one in there.relations}, spec.map_schema, decides)
