@@ -75,6 +75,7 @@ SHARES = {
     "test_hooks": 6,
     "test_iceberg": 8,
     "test_identifiers": 2,
+    "test_into_sqlite": 5,
     "test_journal": 8,
     "test_landing_bad": 4,
     "test_landing_busy": 4,

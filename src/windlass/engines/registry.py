@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from windlass.engines.base import Source, Target
+from windlass.engines.destination import Destination
 from windlass.engines.landing import Landing
 from windlass.engines.origin import Origin
 from windlass.errors import BadSpec, WindlassError
@@ -24,7 +25,8 @@ class Engine:
     landing: str = ""  # takes a URL, and `runs`: tables in use, to load into
     runs: str = ""  # what keeps the runs of loads, where that is not the engine itself
     origin: str = ""  # takes a URL: what is migrated into another engine
-    needs: tuple[str, ...] = ()  # libraries of an origin, which the extra of its name installs
+    destination: str = ""  # takes a URL: what a PostgreSQL database is migrated into
+    needs: tuple[str, ...] = ()  # libraries of these two, which the extra of its name installs
     extra: str = "export"  # of our distribution, with the libraries that it needs
 
 
@@ -41,6 +43,7 @@ ENGINES = (
         source="windlass.engines.sqlite.source:SqliteSource",
         landing="windlass.engines.sqlite.landing.file:open_landing",
         origin="windlass.engines.sqlite.origin.origin:SqliteOrigin",
+        destination="windlass.engines.sqlite.destination.destination:SqliteDestination",
         needs=("sqlglot",),
     ),
     Engine(
@@ -72,7 +75,13 @@ ENGINES = (
 _FILE = re.compile(r"(sqlite|duckdb):.*|\.{0,2}/.*|.*\.(db3?|sqlite3?|duckdb)", re.IGNORECASE)
 
 
-_PARTS = {"source": "source", "warehouse": "target", "target": "landing", "origin": "origin"}
+_PARTS = {
+    "source": "source",
+    "warehouse": "target",
+    "target": "landing",
+    "origin": "origin",
+    "destination": "destination",
+}
 
 
 def engine_of(url: str, role: str) -> Engine:
@@ -97,8 +106,8 @@ def engine_of(url: str, role: str) -> Engine:
         if wanted in one.schemes:
             return one
     known = ", ".join(f"{one.schemes[0]}://" for one in able)
-    side = "source" if role == "origin" else role
-    more = "postgresql://, " if role == "origin" else ""
+    side = {"origin": "source", "destination": "target"}.get(role, role)
+    more = "postgresql://, " if role in ("origin", "destination") else ""
     raise BadSpec([f"{side}: {wanted}:// is not supported; use one of {more}{known}"])
 
 
@@ -147,11 +156,28 @@ def open_origin(url: str) -> Origin:
         WindlassError: the library for this engine is not installed.
     """
     engine = engine_of(url, "origin")
+    _check_needs(engine)
+    origin: Origin = _opened(engine, engine.origin, url)
+    return origin
+
+
+def open_destination(url: str) -> Destination:
+    """A database that a PostgreSQL database is migrated into. Connects to nothing yet.
+
+    Raises:
+        BadSpec: the URL cannot be understood.
+        WindlassError: the library for this engine is not installed.
+    """
+    engine = engine_of(url, "destination")
+    _check_needs(engine)
+    destination: Destination = _opened(engine, engine.destination, url)
+    return destination
+
+
+def _check_needs(engine: Engine) -> None:
     for library in engine.needs:
         if find_spec(library) is None:
             raise _missing(engine, library, engine.schemes[0])
-    origin: Origin = _opened(engine, engine.origin, url)
-    return origin
 
 
 def _opened(engine: Engine, place: str, *given: object) -> Any:

@@ -15,6 +15,8 @@ FLOWS = {
     "follow": "windlass.flows.follow.outline:FOLLOW",
     "translate": "windlass.flows.translate.outline:TRANSLATE",
     "compare": "windlass.flows.translate.outline:COMPARE",
+    "convert": "windlass.flows.convert.outline:CONVERT",
+    "compare_converted": "windlass.flows.convert.outline:COMPARE_CONVERTED",
     "validate": "windlass.flows.validate.outline:VALIDATE",
     "repair": "windlass.flows.repair.outline:REPAIR",
     "rewrite": "windlass.flows.rewrite.outline:REWRITE",
@@ -23,11 +25,11 @@ FLOWS = {
     "cutover": "windlass.flows.cutover.outline:CUTOVER",
 }
 
-_COMPARED_BY = {"translate": "compare"}
+_COMPARED_BY = {"translate": "compare", "convert": "compare_converted"}
 """How `windlass verify` compares what other flows than `migrate` copy."""
 
-PAST_AT = "windlass.flows.load.past:past_at"
-"""The runs that a target has a journal of, by its URL: of any flow, or in a file of loads."""
+PAST_AT = "windlass.flows.convert.past:past_at"
+"""The runs that a target has a journal of, by its URL."""
 
 
 def spec_flows() -> Iterator[Flow[Any]]:

@@ -48,13 +48,15 @@ def _is_of_others(url: str) -> bool:
 
 class FlowOf:
     """The flow of a migration's spec: `follow` if it is asked for, `translate` from another engine,
-    and of the class `migrate`."""
+    `convert` into another one, and of the class `migrate`."""
 
     def __get__(self, spec: Spec | None, owner: type[Spec]) -> str:
         if spec is None:
             return "migrate"
         if spec.is_translated:
             return "translate"
+        if spec.is_converted:
+            return "convert"
         return "follow" if spec.follow else "migrate"
 
 
@@ -104,6 +106,13 @@ class Spec(SpecModel):
             raise ValueError("data-only fills relations that exist: it cannot replace them")
         if len(set(self.map_schema.values())) < len(self.map_schema):
             raise ValueError("map-schema gives two schemas the same new name")
+        if self.is_translated and self.is_converted:
+            raise ValueError(
+                "one of the two has to be PostgreSQL: migrate into a PostgreSQL database first,"
+                " then from there"
+            )
+        if self.follow and self.is_converted:
+            raise ValueError("follow applies changes to PostgreSQL only: leave it out")
         if self.follow and self.is_translated:
             raise ValueError("follow reads PostgreSQL's log: a source of another engine has none")
         if self.snapshot and self.is_translated:
@@ -119,7 +128,7 @@ class Spec(SpecModel):
                 "follow applies the source's changes as they are, column by column: leave out"
                 " mapping, or migrate without follow"
             )
-        if self.mapping and self.is_translated:
+        if self.mapping and (self.is_translated or self.is_converted):
             raise ValueError("mapping is of tables of PostgreSQL: leave it out for another engine")
         if self.follow and self.snapshot:
             raise ValueError(
@@ -150,6 +159,11 @@ class Spec(SpecModel):
     def hashes(self) -> bool:
         """Whether a column is hashed with the key of the environment."""
         return any(one.hashes for one in self.mapping.values())
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether the target is of another engine than PostgreSQL."""
+        return self.target is not None and _is_of_others(self.target.get_secret_value())
 
     @property
     def written_database(self) -> SecretStr | None:

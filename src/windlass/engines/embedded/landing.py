@@ -11,6 +11,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from windlass.engines.base import Facts
+from windlass.engines.destination import is_conversion
 from windlass.engines.embedded import leaving
 from windlass.engines.embedded.books import Books
 from windlass.engines.embedded.changing import Changing
@@ -85,7 +86,7 @@ class FileLanding:
         if not self._file.is_there:
             return []
         with self._file.reading("reading its runs") as session:
-            return self._books.runs(session)
+            return [one for one in self._books.runs(session) if not is_conversion(one)]
 
     def read(self, run: str) -> LoadRun | None:
         if not self._file.is_there:

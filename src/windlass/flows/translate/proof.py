@@ -3,9 +3,8 @@ rows were hashed as they were copied (`windlass.flows.translate.noted`), only th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Protocol
 
 from windlass.engines.origin import Origin
@@ -18,12 +17,13 @@ from windlass.engines.postgres.foreign.digests import (
 )
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import WindlassError
+from windlass.flows.differing_rows import Compared, differing_rows
 from windlass.flows.validate.steps import SIDES, reported
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Load, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
-from windlass.model.translation import Digest, Field, Reading, Row, Sort
+from windlass.model.translation import Digest, Reading
 from windlass.model.units import several
 from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
@@ -212,61 +212,11 @@ def _rows(run: Reads, item: RelationPlan) -> Iterator[Difference]:
     for some in _portions(numbers):
         ours = list(run.origin.rows(reading, some))
         theirs = list(read_rows(session, there, some))
-        yield from (_keyed if reading.key else _unkeyed)(run, item, ours, theirs)
+        targets = [one.target for one in item.columns]
+        compared = Compared(str(item.target), targets, reading.fields, reading.key)
+        yield from differing_rows(compared, ours, theirs, show_values=run.show_values)
 
 
 def _portions(numbers: Sequence[int], size: int = 64) -> Iterator[Sequence[int]]:
     for start in range(0, len(numbers), size):
         yield numbers[start : start + size]
-
-
-def _keyed(
-    run: Reads, item: RelationPlan, ours: Sequence[Row], theirs: Sequence[Row]
-) -> Iterator[Difference]:
-    reading, name = _reading(item), str(item.target)
-    here, there = ({one.key: one.texts for one in rows} for rows in (ours, theirs))
-    targets = [one.target for one in item.columns]
-    fields = [one.name for one in reading.fields]
-    key_fields = [reading.fields[fields.index(one)] for one in reading.key]
-    keys = [targets[fields.index(one)] for one in reading.key]
-    for key in sorted({*here, *there}, key=str):
-        shown = {
-            column: _shown(field, text) or "NULL"
-            for column, field, text in zip(keys, key_fields, key, strict=True)
-        }
-        if key not in there:
-            yield Difference(DifferenceKind.MISSING, name, "is missing on the target", shown)
-        elif key not in here:
-            yield Difference(DifferenceKind.EXTRA, name, "is on the target only", shown)
-        elif here[key] != there[key]:
-            at = [i for i in range(len(targets)) if here[key][i] != there[key][i]]
-            columns = tuple(targets[i] for i in at)
-            message = f"differs in {', '.join(columns)}"
-            one = Difference(DifferenceKind.CHANGED, name, message, shown, columns)
-            if run.show_values:
-                source, target = (
-                    {targets[i]: _shown(reading.fields[i], texts[key][i]) for i in at}
-                    for texts in (here, there)
-                )
-                one = replace(one, source=source, target=target)
-            yield one
-
-
-def _shown(field: Field, text: str | None) -> str | None:
-    """A value for people: a text without the length that is hashed with it."""
-    has_length = field.type.sort in (Sort.TEXT, Sort.ENUM)
-    return text.partition(":")[2] if text is not None and has_length else text
-
-
-def _unkeyed(
-    run: Reads, item: RelationPlan, ours: Sequence[Row], theirs: Sequence[Row]
-) -> Iterator[Difference]:
-    here, there = Counter(one.texts for one in ours), Counter(one.texts for one in theirs)
-    for kind, lacking, where in (
-        (DifferenceKind.MISSING, here - there, "missing on the target"),
-        (DifferenceKind.EXTRA, there - here, "on the target only"),
-    ):
-        if rows := lacking.total():
-            verb = "is" if rows == 1 else "are"
-            message = f"{rows:,} {'row' if rows == 1 else 'rows'} without a key {verb} {where}"
-            yield Difference(kind, str(item.target), message, rows=rows)

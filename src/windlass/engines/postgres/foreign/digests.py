@@ -70,7 +70,7 @@ _NO_NULL: LiteralString = r"case {0}::text when E'\\N' then E'\\\\N' else {0}::t
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A relation of the target whose rows are compared. `columns` are in the order of `fields`;
+    """A relation whose rows are compared. `columns` are in the order of `fields`;
     `key` are some of the fields' names. `floats` as of `windlass.engines.origin.Origin`."""
 
     name: Name
@@ -78,6 +78,8 @@ class Proven:
     fields: tuple[Field, ...]
     key: tuple[str, ...]
     floats: str
+    rows: sql.Composable | None = None  # where they are selected from, if not from the relation
+    side: str = "target"
 
     @property
     def keyed_by(self) -> list[int]:
@@ -104,8 +106,7 @@ def read_digest(
     """Of all rows, or those of a part. `as_sent`: of their lines in COPY."""
     text, bits = (_line(proven), 64) if as_sent else (_row_text(proven), 60)
     query = sql.SQL(
-        "select count(*), {sums} from (select {hash} as h from only {table}{where} offset 0)"
-        " as hashed"
+        "select count(*), {sums} from (select {hash} as h from {table}{where} offset 0) as hashed"
     ).format(
         sums=_sums(bits),
         hash=_hash(text),
@@ -120,7 +121,7 @@ def read_buckets(connection: Connection, proven: Proven) -> dict[int, Digest]:
     """Of all rows, by bucket."""
     query = sql.SQL(
         "select {bucket}, count(*), {sums} from (select {hash} as h, md5({key}) as k"
-        " from only {table} offset 0) as hashed group by 1"
+        " from {table} offset 0) as hashed group by 1"
     ).format(
         bucket=_BUCKET,
         sums=_sums(60),
@@ -134,7 +135,7 @@ def read_buckets(connection: Connection, proven: Proven) -> dict[int, Digest]:
 def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) -> Iterator[Row]:
     """The rows of some buckets."""
     query = sql.SQL(
-        "select {texts} from (select *, md5({key}) as windlass_k from only {table}) as hashed"
+        "select {texts} from (select *, md5({key}) as windlass_k from {table}) as hashed"
         " where {bucket} = any({wanted})"
     ).format(
         texts=sql.SQL(", ").join(_texts(proven)),
@@ -154,7 +155,8 @@ def _within(connection: Connection, proven: Proven, part: Part) -> sql.Composabl
     """A WHERE clause for a range of blocks; the last one has no end, as a table can grow."""
     if part.of == 1:
         return sql.SQL("")
-    name = sql.Literal(_table(proven).as_string(connection))
+    table = sql.Identifier(proven.name.schema, proven.name.name)
+    name = sql.Literal(table.as_string(connection))
     size = sql.SQL("select pg_relation_size({}) / current_setting('block_size')::int").format(name)
     ((blocks,),) = _rows(connection, size, proven)
     low, high = (blocks * at // part.of for at in (part.number, part.number + 1))
@@ -180,13 +182,14 @@ _BUCKET = sql.SQL(_BUCKET_OF).format(sql.Identifier("k"))
 
 
 def _rows(connection: Connection, query: sql.Composed, proven: Proven) -> Iterator[Sequence[Any]]:
-    with explaining(f"hashing {proven.name}", side="target"):
+    with explaining(f"hashing {proven.name}", side=proven.side):
         found = connection.execute(query)
         yield from found
 
 
-def _table(proven: Proven) -> sql.Identifier:
-    return sql.Identifier(proven.name.schema, proven.name.name)
+def _table(proven: Proven) -> sql.Composable:
+    name = sql.Identifier(proven.name.schema, proven.name.name)
+    return proven.rows or sql.SQL("only {}").format(name)
 
 
 def _texts(proven: Proven) -> list[sql.Composed]:

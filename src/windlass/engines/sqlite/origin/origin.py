@@ -170,6 +170,10 @@ class SqliteOrigin:
             key = _key(reading)
             yield from digests.rows_of(session, order, reading.fields, key, buckets)
 
+    def know(self, table: str, seen: Seen) -> None:
+        """What the table's definition says of its values, where no scan has looked."""
+        self._seen[table] = seen
+
     def _seen_of(self, reading: Reading) -> Seen:
         return self._seen.get(reading.table.name) or unseen(one.name for one in reading.fields)
 

@@ -35,13 +35,15 @@ class Order:
 
 
 def read_order(session: sqlite3.Connection, table: str) -> Order:
-    (without_rowid,) = session.execute(
-        "select wr from pragma_table_list where schema = 'main' and name = ?", (table,)
+    without_rowid, type_ = session.execute(
+        "select wr, type from pragma_table_list where schema = 'main' and name = ?", (table,)
     ).fetchone()
+    if type_ == b"view":
+        return Order(table)
     query = "select name, pk, type from pragma_table_xinfo(?)"
     columns = [
-        (name.decode(), pk, type_.decode())
-        for name, pk, type_ in session.execute(query, (table,)).fetchall()
+        (name.decode(), pk, declared.decode())
+        for name, pk, declared in session.execute(query, (table,)).fetchall()
     ]
     if without_rowid:
         ordered = sorted((pk, name) for name, pk, _ in columns if pk)

@@ -1,0 +1,197 @@
+"""The interface of an engine that a PostgreSQL database is migrated into.
+
+Decides nothing and imports no driver. `windlass.engines.registry` chooses an engine by URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, Self
+
+from windlass.model.conversion import (
+    Carried,
+    ConversionPlan,
+    Made,
+    PgColumn,
+    Standing,
+    TableConversion,
+    TableDraft,
+    Tried,
+    ViewConversion,
+)
+from windlass.model.load import LoadRun
+from windlass.model.outcome import Outcome, State
+from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.relation import Name
+from windlass.model.translation import Digest, Index, Row
+
+Rows = Sequence[Sequence[Any]]
+Note = Mapping[str, Any]
+Columns = Mapping[str, tuple[str, Carried]]  # by name on the source: the target's, and how
+
+FLOW = "convert"  # in the config of its runs: loads have none
+
+
+def is_conversion(run: LoadRun) -> bool:
+    """Whether a run of a target's journal is a migration into it, and no load."""
+    return run.config.get("flow") == FLOW
+
+
+class Session(Protocol):
+    """An open transaction of the target's."""
+
+    def execute(self, query: str, parameters: Any = ..., /) -> Any: ...
+
+
+class Proving(Protocol):
+    """A scratch table. Nothing of it reaches the target."""
+
+    def add(self, rows: Rows) -> None:
+        """Rows of the columns that the expressions read, each followed by what they should give."""
+
+    def wrong(self) -> Sequence[int]:
+        """For each expression, how many rows gave something else; -1 if it cannot be computed."""
+
+
+class Destination(Protocol):
+    """A database of another engine. A context manager: leaving it closes its sessions. Its methods
+    may be called by several threads at once.
+
+    What changes the target commits together with the journal line of its step and item.
+    """
+
+    place: str  # for people, without secrets
+    engine: str  # for people
+    identity: str  # of the database
+    has_schemas: bool
+
+    # what it would be made of; none of these reads or writes the target
+
+    def same(self, name: str) -> str:
+        """Equal for names that the engine takes for the same."""
+
+    def named(self, source: Name, schemas: Mapping[str, str]) -> Name:
+        """Where a table of the source goes; `schemas` are new names by old ones."""
+
+    def name_problem(self, name: str) -> str:
+        """Why it has no object of this name; empty if it can."""
+
+    def carry(self, column: PgColumn, answer: str) -> Carried | str:
+        """How a column arrives, by the user's answer if there is one; or why that cannot be."""
+
+    def translated(self, text: str, columns: Columns) -> str | None:
+        """An expression in its own SQL; None if it has none that means the same."""
+
+    def default(self, text: str, column: PgColumn, carried: Carried) -> str | None:
+        """The default for a function of the source's, such as now(); None if it has none."""
+
+    def is_constant(self, text: str, carried: Carried) -> bool:
+        """Whether a default is a constant, whose value the source can be asked for: that calls no
+        function of a user's."""
+
+    def literal(self, value: Any) -> str:
+        """A carried value in its own SQL."""
+
+    def refused(self, draft: TableDraft) -> Sequence[str]:
+        """What it cannot have of a table: sentences for losses."""
+
+    def create(self, draft: TableDraft) -> str: ...
+
+    def index(self, draft: TableDraft, index: Index) -> Made | str:
+        """An index; or why there is none."""
+
+    def view(
+        self, name: Name, columns: Sequence[str], query: str, tables: Mapping[Name, Columns]
+    ) -> str | None:
+        """A view over translated tables; None if it cannot be said."""
+
+    def proving(
+        self, columns: Sequence[tuple[str, Carried]], tried: Sequence[Tried]
+    ) -> AbstractContextManager[Proving]:
+        """Of expressions over these columns of one table."""
+
+    def tried(self, plan: ConversionPlan) -> Mapping[str, str]:
+        """Make everything in a scratch database; what could not be made, by its name, and why."""
+
+    # the target
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether what an unfinished run has written may be lost, so that it starts over."""
+
+    def standing(self) -> Standing: ...
+
+    def runs(self) -> Sequence[LoadRun]:
+        """Migrations into it, the newest first; without their lines."""
+
+    def read(self, run: str) -> LoadRun | None:
+        """One of them, with its lines."""
+
+    def is_active(self, run: str) -> bool: ...
+
+    def working(self, run: str) -> AbstractContextManager[None]:
+        """While it lasts, no other process can migrate into the same target.
+
+        Raises:
+            Refused: another one does.
+        """
+
+    def begin(self, run: LoadRun, *, is_new: bool) -> LoadRun:
+        """Journal a new run, or take over one that is there."""
+
+    def once(self, run: str, step: str, item: str, work: Callable[[Session], Note]) -> Note:
+        """The note of this item's journal line; if there is none, do the work first, in the
+        transaction that adds the line."""
+
+    def insert(self, session: Session, table: TableConversion, rows: Rows) -> None: ...
+
+    def broken(
+        self, session: Session, tables: Sequence[TableConversion]
+    ) -> Iterable[tuple[str, str, int]]:
+        """Foreign keys that rows break: the table, what it refers to, and how many rows."""
+
+    def set_counter(self, session: Session, table: TableConversion, number: int) -> None:
+        """The next number is the one after this."""
+
+    def end(self, run: str, state: State, outcome: Outcome) -> None:
+        """Journal the end; a new target is put in place if the run is over."""
+
+    def settle(self) -> LoadRun | None:
+        """Complete what a kill has left of a run that is over, and return that; None if there is
+        nothing of the kind."""
+
+    def drop_view(self, view: ViewConversion) -> str:
+        """The statement."""
+
+    # the proof
+
+    def count(self, table: TableConversion) -> int: ...
+
+    def digest(self, table: TableConversion) -> Digest: ...
+
+    def digest_of_view(self, view: ViewConversion) -> Digest | None:
+        """None: its rows cannot be read as the columns are meant."""
+
+    def buckets(self, table: TableConversion) -> Mapping[int, Digest]: ...
+
+    def rows_of(self, table: TableConversion, buckets: Sequence[int]) -> Iterator[Row]: ...
+
+    def missing(self, plan: ConversionPlan) -> Mapping[str, str]:
+        """By name on the target: tables and columns that it lacks, in a sentence."""
+
+    # the way back
+
+    def foresee(self, run: str, plan: ConversionPlan) -> Foreseen: ...
+
+    def undo(self, run: str, plan: ConversionPlan, others: Others) -> Undone:
+        """Raises:
+        Refused: others have changed what the run made, and `others` is to refuse.
+        """
+
+    def cancel(self) -> None:
+        """Stop what other threads do: they raise Interrupted."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *fault: object) -> None: ...

@@ -1,0 +1,1 @@
+"""SQLite as what a PostgreSQL database is migrated into: a file with STRICT tables."""

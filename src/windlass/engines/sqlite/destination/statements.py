@@ -1,0 +1,200 @@
+"""Tables, indexes and views as SQLite's statements. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import sql
+
+from windlass.engines.statements import listed, names, statement, verbatim
+from windlass.model.conversion import DraftColumn, Made, TableDraft
+from windlass.model.relation import Name
+from windlass.model.translation import Check, ForeignKey, Index, Sort
+
+MAIN = "main"
+_RESERVED = ("sqlite_", "_windlass_")
+
+
+def name_problem(name: str) -> str:
+    for one in _RESERVED:
+        if name.lower().startswith(one):
+            return f"names that begin with {one} are not free in SQLite"
+    return "a name without characters" if not name else ""
+
+
+def create(draft: TableDraft) -> str:
+    alias = _alias(draft)
+    parts = [_column(one, is_alias=one.plan.target == alias) for one in draft.columns]
+    if draft.primary_key is not None and not alias:
+        key = listed(map(names, draft.primary_key.columns))
+        parts.append(sql.SQL("constraint {} primary key ({})").format(
+            names(draft.primary_key.name), key))  # fmt: skip
+    parts += map(_check, draft.checks)
+    parts += map(_foreign_key, draft.foreign_keys)
+    return statement(
+        "create table {table} (\n  {parts}\n) strict",
+        table=names(draft.name.name),
+        parts=listed(parts, ",\n  "),
+    )
+
+
+def _alias(draft: TableDraft) -> str:
+    """The column that is the row's number: a primary key of one INTEGER."""
+    key = draft.primary_key.columns if draft.primary_key is not None else ()
+    if len(key) != 1:
+        return ""
+    column = draft.column(key[0])
+    return key[0] if column.plan.type == "INTEGER" and not column.generated else ""
+
+
+def counts_up(draft: TableDraft) -> str:
+    """The column that SQLite can count up."""
+    alias = _alias(draft)
+    return alias if alias and draft.column(alias).counts_up else ""
+
+
+def _column(column: DraftColumn, *, is_alias: bool) -> sql.Composable:
+    plan = column.plan
+    name = names(plan.target)
+    parts: list[sql.Composable] = [name, verbatim(plan.type)]
+    if is_alias:
+        parts.append(verbatim("primary key"))
+        if column.counts_up:
+            parts.append(verbatim("autoincrement"))
+    elif plan.not_null:
+        parts.append(verbatim("not null"))
+    if plan.carried.collation:
+        parts.append(verbatim(f"collate {plan.carried.collation}"))
+    if column.generated:
+        kind = "stored" if column.is_stored else "virtual"
+        made = [
+            verbatim("generated always as ("),
+            verbatim(column.generated),
+            verbatim(f") {kind}"),
+        ]
+        parts.append(sql.Composed(made))
+    elif column.default:
+        made = [verbatim("default ("), verbatim(column.default), verbatim(")")]
+        parts.append(sql.Composed(made))
+    if plan.carried.check:
+        parts.append(sql.SQL("check ({})").format(verbatim(plan.carried.check).format(name)))
+    return listed(parts, " ")
+
+
+def _check(check: Check) -> sql.Composable:
+    return sql.Composed(
+        [sql.SQL("constraint {} check (").format(names(check.name)), verbatim(check.expression),
+         sql.SQL(")")]
+    )  # fmt: skip
+
+
+def _foreign_key(key: ForeignKey) -> sql.Composable:
+    made = sql.SQL(
+        "constraint {name} foreign key ({columns}) references {table} ({referred})"
+        " on update {update} on delete {delete}{deferred}"
+    )
+    deferred = ""
+    if key.is_deferrable:
+        deferred = f" deferrable initially {'deferred' if key.is_deferred else 'immediate'}"
+    return made.format(
+        name=names(key.name),
+        columns=listed(map(names, key.columns)),
+        table=names(key.refers_to.name),
+        referred=listed(map(names, key.referred)),
+        update=verbatim(key.on_update.lower()),
+        delete=verbatim(key.on_delete.lower()),
+        deferred=verbatim(deferred),
+    )
+
+
+def index(table: Name, one: Index) -> Made:
+    parts: list[sql.Composable] = []
+    for part in one.parts:
+        made: list[sql.Composable] = (
+            [names(part.column)]
+            if part.column
+            else [verbatim("("), verbatim(part.expression), verbatim(")")]
+        )
+        parts.append(sql.Composed([*made, *([verbatim(" desc")] if part.descends else [])]))
+    where: list[sql.Composable] = []
+    if one.where:
+        where = [verbatim(" where "), verbatim(one.where)]
+    text = sql.Composed(
+        [
+            verbatim("create unique index " if one.is_unique else "create index "),
+            names(one.name),
+            sql.SQL(" on {} (").format(names(table.name)),
+            listed(parts),
+            verbatim(")"),
+            *where,
+        ]
+    )
+    return Made(one.name, "index", text.as_string(None))
+
+
+def view(name: Name, columns: Sequence[str], query: str) -> str:
+    head = sql.SQL("create view {} ({}) as ").format(names(name.name), listed(map(names, columns)))
+    return sql.Composed([head, verbatim(query)]).as_string(None)
+
+
+def literal(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(int(value))
+        case int():
+            return str(value)
+        case float():
+            if math.isinf(value):
+                return "9e999" if value > 0 else "-9e999"
+            return repr(value)
+        case bytes():
+            return f"x'{value.hex()}'"
+    return "'{}'".format(str(value).replace("'", "''"))
+
+
+def insert(table: Name, columns: Sequence[str]) -> str:
+    return statement(
+        "insert into {table} ({columns}) values ({values})",
+        table=names(MAIN, table.name),
+        columns=listed(map(names, columns)),
+        values=listed([verbatim("?")] * len(columns)),
+    )
+
+
+_NOW = {
+    "timestamptz": "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now')",
+    "timestamp": "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+    "date": "date('now')",
+    "time": "strftime('%H:%M:%f000', 'now')",
+}
+_PRESENT = (
+    "now()", "current_timestamp", "localtimestamp", "current_date", "current_time", "localtime",
+    "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()",
+)  # fmt: skip
+_UUID = ("gen_random_uuid()", "public.uuid_generate_v4()", "uuidv4()")
+# of version 4: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
+_RANDOM = (
+    "lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4'"
+    " || substr(lower(hex(randomblob(2))), 2) || '-'"
+    " || substr('89ab', abs(random()) % 4 + 1, 1) || substr(lower(hex(randomblob(2))), 2)"
+    " || '-' || lower(hex(randomblob(6)))"
+)
+
+
+def default(text: str, base: str, sort: Sort) -> str | None:
+    """Of the functions that have a counterpart: the present moment, in UTC, and random UUIDs."""
+    bare = text.strip()
+    while bare.startswith("(") and bare.endswith(")"):
+        bare = bare[1:-1].strip()
+    bare = bare.lower()
+    if sort is not Sort.TEXT:
+        return None
+    if base in _NOW and bare in _PRESENT:
+        return _NOW[base]
+    if base in ("uuid", "text", "varchar") and bare.removesuffix("::text") in _UUID:
+        return _RANDOM
+    return None

@@ -1,0 +1,306 @@
+"""The context of the flow `convert`: the source's snapshot, the target with its journal, and the
+plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import asdict, replace
+from typing import Any, Self
+
+from windlass.engines.destination import FLOW
+from windlass.errors import AlreadyFinished, Refused, SnapshotLost, WindlassError
+from windlass.flows.convert.ending import outcome_of
+from windlass.flows.convert.outline import CONVERT
+from windlass.flows.convert.pair import open_pair
+from windlass.flows.convert.reading import (
+    as_journalled,
+    check_source,
+    from_journal,
+    read_and_plan,
+)
+from windlass.model.conversion import ConversionPlan, TableConversion
+from windlass.model.event import Emit, FlowPlanned, Noticed, RunEnded, ignore
+from windlass.model.flow import Handover, Result
+from windlass.model.load import LoadRun
+from windlass.model.outcome import (
+    A_COMMAND,
+    NO_REASON,
+    UNFINISHED,
+    Outcome,
+    Reason,
+    StartedBy,
+    State,
+)
+from windlass.model.past import Others
+from windlass.model.report import Difference, Problem
+from windlass.model.run_id import new_run_id
+from windlass.model.wording import word
+from windlass.run.story import Reporting, Story
+from windlass.spec.migrate import Spec
+
+SNAPSHOTS = "snapshots"  # a step of the journal; its items are numbers
+
+
+class Conversion(Reporting):
+    """One process's part in a run. Use as a context manager."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        emit: Emit = ignore,
+        *,
+        restart: bool = False,
+        reviewed: object = None,
+        started_by: StartedBy = A_COMMAND,
+        patient: bool = False,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Raises:
+            BadSpec: source or target is missing or cannot be read.
+            Refused: a reviewed plan is given.
+        """
+        if reviewed is not None:
+            message = "cannot be carried out from a file, where the target is of another engine"
+            raise Refused([Problem("plan", message, "leave it out: the same plan is made again")])
+        self.spec, self.restart, self.started_by = spec, restart, started_by
+        self.source, self.target = open_pair(spec)
+        self.story = Story(emit)
+        self.show_values = False
+        self.on_difference: Callable[[Difference], None] | None = None
+        self.at: LoadRun | None = None  # in the journal
+        self.ended: State | None = None
+        self.undone: Sequence[Problem] = ()
+        self._plan: ConversionPlan | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.target)
+        self._stack.callback(self.source.close)
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        self._stack.close()
+
+    # what the steps ask for
+
+    @property
+    def plan(self) -> ConversionPlan:
+        assert self._plan is not None, "the run is not planned"
+        return self._plan
+
+    def once(self, step: str, item: str, work: Callable[[Any], Result]) -> Result:
+        """A piece of work, in one transaction with its line in the journal."""
+        return self.target.once(self.run_id, step, item, work)
+
+    def counted(self, table: TableConversion, make: Callable[[], Result]) -> Result:
+        noted = self.lines("validate_content").get(str(table.source))
+        if noted is not None:
+            return noted
+        found = make()
+        return self.once("validate_content", str(table.source), lambda _: found)
+
+    def copied(self, table: TableConversion) -> Result:
+        return self.lines("copy_tables")[str(table.source)]
+
+    def lines(self, step: str) -> Mapping[str, Result]:
+        """Of the journal, as it is now."""
+        found = self.target.read(self.run_id)
+        return found.lines.get(step, {}) if found else {}
+
+    # the beginning
+
+    def begin(self) -> None:
+        """Find the run to resume, or plan another one, and journal it.
+
+        Raises:
+            Refused: with every problem; nothing was written.
+            AlreadyFinished: a run with the same options has done it.
+        """
+        if self.at is not None:
+            return
+        found = self.prepare()
+        if self.plan.problems:
+            raise Refused(self.plan.problems)
+        run = found or LoadRun(
+            self.plan.run,
+            State.RUNNING,
+            self.plan.source,
+            self._config(),
+            as_journalled(self.plan),
+            self.started_by.external_run,
+            self.started_by.external_url,
+        )
+        self._stack.enter_context(self.target.working(run.run))
+        self.source.lock([one.source for one in self.plan.tables])
+        self.at = self.target.begin(run, is_new=self.plan.is_new)
+        number = str(self.source.snapshot.number)
+        self.once(SNAPSHOTS, number, lambda _: asdict(self.source.snapshot))
+        self.emit(self._planned(is_resumed=found is not None))
+        for notice in self.plan.notices if found is None else ():
+            self.emit(Noticed(notice))
+
+    def prepare(self, *, writes: bool = True) -> LoadRun | None:
+        """The run to resume, or none and the plan of another one. Unless it `writes`, what a kill
+        left is not completed, and no restart undoes an unfinished run.
+
+        Raises:
+            Refused: an unfinished run is in the way.
+            AlreadyFinished: there is nothing left to do.
+        """
+        if writes and (placed := self.target.settle()) is not None:
+            raise AlreadyFinished(_finished(placed))
+        self.source.hold()
+        found = self._unfinished(writes=writes)
+        if found is None:
+            self._plan = read_and_plan(new_run_id(), self.spec, self.source, self.target)
+            return None
+        found = self.target.read(found.run) or found
+        self._plan = from_journal(found.plan)
+        check_source(self._plan, self.source)
+        numbers = [int(one) for one in found.lines.get(SNAPSHOTS, {})]
+        self.source.number(max(numbers, default=0) + 1)
+        return found
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "flow": FLOW,
+            "source": self.source.server.identity,
+            "options": self.spec.options(),
+        }
+
+    def _unfinished(self, *, writes: bool) -> LoadRun | None:
+        """Raises:
+        Refused: one that is unfinished has other options.
+        AlreadyFinished: one with the same options has done all.
+        """
+        runs, config = self.target.runs(), self._config()
+        found = next((one for one in runs if one.state in UNFINISHED), None)
+        if found is None:
+            same = [one for one in runs if one.config == config]
+            if same and same[0].state is State.DONE and not self.restart:
+                raise AlreadyFinished(_finished(same[0]))
+            return None
+        if self.restart or self.target.is_doubtful:
+            if writes:
+                self._start_over(found)
+            return None
+        if found.config != config:
+            hint = f"give the same options to resume it, or roll it back, or {word('restart')}"
+            message = f"is unfinished in {self.target.place}, and has other options"
+            raise Refused([Problem(f"run {found.run}", message, hint)])
+        return found
+
+    def _start_over(self, found: LoadRun) -> None:
+        plan = from_journal(found.plan)
+        self.target.undo(found.run, plan, Others.REFUSE)
+        why = "" if self.restart else ": the machine has started since, and not all was on disk"
+        self.emit(Noticed(f"run {found.run} is rolled back, and another one begins{why}"))
+
+    def _planned(self, *, is_resumed: bool) -> FlowPlanned:
+        return FlowPlanned(
+            self.run_id,
+            {str(one.source): max(one.size_bytes, 0) for one in self.plan.tables},
+            {str(one.source): max(one.rows, 0) for one in self.plan.tables},
+            source=self.plan.source,
+            target=self.plan.target,
+            resumed=is_resumed,
+            flow=CONVERT.name,
+            doing=CONVERT.words.doing,
+            steps=self.steps,
+            copy_steps=CONVERT.copies,
+        )
+
+    # what conducts it asks for
+
+    @property
+    def has_begun(self) -> bool:
+        return self.at is not None
+
+    @property
+    def run_id(self) -> str:
+        return self.plan.run if self._plan else ""
+
+    def watching(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def noticing(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def end(self, state: State, outcome: Outcome) -> None:
+        self.target.end(self.run_id, state, outcome)
+        self.ended = state
+        if state not in UNFINISHED:
+            self.emit(RunEnded())
+
+    def hand_over(self) -> Handover:
+        return Handover({"restart": False}, "resuming from the journal; its snapshot is lost")
+
+    # what the runner asks for
+
+    def finished(self, step: str) -> Mapping[str, Result]:
+        """What is journalled; of what is computed from it, nothing."""
+        if self.at is None or step not in ("copy_tables", "create_indexes"):
+            return {}
+        return self.at.lines.get(step, {})
+
+    def recover(self, error: WindlassError) -> None:
+        """A lost session is opened again in the same snapshot, if that lives."""
+        if isinstance(error, SnapshotLost):
+            raise error
+        if self.at is not None:
+            self.source.check()
+
+    def cancel(self) -> None:
+        self.source.cancel()
+        self.target.cancel()
+
+    def leave(self) -> None:
+        """A worker thread holds nothing between items."""
+
+    # what other processes ask for
+
+    @property
+    def handle(self) -> Result:
+        return {"run": self.run_id}
+
+    def keep(self) -> None:
+        self.source.check()
+
+    def join(self, handle: Result) -> None:
+        """Raises:
+        WindlassError: one process reads the source.
+        """
+        raise WindlassError(
+            f"a migration into {self.target.engine} is the work of one process",
+            hint="do all of it in one task: MigrateOperator, or windlass migrate",
+        )
+
+    stand_in = join
+
+    def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    # the end
+
+    def conclude(self) -> None:
+        """Raises:
+        Different: the sides differ, or rows brought about losses that nobody has accepted.
+        """
+        from windlass.flows.convert.ending import check
+
+        check(self)
+
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
+        if self._plan is None:
+            return Outcome("", state, self.story.seconds, reason=reason)
+        return outcome_of(self, state, reason)
+
+
+def _finished(run: LoadRun) -> Outcome:
+    found = run.outcome or Outcome(run.run, run.state)
+    message = f"nothing to do: run {run.run} has done it"
+    hint = f"compare both sides with windlass verify, or {word('restart')} after rolling it back"
+    course = replace(found.course, already=True)
+    return replace(found, reason=Reason(message, hint), course=course)

@@ -1,0 +1,196 @@
+"""The steps of `convert`. Each finds in the target's journal whether its work is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from windlass.engines.destination import Session
+from windlass.engines.postgres.projecting import expression_of, table_of
+from windlass.flows.convert.context import SNAPSHOTS, Conversion
+from windlass.flows.convert.proof import projection_of
+from windlass.model.conversion import TableConversion, ViewConversion
+from windlass.model.event import BytesCopied, Noticed
+from windlass.model.flow import Item, Result
+from windlass.model.report import Loss, LossClass
+from windlass.model.translation import Digest
+from windlass.planning.postgres.converted.make import lost_view
+from windlass.spec.choices import Verify
+
+
+def extract_source_schema(run: Conversion, _: Item) -> Result:
+    """Plan, refuse what is not possible, and journal the run."""
+    run.begin()
+    return {**run.handle, "notices": list(run.notices)}
+
+
+def create_target_tables(run: Conversion, _: Item) -> Result:
+    """All tables in one transaction."""
+
+    def create(session: Session) -> Result:
+        for table in run.plan.tables:
+            session.execute(table.create)
+        return {"tables": len(run.plan.tables)}
+
+    return run.once("create_target_tables", "", create)
+
+
+def table_items(run: Conversion) -> list[Item]:
+    """The largest first, so that a small one ends last."""
+    if not run.plan.copies_rows:
+        return []
+    tables = sorted(run.plan.tables, key=lambda one: -one.size_bytes)
+    return [_item(one) for one in tables]
+
+
+def _item(table: TableConversion) -> Item:
+    name = str(table.source)
+    detail = {"name": name, "table_name": name, "estimated_rows": max(table.rows, 0)}
+    return Item(name, name, max(table.size_bytes, 0), detail)
+
+
+def copy_tables(run: Conversion, item: Item) -> Result:
+    """The rows of a table; the source hashes them in the same snapshot beside that."""
+    table = run.plan.table(item.id)
+    return run.once("copy_tables", item.id, lambda session: _copied(run, table, session))
+
+
+def _copied(run: Conversion, table: TableConversion, session: Any) -> Result:
+    started, rows = time.perf_counter(), 0
+    with _hashing(run, table) as hashed:
+        for batch in _batches(run, table):
+            run.target.insert(session, table, batch)
+            rows += len(batch)
+        found: dict[str, Any] = {
+            "rows": rows,
+            "bytes": _size_of(table, rows),
+            "seconds": round(time.perf_counter() - started, 3),
+            "snapshot": run.source.snapshot.number,
+        }
+        if hashed is not None:
+            found["digest"] = asdict(hashed.result())
+    return found
+
+
+@contextmanager
+def _hashing(run: Conversion, table: TableConversion) -> Iterator[Future[Digest] | None]:
+    if run.spec.verify_ is not Verify.FULL:
+        yield None
+        return
+    pool = ThreadPoolExecutor(1, "windlass-hash")
+    try:
+        yield pool.submit(run.source.digest, projection_of(table))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _batches(run: Conversion, table: TableConversion) -> Iterator[list[tuple[Any, ...]]]:
+    columns = [one for one in table.columns if not one.is_generated]
+    rows = table_of(table.source, only=not table.is_partitioned)
+    about = _size_of(table, 1)
+    reading = run.source.rows(rows, [*map(expression_of, columns)], about, str(table.source))
+    name = str(table.source)
+    for batch in reading:
+        yield batch
+        run.emit(BytesCopied(name, name, _size_of(table, len(batch))))
+
+
+def _size_of(table: TableConversion, rows: int) -> int:
+    """About, as the source keeps them."""
+    return table.size_bytes * rows // table.rows if table.rows > 0 else 0
+
+
+def index_items(run: Conversion) -> list[Item]:
+    return [_item(one) for one in run.plan.tables if one.indexes]
+
+
+def create_indexes(run: Conversion, item: Item) -> Result:
+    """All of a table, each with its line in the journal."""
+    table = run.plan.table(item.id)
+    for one in table.indexes:
+        run.once("create_index", f"{item.id} {one.name}", partial(_execute, one.statement))
+    return run.once("create_indexes", item.id, lambda _: {"indexes": len(table.indexes)})
+
+
+def _execute(text: str, session: Session) -> Result:
+    session.execute(text)
+    return {}
+
+
+def validate_foreign_keys(run: Conversion, _: Item) -> Result:
+    """Rows that refer to no row: the source has none, in one snapshot."""
+
+    def check(session: Session) -> Result:
+        broken = run.target.broken(session, run.plan.tables)
+        losses = [
+            Loss(table, f"{rows:,} rows refer to no row of {parent}", LossClass.CONSTRAINTS)
+            for table, parent, rows in broken
+        ]
+        return {"losses": [one.to_json() for one in losses]}
+
+    return run.once("validate_foreign_keys", "", check) if run.plan.copies_rows else {}
+
+
+def set_sequences(run: Conversion, _: Item) -> Result:
+    """Read now, as sequences are in no snapshot: a number is rather left out than given twice."""
+    counting = [one for one in run.plan.tables if one.counter is not None]
+    if not run.plan.copies_rows:
+        return {}
+    numbers = [run.source.next_number(one.counter.sequence) for one in counting if one.counter]
+
+    def set_them(session: Session) -> Result:
+        for table, number in zip(counting, numbers, strict=True):
+            run.target.set_counter(session, table, number)
+        return {"sequences": len(counting)}
+
+    return run.once("set_sequences", "", set_them)
+
+
+def create_views(run: Conversion, _: Item) -> Result:
+    """Those whose rows are the source's."""
+    losses = [one for view in run.plan.views for one in _create_view(run, view)["losses"]]
+    return {"losses": losses}
+
+
+def _create_view(run: Conversion, view: ViewConversion) -> Result:
+    name = str(view.source)
+    run.once("create_view", name, partial(_execute, view.statement))
+    noted = run.lines("prove_view").get(name)
+    if noted is not None:
+        return noted
+    lost = [] if _is_proven(run, view) else [lost_view(view.source.plain, view.query).to_json()]
+
+    def settle(session: Session) -> Result:
+        if lost:
+            session.execute(run.target.drop_view(view))
+        return {"losses": lost}
+
+    return run.once("prove_view", name, settle)
+
+
+def _is_proven(run: Conversion, view: ViewConversion) -> bool:
+    """If tables were read in an earlier snapshot, and the source has changed since, it is not."""
+    if not run.plan.copies_rows:
+        return True
+    there = run.target.digest_of_view(view)
+    return there is not None and there == run.source.digest(projection_of(view))
+
+
+def generate_migration_summary(run: Conversion, _: Item) -> Result:
+    """Which snapshots were read, where it was more than one."""
+    lines = run.lines("copy_tables")
+    numbers = {one["snapshot"] for one in lines.values()}
+    if len(numbers) > 1:
+        taken = run.lines(SNAPSHOTS)
+        parts = [
+            f"{sum(one['snapshot'] == number for one in lines.values())} tables as of"
+            f" {taken[str(number)]['taken_at']}"
+            for number in sorted(numbers)
+        ]
+        run.emit(Noticed(f"not all was read in one snapshot: {', '.join(parts)}"))
+    return {"notices": list(run.notices)}

@@ -1,0 +1,318 @@
+"""Nouns of a migration from PostgreSQL into another engine: what the source is made of, in
+PostgreSQL's words, and what each part becomes on the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from windlass.model.relation import Name
+from windlass.model.report import Loss, LossClass, Problem
+from windlass.model.translation import Check, Digest, ForeignKey, Key, Sort
+
+
+@dataclass(frozen=True, slots=True)
+class PgType:
+    """`base` is what is below domains: `numeric`, or `schema.type`."""
+
+    text: str  # for people, as format_type writes it
+    base: str
+    kind: str = "b"  # of the base: b, c, e, r, m
+    is_array: bool = False
+    modifier: int = -1
+    labels: tuple[str, ...] = ()  # of an enum
+    checks: str = ""  # of domains
+
+    @property
+    def length(self) -> int:
+        """Most characters, or exactly so many bits; 0: any."""
+        if self.modifier < 0:
+            return 0
+        return self.modifier if self.base in ("bit", "varbit") else self.modifier - 4
+
+    @property
+    def precision(self) -> int:
+        """Of a number; 0: any."""
+        return (self.modifier - 4) >> 16 & 0xFFFF if self.modifier >= 4 else 0
+
+    @property
+    def scale(self) -> int:
+        return (((self.modifier - 4) & 0x7FF) ^ 1024) - 1024 if self.modifier >= 4 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class PgColumn:
+    name: str
+    type: PgType
+    not_null: bool = False
+    default: str = ""
+    generated: str = ""  # the expression that computes it
+    is_stored: bool = True
+    identity: str = ""  # a: always, d: by default
+    collation: str = ""
+    is_deterministic: bool = True
+    comment: str = ""
+    sequence: Name | None = None  # that it owns
+    increment: int = 0  # of that
+
+    @property
+    def counts_up(self) -> bool:
+        """Whether a row that is inserted without it gets the next number of its sequence."""
+        return bool(self.identity or (self.sequence and self.default.startswith("nextval(")))
+
+
+@dataclass(frozen=True, slots=True)
+class PgConstraint:
+    name: str
+    kind: str  # p, u, f, c, x
+    columns: tuple[str, ...]
+    definition: str
+    expression: str = ""  # of a check
+    refers_to: Name | None = None
+    referred: tuple[str, ...] = ()
+    on_update: str = "a"
+    on_delete: str = "a"
+    matches_full: bool = False
+    is_deferrable: bool = False
+    is_deferred: bool = False
+    is_validated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PgIndex:
+    """One that no constraint has. Of each key either the column or the expression is given."""
+
+    name: str
+    method: str
+    is_unique: bool
+    is_valid: bool
+    columns: tuple[str, ...]
+    expressions: tuple[str, ...]
+    descends: tuple[bool, ...]
+    condition: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class PgTable:
+    name: Name
+    columns: tuple[PgColumn, ...]
+    constraints: tuple[PgConstraint, ...] = ()
+    indexes: tuple[PgIndex, ...] = ()
+    is_partitioned: bool = False  # its partitions are a part of it
+    readable: bool = True
+    comment: str = ""
+    rows: int = -1  # about
+    size_bytes: int = 0  # about
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        return next((one.columns for one in self.constraints if one.kind == "p"), ())
+
+
+@dataclass(frozen=True, slots=True)
+class PgView:
+    name: Name
+    columns: tuple[PgColumn, ...]
+    query: str
+    is_materialized: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PgOther:
+    """What no other engine takes."""
+
+    kind: str
+    schema: str
+    relation: str
+    name: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        return ".".join(one for one in (self.schema, self.relation, self.name) if one)
+
+
+@dataclass(frozen=True, slots=True)
+class PgStructure:
+    tables: tuple[PgTable, ...]
+    views: tuple[PgView, ...] = ()
+    others: tuple[PgOther, ...] = ()
+
+    def table(self, name: Name) -> PgTable | None:
+        return next((one for one in self.tables if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A condition on values of a column, in PostgreSQL's SQL over `{0}`, and what becomes of those
+    that meet it. They are counted over all rows. Without a `kind` it is only a notice."""
+
+    when: str
+    message: str  # after a count: "2 values: NaN, which becomes NULL"
+    kind: LossClass | None = LossClass.VALUES
+    makes_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How the values of a column arrive: `text` is an expression of PostgreSQL's over `{0}`, which
+    gives exactly what the target stores, as a value of the `sort`: INTEGER, FLOAT, TEXT or BYTES.
+    `check`, over `{0}` too, is what the target enforces of the type."""
+
+    type: str
+    sort: Sort
+    text: str
+    check: str = ""
+    number: str = ""  # over `{0}`: what the target calculates with, if that is not the value
+    collation: str = ""
+    enum: str = ""  # the type of the source, if it is an enum: constants of it may be read
+    doubts: tuple[Doubt, ...] = ()
+    losses: tuple[str, ...] = ()  # what the target does not enforce of the type
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    source: str
+    target: str
+    source_type: str
+    carried: Carried
+    is_generated: bool = False  # the target computes it
+    not_null: bool = False
+
+    @property
+    def type(self) -> str:
+        return self.carried.type
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An index, or another object that is made once the rows are there."""
+
+    name: str
+    kind: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where the next number of a column comes from."""
+
+    column: str  # on the target
+    sequence: Name
+
+
+@dataclass(frozen=True, slots=True)
+class TableConversion:
+    """`key` are target columns that identify rows, or none."""
+
+    source: Name
+    target: Name
+    columns: tuple[ColumnPlan, ...]
+    key: tuple[str, ...]
+    create: str
+    indexes: tuple[Made, ...] = ()
+    counter: Counter | None = None
+    is_partitioned: bool = False
+    rows: int = -1  # about
+    size_bytes: int = 0  # about
+
+
+@dataclass(frozen=True, slots=True)
+class ViewConversion:
+    source: Name
+    target: Name
+    columns: tuple[ColumnPlan, ...]
+    statement: str
+    query: str  # of the source
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionPlan:
+    """What a run makes of a database of PostgreSQL's. Its problems prevent it."""
+
+    run: str
+    source: str  # for people
+    identity: str  # of the source
+    target: str  # for people
+    engine: str  # the target's, for people
+    is_new: bool  # the target does not exist yet, and is put in place as a whole
+    tables: tuple[TableConversion, ...] = ()
+    views: tuple[ViewConversion, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    verify: str = "full"
+    copies_rows: bool = True
+
+    def table(self, name: str) -> TableConversion:
+        """By its name on the source."""
+        return next(one for one in self.tables if str(one.source) == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Rows of the source as they arrive: expressions of PostgreSQL's under the target's names."""
+
+    name: Name
+    columns: tuple[ColumnPlan, ...]
+    key: tuple[str, ...]
+    includes_children: bool  # of a partitioned table; a view has none
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A table or view that the target has: what it was made with, and a digest of its rows."""
+
+    name: Name
+    text: str
+    digest: Digest = field(default_factory=Digest)
+
+
+@dataclass(frozen=True, slots=True)
+class DraftColumn:
+    """A column as it is to be made; expressions are in the target's SQL."""
+
+    plan: ColumnPlan
+    default: str = ""
+    generated: str = ""
+    is_stored: bool = True
+    counts_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableDraft:
+    """A table as it is to be made; names and expressions are the target's."""
+
+    name: Name
+    columns: tuple[DraftColumn, ...]
+    primary_key: Key | None = None
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    def column(self, name: str) -> DraftColumn:
+        return next(one for one in self.columns if one.plan.target == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An expression of one table, to be proven: what the target's SQL gives for a row is what the
+    source's gives."""
+
+    expression: str  # the target's
+    source: str  # the source's
+    columns: tuple[str, ...]  # of the source that the expression reads
+    column: str = ""  # that it computes, and as which its value arrives
+    is_condition: bool = False  # its value is compared as 0 and 1; else as text
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a target is before a run: whether it is still to be made, and the names it has."""
+
+    is_new: bool
+    names: frozenset[str] = frozenset()  # as `Destination.same` folds them
+    problems: tuple[Problem, ...] = ()

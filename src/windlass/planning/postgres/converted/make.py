@@ -1,0 +1,203 @@
+"""The plan of a migration into another engine. Pure: what it asks, others read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from windlass.engines.destination import Columns, Destination
+from windlass.model.conversion import (
+    ConversionPlan,
+    PgStructure,
+    PgTable,
+    PgView,
+    Standing,
+    TableConversion,
+    ViewConversion,
+)
+from windlass.model.plan import Server
+from windlass.model.relation import Name
+from windlass.model.report import Loss, LossClass, Problem, loss_problems
+from windlass.planning.postgres.converted.columns import Arriving, Counts, arrive, column_plan
+from windlass.planning.postgres.converted.scope import Scope, scope_of
+from windlass.planning.postgres.converted.tables import Asking, Drafting
+from windlass.planning.postgres.select import Wanted
+from windlass.spec.choices import Existing
+from windlass.spec.migrate import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What has been read before a plan is made. Without `counts` no rows are looked at."""
+
+    server: Server
+    structure: PgStructure
+    standing: Standing
+    ask: Asking
+    counts: Counts | None
+
+
+def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> ConversionPlan:
+    """With its problems."""
+    wanted = Wanted(spec.schemas, spec.include, spec.exclude, spec.allow_unmatched)
+    migrates = read.counts is not None
+    standing = read.standing if migrates else Standing(True)
+    scope = scope_of(read.structure, wanted, spec.map_schema, target, standing)
+    arriving = arrive(scope.tables, spec.types, target, read.counts)
+    taken = {target.same(one.name) for one in scope.names.values()} | set(standing.names)
+    tables: list[TableConversion] = []
+    losses: list[Loss] = []
+    for table in scope.tables:
+        drafting = Drafting(table, scope, arriving, target, read.ask)
+        tables.append(drafting.made(taken))
+        losses += drafting.losses
+    views, unmade = _views(scope, arriving, target)
+    plan = ConversionPlan(
+        run=run,
+        source=str(read.server),
+        identity=read.server.identity,
+        target=target.place,
+        engine=target.engine,
+        is_new=standing.is_new,
+        tables=tuple(_parents_first(tables, scope.tables)),
+        views=views if not spec.data_only else (),
+        options=spec.options(),
+        verify=spec.verify_.value,
+        copies_rows=not spec.schema_only,
+    )
+    plan, untried = _tried(plan, target)
+    losses = [*arriving.losses, *losses, *unmade, *untried, *(scope.losses if migrates else ())]
+    problems = [*_words(spec, read.server, target), *read.standing.problems, *scope.problems]
+    problems += arriving.problems or _unmakeable(plan, target, problems)
+    if not migrates:
+        return replace(plan, problems=tuple(problems))
+    return replace(
+        plan,
+        losses=tuple(losses),
+        problems=(*problems, *loss_problems(losses, spec.accept)),
+        notices=(*arriving.notices, *_notices(scope, target)),
+    )
+
+
+def _words(spec: Spec, server: Server, target: Destination) -> Iterator[Problem]:
+    """Options that have no meaning for this pair."""
+    if spec.existing is not Existing.REFUSE:
+        message = f"{spec.existing.value} is not possible in {target.engine}"
+        hint = "rename or drop what exists; windlass load fills tables in use"
+        yield Problem("existing", message, hint)
+    if spec.data_only:
+        hint = "windlass load fills tables in use"
+        yield Problem("data-only", f"is not possible in {target.engine}", hint)
+    if spec.map_schema and not target.has_schemas:
+        yield Problem("map-schema", f"{target.engine} has one schema, for all tables")
+    if server.encoding == "SQL_ASCII":
+        message = "has the encoding SQL_ASCII: which characters its bytes are is not known"
+        yield Problem("source", message, "migrate it into a PostgreSQL database in UTF8 first")
+
+
+def _notices(scope: Scope, target: Destination) -> Iterator[str]:
+    comments = sum(bool(one.comment) for table in scope.tables for one in table.columns)
+    comments += sum(bool(one.comment) for one in scope.tables)
+    if comments:
+        yield f"{comments:,} comments are left out: {target.engine} has none"
+    partitioned = [str(one.name) for one in scope.tables if one.is_partitioned]
+    if partitioned:
+        yield f"one table each, without partitions: {', '.join(partitioned)}"
+
+
+def _views(
+    scope: Scope, arriving: Arriving, target: Destination
+) -> tuple[tuple[ViewConversion, ...], list[Loss]]:
+    tables = {one.name: arriving.named(one) for one in scope.tables}
+    made: list[ViewConversion] = []
+    losses: list[Loss] = []
+    for view in scope.views:
+        found = None if view.is_materialized else _view(view, scope, tables, target)
+        if found is None:
+            losses.append(lost_view(view.name.plain, view.query))
+        else:
+            made.append(found)
+    return tuple(made), losses
+
+
+def lost_view(name: str, query: str) -> Loss:
+    text = " ".join(query.split())
+    return Loss(f"view {name}", f"is not made on the target: {text}", LossClass.OBJECTS)
+
+
+def _view(
+    view: PgView, scope: Scope, tables: Mapping[Name, Columns], target: Destination
+) -> ViewConversion | None:
+    plans = []
+    for column in view.columns:
+        carried = target.carry(column, "")
+        if isinstance(carried, str):
+            return None
+        plans.append(column_plan(column, carried))
+    name = scope.names[view.name]
+    names = [one.target for one in plans]
+    statement = target.view(name, names, view.query, tables)
+    if statement is None:
+        return None
+    return ViewConversion(view.name, name, tuple(plans), statement, view.query)
+
+
+def _tried(plan: ConversionPlan, target: Destination) -> tuple[ConversionPlan, list[Loss]]:
+    """Without what the target does not take."""
+    refused = target.tried(plan)
+    losses: list[Loss] = []
+    tables = []
+    for table in plan.tables:
+        kept = []
+        for one in table.indexes:
+            why = refused.get(f"{table.target} {one.name}")
+            if why is None or str(table.target) in refused:
+                kept.append(one)
+                continue
+            message = f"index {one.name} is not made: {why}: {one.statement}"
+            losses.append(Loss(str(table.source), message, LossClass.OBJECTS))
+        tables.append(replace(table, indexes=tuple(kept)))
+    views = []
+    for view in plan.views:
+        if str(view.target) in refused:
+            losses.append(lost_view(view.source.plain, view.query))
+        else:
+            views.append(view)
+    return replace(plan, tables=tuple(tables), views=tuple(views)), losses
+
+
+def _unmakeable(
+    plan: ConversionPlan, target: Destination, others: Sequence[Problem]
+) -> Iterator[Problem]:
+    """What no other problem explains."""
+    if others:
+        return
+    refused = target.tried(plan)
+    for table in plan.tables:
+        if why := refused.get(str(table.target)):
+            message = f"cannot be made in {target.engine}: {why}"
+            yield Problem(str(table.source), message, "leave it out")
+
+
+def _parents_first(
+    made: Sequence[TableConversion], tables: Iterable[PgTable]
+) -> list[TableConversion]:
+    """A table after those that it refers to, where there is no circle."""
+    by_name = {one.source: one for one in made}
+    needs = {
+        table.name: [one.refers_to for one in table.constraints if one.refers_to in by_name]
+        for table in tables
+    }
+    ordered: dict[Name, TableConversion] = {}
+
+    def place(name: Name, above: tuple[Name, ...]) -> None:
+        if name in ordered or name in above:
+            return
+        for one in needs[name]:
+            if one is not None:
+                place(one, (*above, name))
+        ordered[name] = by_name[name]
+
+    for one in made:
+        place(one.source, ())
+    return list(ordered.values())

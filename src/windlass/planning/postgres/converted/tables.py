@@ -1,0 +1,297 @@
+"""Tables of another engine: what of their definitions can be made there, proven by values, and what
+cannot, with its text. Pure: rows are read by who proves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from windlass.engines.destination import Destination
+from windlass.model.conversion import (
+    ColumnPlan,
+    Counter,
+    DraftColumn,
+    Made,
+    PgColumn,
+    PgConstraint,
+    PgIndex,
+    PgTable,
+    TableConversion,
+    TableDraft,
+    Tried,
+)
+from windlass.model.relation import Name
+from windlass.model.report import Loss, LossClass
+from windlass.model.translation import Check, ForeignKey, Index, IndexPart, Key
+from windlass.planning.postgres.converted.columns import Arriving
+from windlass.planning.postgres.converted.scope import Scope
+
+Prove = Callable[[PgTable, Sequence[ColumnPlan], Sequence[Tried]], Sequence[int]]
+"""For each expression, how many rows give something else; -1: it cannot be computed."""
+Value = Callable[[str, str], Any]
+"""A constant of the source's, as a template carries it."""
+
+_ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+_METHODS = ("btree", "hash")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a plan asks the source. Without `prove` nothing is proven, as nothing is made."""
+
+    value: Value
+    prove: Prove | None
+
+
+class Drafting:
+    """Of one table."""
+
+    def __init__(
+        self, table: PgTable, scope: Scope, arriving: Arriving, target: Destination, ask: Asking
+    ) -> None:
+        self._table, self._scope, self._target, self._ask = table, scope, target, ask
+        self._plans = arriving.of(table)
+        self._named = arriving.named(table)
+        self.losses: list[Loss] = []
+
+    def made(self, taken: set[str]) -> TableConversion:
+        """`taken` are the names of the target's objects, as it folds them."""
+        table = self._table
+        name = self._scope.names[table.name]
+        proven = self._proven()
+        columns = tuple(
+            self._column(column, plan, proven)
+            for column, plan in zip(table.columns, self._plans, strict=True)
+        )
+        draft = TableDraft(
+            name,
+            columns,
+            self._primary_key(),
+            tuple(self._foreign_keys()),
+            tuple(self._checks(proven)),
+        )
+        for sentence in self._target.refused(draft):
+            self._lose(sentence, LossClass.BEHAVIOUR)
+        indexes = tuple(self._indexes(draft, proven, taken))
+        return TableConversion(
+            source=table.name,
+            target=name,
+            columns=tuple(one.plan for one in columns),
+            key=table.primary_key or self._unique_key(),
+            create=self._target.create(draft),
+            indexes=indexes,
+            counter=self._counter(),
+            is_partitioned=table.is_partitioned,
+            rows=table.rows,
+            size_bytes=table.size_bytes,
+        )
+
+    def _lose(self, message: str, kind: LossClass) -> None:
+        self.losses.append(Loss(str(self._table.name), message, kind))
+
+    def _unique_key(self) -> tuple[str, ...]:
+        not_null = {one.name for one in self._table.columns if one.not_null}
+        for one in self._table.constraints:
+            if one.kind == "u" and set(one.columns) <= not_null:
+                return one.columns
+        return ()
+
+    def _counter(self) -> Counter | None:
+        for one in self._table.columns:
+            if one.counts_up and one.sequence is not None and self._counts_in_sqlite(one):
+                return Counter(one.name, one.sequence)
+        return None
+
+    def _counts_in_sqlite(self, column: PgColumn) -> bool:
+        return self._table.primary_key == (column.name,) and self._named[column.name][1].type == (
+            "INTEGER"
+        )
+
+    # expressions, proven together in one pass over the rows
+
+    def _proven(self) -> Mapping[str, str]:
+        """The target's expressions, by the source's, that give the same for every row."""
+        tried: dict[str, Tried] = {}
+        for text, column, is_condition in self._expressions():
+            made = self._target.translated(text, self._named)
+            if made is not None and text not in tried:
+                tried[text] = Tried(made, text, self._read_by(made), column, is_condition)
+        if not tried:
+            return {}
+        if self._ask.prove is None:
+            return {text: one.expression for text, one in tried.items()}
+        wrong = self._ask.prove(self._table, self._plans, list(tried.values()))
+        return {
+            text: one.expression
+            for (text, one), count in zip(tried.items(), wrong, strict=True)
+            if not count
+        }
+
+    def _read_by(self, made: str) -> tuple[str, ...]:
+        quoted = ((one.source, '"{}"'.format(one.target.replace('"', '""'))) for one in self._plans)
+        return tuple(name for name, text in quoted if text in made)
+
+    def _expressions(self) -> Iterator[tuple[str, str, bool]]:
+        """Of the source, each with the column that it computes, or whether it is a condition."""
+        for column, plan in zip(self._table.columns, self._plans, strict=True):
+            if column.generated:
+                yield column.generated, plan.source, False
+        for one in self._table.constraints:
+            if one.kind == "c":
+                yield one.expression, "", True
+        for index in self._table.indexes:
+            if index.condition:
+                yield index.condition, "", True
+            for expression in index.expressions:
+                if expression:
+                    yield expression, "", False
+
+    # parts
+
+    def _column(self, column: PgColumn, plan: ColumnPlan, proven: Mapping[str, str]) -> DraftColumn:
+        if column.generated:
+            made = proven.get(column.generated)
+            if made is not None:
+                generated = replace(plan, is_generated=True)
+                return DraftColumn(generated, generated=made, is_stored=column.is_stored)
+            message = f"column {column.name} is not computed, but has its values"
+            self._lose(f"{message}: {column.generated}", LossClass.BEHAVIOUR)
+            return DraftColumn(plan)
+        if column.counts_up:
+            if column.increment not in (0, 1):
+                by = f"column {column.name} counts up by 1, not by {column.increment}"
+                self._lose(by, LossClass.BEHAVIOUR)
+            return DraftColumn(plan, counts_up=True)
+        return DraftColumn(plan, default=self._default(column, plan))
+
+    def _default(self, column: PgColumn, plan: ColumnPlan) -> str:
+        text = column.default
+        if not text:
+            return ""
+        found = self._target.default(text, column, plan.carried)
+        if found is not None:
+            return found
+        if not column.type.checks and self._target.is_constant(text, plan.carried):
+            value = self._ask.value(f"({text})::{column.type.text}", plan.carried.text)
+            return "" if value is None else self._target.literal(value)
+        message = f"column {column.name} has no default on the target: {text}"
+        self._lose(message, LossClass.BEHAVIOUR)
+        return ""
+
+    def _primary_key(self) -> Key | None:
+        for one in self._table.constraints:
+            if one.kind == "p" and not self._is_temporal(one):
+                if one.is_deferrable:
+                    self._lose(f"{one.name} is not deferrable", LossClass.BEHAVIOUR)
+                return Key(one.name, one.columns)
+        return None
+
+    def _is_temporal(self, one: PgConstraint) -> bool:
+        if "WITHOUT OVERLAPS" not in one.definition:
+            return False
+        message = f"constraint {one.name} is not enforced: {one.definition}"
+        self._lose(message, LossClass.CONSTRAINTS)
+        return True
+
+    def _foreign_keys(self) -> Iterator[ForeignKey]:
+        for one in self._table.constraints:
+            if one.kind != "f" or one.refers_to is None:
+                continue
+            there = self._scope.names.get(one.refers_to)
+            if why := self._unmade(one, there):
+                message = f"foreign key {one.name} is not enforced, as {why}: {one.definition}"
+                self._lose(message, LossClass.CONSTRAINTS)
+                continue
+            assert there is not None
+            yield ForeignKey(
+                one.name,
+                one.columns,
+                there,
+                one.referred,
+                _ACTIONS[one.on_update],
+                _ACTIONS[one.on_delete],
+                one.is_deferrable,
+                one.is_deferred,
+            )
+
+    def _unmade(self, one: PgConstraint, there: Name | None) -> str:
+        if there is None:
+            return f"{one.refers_to} is not migrated"
+        if "NOT ENFORCED" in one.definition:
+            return "it is not on the source"
+        if not one.is_validated:
+            return "it was never validated on the source"
+        if one.matches_full and len(one.columns) > 1:
+            return f"{self._target.engine} has no MATCH FULL"
+        if "PERIOD" in one.definition:
+            return "it is about periods"
+        if " SET NULL (" in one.definition or " SET DEFAULT (" in one.definition:
+            return "it sets only some of its columns"
+        return ""
+
+    def _checks(self, proven: Mapping[str, str]) -> Iterator[Check]:
+        for one in self._table.constraints:
+            if one.kind == "c":
+                made = proven.get(one.expression)
+                if made is not None and "NOT ENFORCED" not in one.definition:
+                    yield Check(one.name, made)
+                else:
+                    message = f"check {one.name} is not enforced: {one.definition}"
+                    self._lose(message, LossClass.CONSTRAINTS)
+            elif one.kind == "x":
+                message = f"constraint {one.name} is not enforced: {one.definition}"
+                self._lose(message, LossClass.CONSTRAINTS)
+
+    def _indexes(
+        self, draft: TableDraft, proven: Mapping[str, str], taken: set[str]
+    ) -> Iterator[Made]:
+        """Unique constraints, too: an index that is built once the rows are there is as good."""
+        for constraint in self._table.constraints:
+            if constraint.kind == "u" and not self._is_temporal(constraint):
+                if constraint.is_deferrable:
+                    self._lose(f"{constraint.name} is not deferrable", LossClass.BEHAVIOUR)
+                self._check_nulls(constraint.definition)
+                parts = tuple(IndexPart(one) for one in constraint.columns)
+                yield from self._index(draft, Index(constraint.name, parts, True), taken, "")
+        for one in self._table.indexes:
+            made = self._translated(one, proven)
+            if isinstance(made, str):
+                kind = LossClass.CONSTRAINTS if one.is_unique else LossClass.OBJECTS
+                self._lose(f"index {one.name} is not made, as {made}: {one.definition}", kind)
+                continue
+            self._check_nulls(one.definition)
+            yield from self._index(draft, made, taken, one.definition)
+
+    def _check_nulls(self, definition: str) -> None:
+        if "NULLS NOT DISTINCT" in definition:
+            message = f"NULLs are distinct in {self._target.engine}: {definition}"
+            self._lose(message, LossClass.CONSTRAINTS)
+
+    def _translated(self, one: PgIndex, proven: Mapping[str, str]) -> Index | str:
+        if not one.is_valid:
+            return "it is not valid on the source"
+        if one.method not in _METHODS:
+            return f"{self._target.engine} has no {one.method}"
+        if one.condition and one.condition not in proven:
+            return "its condition has no counterpart"
+        if any(text and text not in proven for text in one.expressions):
+            return "its expression has no counterpart"
+        parts = tuple(
+            IndexPart(column, proven.get(text, ""), descends=down)
+            for column, text, down in zip(one.columns, one.expressions, one.descends, strict=True)
+        )
+        return Index(one.name, parts, one.is_unique, proven.get(one.condition, ""))
+
+    def _index(self, draft: TableDraft, one: Index, taken: set[str], text: str) -> Iterator[Made]:
+        name, number = one.name, 1
+        while self._target.same(name) in taken or self._target.name_problem(name):
+            number += 1
+            name = f"{self._table.name.name}_{one.name}_{number}"
+        taken.add(self._target.same(name))
+        made = self._target.index(draft, replace(one, name=name))
+        if isinstance(made, Made):
+            yield made
+            return
+        kind = LossClass.CONSTRAINTS if one.is_unique else LossClass.OBJECTS
+        self._lose(f"index {one.name} is not made, as {made}: {text}", kind)
