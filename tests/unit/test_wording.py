@@ -86,7 +86,7 @@ def test_no_message_outside_of_a_shell_spells_an_option() -> None:
     ]
     of_export = [f"export.py: {flag}" for flag in ("--include", "--query", "--load-column")]
     of_load = [f"load.py: {flag}" for flag in ("--column", "--type")]
-    flags = [*of_export, *of_load, "rewrite.py: --target"]  # of fields
+    flags = [*of_export, *of_load, "migrate.py: --type", "rewrite.py: --target"]  # of fields
     assert found == [f"spec/fields/{flag}" for flag in flags]
 
 

@@ -104,8 +104,8 @@ SELECTION: Mapping[str, tuple[FormField, ...]] = {
         FormField(
             name="exclude_tables",
             default=[],
-            about="Shell patterns on the relation's name, or on schema.relation, one in each line:"
-            " what matches one is left out.",
+            about="Shell patterns on the relation's name, or on schema.relation, one per line:"
+            " relations that match one are left out.",
             section=Section.WHAT,
             schema=TEXTS,
         ),
@@ -114,7 +114,7 @@ SELECTION: Mapping[str, tuple[FormField, ...]] = {
         FormField(
             name="include_tables",
             default=[],
-            about="The same: only what matches one is taken. Empty: everything.",
+            about="The same: only relations that match one are migrated. Empty: all.",
             section=Section.WHAT,
             schema=TEXTS,
         ),
@@ -141,7 +141,7 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
         FormField(
             name="drop_existing_tables",
             default=False,
-            about="Off: relations that the target has already stop the run before anything is"
+            about="Off: if relations exist on the target, the run stops before anything is"
             " written. On: they are moved into a backup schema, and windlass rollback puts them"
             " back.",
             section=Section.WHAT,
@@ -151,7 +151,7 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
         FormField(
             name="fill_existing_tables",
             default=False,
-            about="Load into relations that the target has already, if they are empty.",
+            about="Load into existing relations of the target, if they are empty.",
             section=Section.WHAT,
             schema=BOOLEAN,
             choice=Existing.FILL,
@@ -161,8 +161,8 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
         FormField(
             name="partition_threshold",
             default=1_000_000,
-            about="Rows, by the server's estimate, from which a relation is split into chunks that"
-            " are copied side by side.",
+            about="Split relations with at least this many rows, by the server's estimate, into"
+            " chunks that are copied in parallel.",
             section=Section.HOW,
             schema={"type": "integer", "minimum": 100_000},
         ),
@@ -171,8 +171,8 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
         FormField(
             name="max_partitions",
             default=64,
-            about="The most chunks of one relation. It gets one for every 64 MB: with few of a"
-            " large relation, a lost worker costs much.",
+            about="The most chunks of one relation, which has one for every 64 MB. With few chunks"
+            " of a large relation, losing a worker costs much time.",
             section=Section.HOW,
             schema={"type": "integer", "minimum": 2, "maximum": 100_000},
         ),
@@ -191,8 +191,8 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
             name="use_unlogged_tables",
             default="auto",
             about="Fill unlogged relations, and make them logged before their indexes are built:"
-            " auto, always or never. auto: only where it helps, which is a target with wal_level ="
-            " minimal; elsewhere it takes longer.",
+            " auto, always or never. auto: only if the target has wal_level = minimal, as it takes"
+            " longer otherwise.",
             section=Section.HOW,
             # Airflow's page shows a switch for a boolean, which is off where it is unset. A text
             # with examples is shown as it is, and true and false are taken as well.
@@ -207,9 +207,9 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
         FormField(
             name="jobs",
             default=4,
-            about="Statements that one task has the servers work on side by side: creating tables,"
-            " keys, statistics. Also the fewest mapped tasks, if there are as many pieces. Copying"
-            " is bounded by the pool.",
+            about="Statements that one task runs in parallel: creating tables, keys, statistics."
+            " Also the fewest mapped tasks of a step, if it has that many items. The pool limits"
+            " copying.",
             section=Section.HOW,
             schema={"type": "integer", "minimum": 1, "maximum": 256},
         ),
@@ -248,7 +248,7 @@ VALIDATION = (
     FormField(
         name="snapshot",
         default=None,
-        about="An exported snapshot of the source to read in, which another session holds. Empty: a"
+        about="An exported snapshot of the source to read in; another session holds it. Empty: a"
         " new one.",
         section=Section.WHAT,
         schema=TEXT_OR_NONE,

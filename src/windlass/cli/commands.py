@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
     "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, "
     "5 cutover taken back, 130 interrupted. "
-    "After 4 and 130 the last lines say what to do: mostly the same command.",
+    "After 4 and 130 the last lines say what to do: usually the same command.",
 )
 @click.version_option(__version__, message="windlass %(version)s")
 def windlass() -> None:
@@ -56,25 +56,25 @@ def windlass() -> None:
     type=click.Choice(options.FORMATS),
     default="text",
     show_default=True,
-    help="What the plan is written as.",
+    help="Format of the plan.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the plan into FILE, as JSON; `migrate --plan FILE` runs just that, if it is of a"
-    " migration.",
+    help="Write the plan into FILE, as JSON. For a migration, `migrate --plan FILE` runs exactly"
+    " that plan.",
 )
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     """Show what a run would do, and write nothing.
 
-    Shows a migration, or whatever the spec file is for. Of a migration it prints what goes where,
-    table by table and column by column, the statements that would run, sizes, chunks and order, an
-    estimate of the time, every loss and every problem. With -q it ends at the list of tables. Of a
-    run that is unfinished it shows what is left.
+    Plans a migration, or the flow of the spec file. For a migration it prints every table and
+    column, the statements that would run, sizes, chunks and their order, an estimate of the time,
+    every loss and every problem. With -q it ends with the list of tables. For an unfinished run it
+    shows what is left to do.
     """
     return _plan(voice, options.read_any_spec(voice, words), form, output)
 
@@ -101,7 +101,7 @@ def _plan(voice: Voice, spec: SpecModel, form: str = "text", output: Path | None
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Run the plan in FILE, which `windlass plan -o FILE` wrote, with its options; refused if"
-    " it would do anything else now.",
+    " the plan would be different now.",
 )
 @options.takes(options.RESTART)
 @options.takes(options.DIFFERENCES, *options.OUTPUT)
@@ -114,10 +114,10 @@ def migrate(
     differences: Path | None,
     **words: Any,
 ) -> int:
-    """Migrate a database, or resume where a migration stopped.
+    """Migrate a database, or resume a migration that stopped.
 
-    Reads the source in one snapshot, copies tables side by side, builds indexes and constraints,
-    verifies. Killed at any moment, the same command resumes, with the same result.
+    Reads the source in one snapshot, copies tables in parallel, builds indexes and constraints, and
+    verifies. After a kill at any moment, the same command resumes, with the same result.
     """
     if plan_file and restart:
         hint = "undo the unfinished run with windlass rollback first, then plan again"
@@ -142,11 +142,11 @@ def migrate(
     metavar="[KINDS]",
     is_flag=False,
     flag_value="update,insert,delete",
-    help="Make the target match the source, after a question, and verify again. With KINDS, such as"
-    " insert,update, only so. Old rows are set aside; `windlass rollback` puts them back.",
+    help="Ask, make the target match the source, and verify again. KINDS, such as insert,update,"
+    " allows only these changes. Old rows are set aside; `windlass rollback` puts them back.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--show-values", is_flag=True, help="Show the values that differ, not only where.")
+@click.option("--show-values", is_flag=True, help="Show differing values, not only their columns.")
 @options.takes(options.DIFFERENCES, *options.OUTPUT)
 @click.pass_obj
 def verify(
@@ -158,10 +158,10 @@ def verify(
     differences: Path | None,
     **words: Any,
 ) -> int:
-    """Compare two databases: are they equal, and if not, where do they differ.
+    """Compare two databases: whether they are equal, and if not, where they differ.
 
-    Writes nothing, unless --repair is given. The options of migrate are taken as well; those that
-    only matter to a migration have no effect. Differences end with exit code 1.
+    Writes nothing, unless --repair is given. All options of migrate are accepted; those that only
+    apply to a migration have no effect. Differences end with exit code 1.
     """
     spec = options.read_spec(voice, "migrate", words)
     from windlass import api
@@ -191,14 +191,14 @@ def _verifying(spec: Spec) -> Spec:
 @windlass.command()
 @click.argument("run", required=False)
 @options.takes(options.TARGET, options.TO, options.FILE)
-@click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@click.option("-w", "--watch", is_flag=True, help="Refresh every two seconds, until Ctrl-C.")
 @options.takes(options.JSON)
 @click.pass_obj
 def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
-    """List the runs in a database and how far each is; or show RUN in detail.
+    """List the runs in a database and their progress, or show RUN in detail.
 
     With --to, or the spec file of an export, it lists the runs that are recorded in its store.
-    With --watch it shows them until Ctrl-C; a single RUN, until the run ends.
+    With --watch it refreshes the list until Ctrl-C, or RUN until it ends.
     """
     where = options.read_where(voice, words)
     from windlass import api
@@ -229,16 +229,16 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
 @click.argument("run")
 @options.takes(options.TARGET, options.TO, options.FILE)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--force", is_flag=True, help="Also lose what others have written since the run.")
+@click.option("--force", is_flag=True, help="Also discard changes that others have made since.")
 @click.option(
     "--skip-changed",
     is_flag=True,
-    help="Of a rewrite: leave rows that others have changed or deleted since, and undo the rest.",
+    help="For a rewrite: leave rows that others have changed or deleted since, and undo the rest.",
 )
 @click.option(
     "--into",
     metavar="SCHEMA.TABLE",
-    help="Of a rewrite: restore its rows in this new table instead, and change nothing else.",
+    help="For a rewrite: restore its rows in this new table instead, and change nothing else.",
 )
 @options.takes(*options.OUTPUT)
 @click.pass_obj
@@ -254,10 +254,11 @@ def rollback(
 ) -> int:
     """Undo the run RUN.
 
-    Of migrate: what it created on the target is dropped, what `--existing replace` set aside comes
-    back. Of verify --repair and rewrite: the table gets its old rows back. All of it, or nothing;
-    a run of very many objects in several transactions, which the same command finishes.
-    Of export, with --to or its spec file: the files are removed. `windlass status` lists the runs.
+    A run of migrate: drops the objects that it created on the target, and puts back those that
+    `--existing replace` set aside. A run of verify --repair or rewrite: puts back the old rows.
+    It undoes everything or nothing; with very many objects it takes several transactions, and the
+    same command finishes it. A run of export, with --to or its spec file: removes the files.
+    `windlass status` lists the runs.
     """
     where = options.read_where(voice, words)
     from windlass import api
@@ -289,12 +290,12 @@ windlass.add_command(abandon)
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
-    """Remove what ended runs have left in a database; or the run RUN.
+    """Remove what ended runs, or the run RUN, have left in a database.
 
-    Lists what was set aside (schemas with their sizes, renamed objects, copies of large objects,
-    backups of rewrites), and asks. It is dropped, and the runs forgotten: they cannot be rolled
-    back any more. What an unfinished run needs stays. With --to, or the spec file of an export:
-    files of runs that stopped and that a newer run came after.
+    Lists the objects that were set aside (schemas with their sizes, renamed objects, copies of
+    large objects, backups of rewrites), and asks. Then it drops them and forgets the runs, which
+    can no longer be rolled back. Objects that an unfinished run needs stay. With --to, or the spec
+    file of an export: removes files of stopped runs that a newer run has replaced.
     """
     where = options.read_where(voice, words)
     from windlass import api
@@ -320,7 +321,7 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     "--run",
     metavar="RUN",
     default="",
-    help="Give the run this name, or resume the one of that name.",
+    help="Give the run this name, or resume the run of this name.",
 )
 @options.takes(options.RESTART)
 @click.option("--dry-run", is_flag=True, help="Show what would be exported, and write nothing.")
@@ -350,8 +351,8 @@ def load(voice: Voice, /, files: tuple[str, ...], dry_run: bool, **words: Any) -
     """Load files, URLs and queries into tables that are in use.
 
     FILE is a path, a URL (https, s3, gs, az, file) or a pattern; CSV, TSV, JSON, Parquet or Excel,
-    also compressed. Each table changes in one transaction; `windlass rollback` undoes a run. What
-    has not changed since it was loaded is not loaded again. See docs/load.md for the spec file.
+    also compressed. Each table changes in one transaction; `windlass rollback` undoes a run. An
+    unchanged input is not loaded again. See docs/load.md for the spec file.
     """
     from windlass import api
 
@@ -364,17 +365,18 @@ def load(voice: Voice, /, files: tuple[str, ...], dry_run: bool, **words: Any) -
 
 @windlass.command()
 @options.takes(*options.CUTOVER)
-@click.option("--rehearse", is_flag=True, help="Measure everything but the fence; stop nobody.")
+@click.option("--rehearse", is_flag=True, help="Measure all except the fence, and stop nobody.")
 @click.option("--back", is_flag=True, help="Let applications write to the source again.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def cutover(voice: Voice, /, rehearse: bool, back: bool, yes: bool, **words: Any) -> int:
-    """Let applications write to the target of `migrate --follow`; or to the source again.
+    """Let applications write to the target of `migrate --follow`, or to the source again.
 
-    Looks for all that would keep it from succeeding, proves the way back, asks; stops writers,
-    waits for their last change, sets sequences, opens the other side. What takes longer than
-    --max-freeze is taken back: exit code 5, and applications write where they did before.
+    Looks for everything that would make it fail, tests the way back, and asks. Then it stops
+    writers, waits for their last change, sets sequences, and opens the other side. If that takes
+    longer than --max-freeze, it is taken back: exit code 5, and applications write where they did
+    before.
     """
     from windlass import api
     from windlass.cli.asking import asking_to_cut_over
@@ -395,10 +397,11 @@ def demo(voice: Voice, /, cutover: bool, scale: float, stop: bool, folder: Path 
     """Migrate a sample shop between two servers that it starts.
 
     Starts PostgreSQL 16 and 18, fills the first, migrates it to the second and verifies.
-    The servers stay, to look at; --stop cleans up.
+    The servers keep running for you to look at; --stop removes them.
 
-    With --cutover, clients write all the time: it copies and follows, cuts over, back, and over
-    again, and checks that every write that was acknowledged is there exactly once. Nothing stays.
+    With --cutover, clients write all the time: it copies and follows, cuts over, goes back, and
+    cuts over again. Then it checks that every acknowledged write is there exactly once, and removes
+    everything.
     """
     from windlass.cli import demo, demo_cutover
 
@@ -413,7 +416,7 @@ def demo(voice: Voice, /, cutover: bool, scale: float, stop: bool, folder: Path 
 
 @windlass.command()
 @click.argument("flow", type=click.Choice([flow.name for flow in spec_flows()]), default="migrate")
-@click.option("--schema", is_flag=True, help="Print the JSON schema that editors complete it with.")
+@click.option("--schema", is_flag=True, help="Print its JSON schema, for completion in editors.")
 @click.pass_obj
 def spec(voice: Voice, /, flow: str, schema: bool) -> int:
     """Print an example of a spec file for a flow, migrate by default, with every key explained."""

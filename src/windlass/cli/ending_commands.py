@@ -16,10 +16,10 @@ from windlass.cli.voice import Voice
 @options.takes(*options.ENDING)
 @click.pass_obj
 def finish(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
-    """Finish a run that follows, after its cutover; RUN if there are several.
+    """Finish a run that follows, after its cutover; name the RUN if there are several.
 
-    Removes slots, publications and what else it needed from both servers, and checks that nothing
-    is left. After that there is no way back to the source. Asks before.
+    Asks, removes slots, publications and everything else that it needed from both servers, and
+    checks that nothing is left. After that there is no way back to the source.
     """
     return _end(voice, "finish", run, words, yes=yes)
 
@@ -28,11 +28,11 @@ def finish(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 @options.takes(*options.ENDING)
 @click.pass_obj
 def abandon(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
-    """Give up a run that follows, before its cutover; RUN if there are several.
+    """Give up a run that follows, before its cutover; name the RUN if there are several.
 
-    Removes slots, publications and what else it needed from both servers, and checks that nothing
-    is left. The source is as before, the target keeps its copy, which `windlass rollback` removes.
-    Asks before.
+    Asks, removes slots, publications and everything else that it needed from both servers, and
+    checks that nothing is left. The source is then as before. The target keeps its copy, which
+    `windlass rollback` removes.
     """
     return _end(voice, "abandon", run, words, yes=yes)
 

@@ -73,7 +73,7 @@ FILE = click.option(
     "--file",
     metavar="SPEC",
     type=_FILE,
-    help="YAML file with the same options (see `windlass spec`); those given here win over it.",
+    help="YAML file with the same options (see `windlass spec`); options given here override it.",
 )
 
 
@@ -88,7 +88,7 @@ def _with_file(
 
 
 TARGET = option(MIGRATE["target"])
-TO = option(EXPORT_FIELDS["to"], help_="Folder of exports, whose runs are meant.")
+TO = option(EXPORT_FIELDS["to"], help_="Folder of an export, to use the runs recorded there.")
 MOVE = _with_file(MIGRATE.values(), option)
 VERIFICATION = _with_file(MIGRATE.values(), _comparing)
 EXPORT = _with_file(EXPORT_FIELDS.values(), option)
@@ -116,8 +116,7 @@ DIFFERENCES = click.option(
     "--differences",
     metavar="FILE",
     type=_FILE,
-    help="Write everything that differs into FILE, each row with its key and columns as one line of"
-    " JSON.",
+    help="Write all differences into FILE, one line of JSON each, with key and columns.",
 )
 
 # `windlass.cli.voice` reads these itself, before click does.
@@ -132,7 +131,7 @@ VERBOSE = click.option(
     "--verbose",
     count=True,
     expose_value=False,
-    help="Log what is done; twice for every detail. Shows the traceback of an unexpected error.",
+    help="Log each step; twice: every detail. Shows the traceback of an unexpected error.",
 )
 OUTPUT = (JSON, QUIET, VERBOSE)
 SOURCE = option(MIGRATE["source"])
@@ -148,7 +147,7 @@ DEMO = (
     click.option(
         "--cutover",
         is_flag=True,
-        help="Move a ledger without downtime instead, while clients write to it; and back.",
+        help="Cut over a ledger instead, there and back, while clients write to it.",
     ),
     click.option(
         "--scale",
@@ -161,7 +160,7 @@ DEMO = (
     click.option(
         "--folder",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Where the servers live. Default: windlass/demo in ~/.local/share or $XDG_DATA_HOME;"
+        help="Folder of the servers. Default: windlass/demo in ~/.local/share or $XDG_DATA_HOME;"
         " for root in /var/lib. With --cutover: demo-cutover.",
     ),
 )

@@ -33,12 +33,12 @@ CUTOVER = Entries(
         word="fence",
         kind=Kind.CHOICE,
         choices=tuple(Fencing),
-        help="How writers are stopped. readonly: new sessions are read-only, present ones are"
-        " ended; lock: writers wait for a lock, and are ended once all has arrived; none: you"
-        " have stopped them. auto: readonly, behind a paused pool if one is given.",
-        about="How writers are stopped. `readonly`: new sessions are read-only, present ones are"
-        " ended; `lock`: writers wait for a lock, and are ended once all has arrived; `none`: you"
-        " have stopped them. `auto`: readonly, behind a paused pool if one is given.",
+        help="How to stop writers. readonly: new sessions are read-only, existing ones are"
+        " ended; lock: writers wait for a lock, and are ended once all changes have arrived; none:"
+        " you have stopped them. auto: readonly, behind a paused pool if one is given.",
+        about="How to stop writers. `readonly`: new sessions are read-only, existing ones are"
+        " ended; `lock`: writers wait for a lock, and are ended once all changes have arrived;"
+        " `none`: you have stopped them. `auto`: readonly, behind a paused pool if one is given.",
         example="auto",
         default=Fencing.AUTO,
         section=Section.HOW,
@@ -47,10 +47,10 @@ CUTOVER = Entries(
     Entry(
         word="pgbouncer",
         kind=Kind.TEXT,
-        help="URL of the pool that applications use, with a user of its console: clients wait"
-        " there while it is paused.",
-        about="URL of the pool that applications use, with a user that may use PgBouncer's console:"
-        " clients wait there while it is paused.",
+        help="URL of the pool that applications use, with a user who may use its console; clients"
+        " wait while it is paused.",
+        about="URL of the pool that applications use, with a user who may use PgBouncer's console."
+        " Clients wait while the pool is paused.",
         example="postgresql://admin@pool.example.com:6432/shop",
         section=Section.HOW,
         option=Option(metavar="URL"),
@@ -59,8 +59,8 @@ CUTOVER = Entries(
     Entry(
         word="on-switch",
         kind=Kind.TEXT,
-        help="Command that leads applications to the other side; it runs once that is open, with"
-        " WINDLASS_HOST, WINDLASS_PORT and WINDLASS_DATABASE.",
+        help="Command that redirects applications to the other side; it runs once that side is"
+        " open, with WINDLASS_HOST, WINDLASS_PORT and WINDLASS_DATABASE.",
         example="/usr/local/bin/lead-to-new",
         default="",
         section=Section.HOW,
@@ -79,8 +79,8 @@ CUTOVER = Entries(
     Entry(
         word="no-recopy",
         kind=Kind.FLAG,
-        help="Do not copy unlogged tables and large objects again: the other side keeps what it has"
-        " of them.",
+        help="Do not copy unlogged tables and large objects again: the other side keeps its present"
+        " copies.",
         example="false",
         default=False,
         section=Section.HOW,

@@ -21,7 +21,7 @@ from typing import Any
 
 
 class Kind(Enum):
-    """How an option is given."""
+    """The form of an option's value."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -43,7 +43,7 @@ REQUIRED = Required.REQUIRED
 
 
 class Section(Enum):
-    """Of a form."""
+    """A section of a form."""
 
     DATABASES = "Databases"
     WHAT = "What"
@@ -108,10 +108,9 @@ EVERY_FLOW = (
     Entry(
         word="metrics-file",
         kind=Kind.TEXT,
-        help="Add how the run ended to FILE, for Prometheus: the textfile collector reads *.prom.",
-        about="A file to which the end of the run is added in Prometheus' text format, as"
-        " node-exporter's textfile collector reads it (`*.prom`). What other runs wrote into it"
-        " stays.",
+        help="Write metrics of the run to FILE, for Prometheus' textfile collector (*.prom).",
+        about="File for metrics of the run, in Prometheus' text format, as node-exporter's textfile"
+        " collector reads it (`*.prom`). Metrics of other runs in it are kept.",
         compares=True,
         example="/var/lib/prometheus/node-exporter/windlass.prom",
         default="",
@@ -122,10 +121,10 @@ EVERY_FLOW = (
     Entry(
         word="pushgateway",
         kind=Kind.TEXT,
-        help="Push the same to a Prometheus Pushgateway; the login is in $WINDLASS_PUSHGATEWAY_USER"
-        " and _PASSWORD, or _TOKEN.",
-        about="URL of a Prometheus Pushgateway, to which the end of the run is pushed. The login is"
-        " in the environment: WINDLASS_PUSHGATEWAY_USER and WINDLASS_PUSHGATEWAY_PASSWORD, or"
+        help="Push metrics of the run to a Prometheus Pushgateway; the login is in"
+        " $WINDLASS_PUSHGATEWAY_USER and _PASSWORD, or _TOKEN.",
+        about="URL of a Prometheus Pushgateway, to which metrics of the run are pushed. The login"
+        " is in the environment: WINDLASS_PUSHGATEWAY_USER and WINDLASS_PUSHGATEWAY_PASSWORD, or"
         " WINDLASS_PUSHGATEWAY_TOKEN.",
         compares=True,
         example="http://pushgateway.example.com:9091",
@@ -137,8 +136,9 @@ EVERY_FLOW = (
     Entry(
         word="metrics-name",
         kind=Kind.TEXT,
-        help="Label `name` of these metrics, where several specs are for the same databases.",
-        about="The label `name` of these metrics, which tells specs for the same databases apart.",
+        help="Label `name` of these metrics, to tell several specs for the same databases apart.",
+        about="The label `name` of these metrics, to tell several specs for the same databases"
+        " apart.",
         compares=True,
         example="nightly",
         default="",

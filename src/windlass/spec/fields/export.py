@@ -19,7 +19,7 @@ from windlass.spec.fields.migrate import CONNECTION, SOURCE, cores
 STORE_OPTIONS = Entry(
     word="store-options",
     kind=Kind.OTHER,
-    help="Configuration of the object store, by obstore's names, such as `endpoint`.",
+    help="Configuration of the object store, with obstore's names, such as `endpoint`.",
     example="{region: eu-central-1}",
     default=dict,
     option=None,
@@ -80,9 +80,9 @@ EXPORT = Entries(
     Entry(
         word="exclude",
         kind=Kind.LIST,
-        help="Leave out what matches such a pattern; may be repeated.",
-        about="Shell patterns on `schema.relation`, or on the relation's name alone; what matches"
-        " one is left out.",
+        help="Leave out tables that match such a pattern; may be repeated.",
+        about="Shell patterns on `schema.relation`, or on the relation's name alone; relations that"
+        " match one are left out.",
         example="['shop.tmp_*']",
         default=(),
         option=Option(metavar="PATTERN"),
@@ -90,9 +90,9 @@ EXPORT = Entries(
     Entry(
         word="where",
         kind=Kind.TEXT,
-        help="Only rows for which this SQL condition holds, of every table.",
-        about="Only rows for which this SQL condition holds, of every relation without its own"
-        " `where`. Queries have their own.",
+        help="Export only rows of every table for which this SQL condition holds.",
+        about="Export only rows for which this SQL condition holds, of every relation without its"
+        " own `where`. It does not apply to queries.",
         example="updated_at >= current_date - 1",
         default="",
         option=Option(metavar="CONDITION"),
@@ -100,8 +100,9 @@ EXPORT = Entries(
     Entry(
         word="queries",
         kind=Kind.PAIRS,
-        help="Also, or only, the rows of a SELECT, under this name; may be repeated.",
-        about="The rows of a SELECT, by the name of its table and files. Without `relations` only"
+        help="Also export the result of a SELECT under this name, or only such results; may be"
+        " repeated.",
+        about="Results of SELECTs, by the name of the table and files. Without `relations`, only"
         " these are exported.",
         example="{daily: 'select day, count(*) as orders from orders group by day'}",
         default=dict,
@@ -121,7 +122,7 @@ EXPORT = Entries(
         kind=Kind.CHOICE,
         choices=tuple(Format),
         help="Parquet (default) or CSV.",
-        about="What the files are.",
+        about="Format of the files.",
         example="parquet",
         default=Format.PARQUET,
     ),
@@ -129,14 +130,14 @@ EXPORT = Entries(
         word="compression",
         kind=Kind.CHOICE,
         choices=tuple(Compression),
-        help="Of the files. `auto`: zstd for Parquet, gzip for CSV.",
+        help="Compression of the files. `auto`: zstd for Parquet, gzip for CSV.",
         example="auto",
         default=Compression.AUTO,
     ),
     Entry(
         word="file-size",
         kind=Kind.SIZE,
-        help="A file is ended, and the next begun, when it has grown to this size.",
+        help="Start another file when one has grown to this size.",
         example="128MB",
         default=128 << 20,
         option=Option(metavar="SIZE"),
@@ -145,9 +146,11 @@ EXPORT = Entries(
         word="nested",
         kind=Kind.CHOICE,
         choices=tuple(NestedForm),
-        help="PostgreSQL's arrays and composites as text (default; not plain lists), or nested.",
-        about="What PostgreSQL's arrays and composites become: `text`, but for lists of booleans,"
-        " integers, floats and texts, or `nested`: lists (of lists) and structs. For Parquet.",
+        help="Write PostgreSQL's arrays and composites as text (default, except plain lists), or"
+        " nested.",
+        about="How PostgreSQL's arrays and composites are written to Parquet: as `text`, except"
+        " lists of booleans, integers, floats and texts, or `nested`: as lists (of lists) and"
+        " structs.",
         example="text",
         default=NestedForm.TEXT,
     ),
@@ -155,9 +158,9 @@ EXPORT = Entries(
         word="disposition",
         kind=Kind.CHOICE,
         choices=tuple(Disposition),
-        help="Rows that the warehouse has are replaced (truncate, the default), kept (append), or"
-        " updated where the key is the same (merge).",
-        about="What happens to rows that the warehouse has: `truncate` replaces them, `append`"
+        help="Replace rows in the warehouse (truncate, the default), keep them (append), or update"
+        " those with the same key (merge).",
+        about="What happens to existing rows in the warehouse: `truncate` replaces them, `append`"
         " keeps them, `merge` updates those with the same key and adds the others.",
         example="truncate",
         default=Disposition.TRUNCATE,
@@ -194,10 +197,10 @@ EXPORT = Entries(
     Entry(
         word="mask",
         kind=Kind.LIST,
-        help="Columns whose values become ***, by a shell pattern on schema.table.column or its"
-        " end; may be repeated. One that begins with ! takes columns out again.",
-        about="Shell patterns on `schema.relation.column`, or on its end: values become `***`. One"
-        " that begins with `!` takes columns out again; the last that matches decides.",
+        help="Write *** instead of the values of columns that match a shell pattern on"
+        " schema.table.column or its end; may be repeated. A pattern after ! excludes columns.",
+        about="Shell patterns on `schema.relation.column`, or on its end: values are written as"
+        " `***`. A pattern after `!` excludes columns; the last pattern that matches decides.",
         example="['*.email', '!shop.staff.email']",
         default=(),
         option=Option(metavar="PATTERN"),
@@ -205,8 +208,9 @@ EXPORT = Entries(
     Entry(
         word="hash",
         kind=Kind.LIST,
-        help="Shell patterns on `schema.relation.column`, or on its end: values become hashes with"
-        " the key in $WINDLASS_HASH_KEY, the same for the same value, so that joins still work.",
+        help="Shell patterns on `schema.relation.column`, or on its end: values are written as"
+        " hashes with the key in $WINDLASS_HASH_KEY. Equal values have equal hashes, so joins still"
+        " work.",
         example="['*.customer_id']",
         default=(),
         option=None,
@@ -214,7 +218,7 @@ EXPORT = Entries(
     Entry(
         word="leave-out",
         kind=Kind.LIST,
-        help="Columns that are not read at all, by such a pattern; may be repeated.",
+        help="Do not read columns that match such a pattern; may be repeated.",
         about="Shell patterns on `schema.relation.column`, or on its end: columns that are not read"
         " at all.",
         example="[shop.customer.password_hash]",
@@ -224,8 +228,8 @@ EXPORT = Entries(
     Entry(
         word="load-columns",
         kind=Kind.LIST,
-        help=f"Add columns about the load: {', '.join(LoadColumn)}; may be repeated. With a name of"
-        " yours: run=batch_id. Default names: _windlass_run and so on.",
+        help=f"Add columns about the load: {', '.join(LoadColumn)}; may be repeated. To name one:"
+        " run=batch_id. Default names: _windlass_run and so on.",
         about="Columns about the load that are added to every relation: `run` (its id), `loaded-at`"
         " (when the relation was extracted), `read-at` and `lsn` (of the snapshot), and `source`"
         " (the database). They are called `_windlass_run` and so on, or as in `run=batch_id`.",
@@ -244,7 +248,7 @@ EXPORT = Entries(
     Entry(
         word="after-run",
         kind=Kind.LIST,
-        help="SQL statements that the warehouse runs once per run, when every relation is loaded.",
+        help="SQL statements that the warehouse runs once per run, after all relations are loaded.",
         example="['refresh materialized view mart.daily']",
         default=(),
         option=None,
@@ -271,8 +275,8 @@ EXPORT = Entries(
         word="unmatched",
         kind=Kind.CHOICE,
         choices=tuple(Unmatched),
-        help="Whether patterns of `exclude`, `mask`, `hash` and `leave-out` that match nothing stop"
-        " the export, or `ignore`.",
+        help="If a pattern of `exclude`, `mask`, `hash` or `leave-out` matches nothing: `refuse`"
+        " the export (default), or `ignore` that.",
         example="refuse",
         default=Unmatched.REFUSE,
         tells_runs_apart=False,
@@ -281,8 +285,8 @@ EXPORT = Entries(
     Entry(
         word="jobs",
         kind=Kind.NUMBER,
-        help="Tables side by side. Default: the cores.",
-        about="How many relations are worked on side by side. Default: the cores.",
+        help="Number of tables exported in parallel. Default: the number of cores.",
+        about="Number of relations exported in parallel. Default: the number of cores.",
         example="4",
         default=cores,
         bounds=(1, 1024),

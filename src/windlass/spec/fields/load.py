@@ -1,4 +1,4 @@
-"""The options of a load. Those that every load of a file has, and the run-wide ones."""
+"""The options of a load: those of each load in a file, and those of the whole run."""
 
 from __future__ import annotations
 
@@ -38,20 +38,21 @@ _ONE_LOAD = (
         kind=Kind.CHOICE,
         choices=tuple(LoadName),
         help="append: add all rows. insert: add those with a new key. merge: also update others."
-        " replace: the input becomes the table's content. mirror: so by key. slice: replace the"
+        " replace: replace all rows of the table. mirror: the same, by key. slice: replace the"
         " rows of `slice`. history: close changed rows, add new ones.",
         about="`append` adds all rows; `insert` adds those whose key is not in the table; `merge`"
-        " also updates the others; `replace` makes the input the table's content; `mirror` does so"
-        " by key, and leaves equal rows alone; `slice` replaces the rows that `slice` selects;"
-        " `history` closes changed rows and adds new ones. Each is a set of the words below.",
+        " also updates the others; `replace` replaces all rows of the table; `mirror` does so by"
+        " key, and leaves equal rows alone; `slice` replaces the rows that `slice` selects;"
+        " `history` closes changed rows and adds new ones. Each stands for a set of the options"
+        " below.",
         example="merge",
         in_example=True,
     ),
     Entry(
         word="key",
         kind=Kind.LIST,
-        help="Columns by which rows of the input are found in the table; may be repeated.",
-        about="Columns of the table by which rows of the input are found in it.",
+        help="Columns that match rows of the input with rows of the table; may be repeated.",
+        about="Columns of the table that match rows of the input with rows of the table.",
         example="[id]",
         default=(),
         option=Option(metavar="COLUMN"),
@@ -63,24 +64,24 @@ _ONE_LOAD = (
         choices=tuple(Take),
         help="Which rows the input has: all, those since a watermark, or those where a slice holds."
         " Default: by `since` and `slice`.",
-        about="Which rows the input has: `all` that there are, those `since` a watermark, or those"
-        " `where` the slice holds. Default: by `since` and `slice`.",
+        about="Which rows the input has: `all`, those `since` a watermark, or those `where` the"
+        " slice holds. Default: by `since` and `slice`.",
         example="all",
     ),
     Entry(
         word="matched",
         kind=Kind.CHOICE,
         choices=tuple(Matched),
-        help="A row whose key is in the table: update it, skip it, or refuse the load.",
-        about="A row whose key is in the table: `update` it, `skip` it, or `refuse` the load.",
+        help="If a row's key is in the table: update the row, skip it, or refuse the load.",
+        about="If a row's key is in the table: `update` the row, `skip` it, or `refuse` the load.",
         example="update",
     ),
     Entry(
         word="missing",
         kind=Kind.CHOICE,
         choices=tuple(Missing),
-        help="A row of the table that the input lacks: keep it, delete it, or mark it in `mark`.",
-        about="A row of the table that the input lacks: `keep` it, `delete` it, or `mark` it in the"
+        help="If the input lacks a row of the table: keep it, delete it, or mark it in `mark`.",
+        about="If the input lacks a row of the table: `keep` it, `delete` it, or `mark` it in the"
         " column `mark`.",
         example="keep",
     ),
@@ -88,15 +89,15 @@ _ONE_LOAD = (
         word="duplicates",
         kind=Kind.CHOICE,
         choices=tuple(Duplicates),
-        help="Rows of the input with the same key: refuse the load (default), or take the last.",
-        about="Rows of the input with the same key: `refuse` the load (default), or load the"
+        help="If rows of the input have the same key: refuse the load (default), or load the last.",
+        about="If rows of the input have the same key: `refuse` the load (default), or load the"
         " `last`, in the input's order or by `last-by`.",
         example="refuse",
     ),
     Entry(
         word="last-by",
         kind=Kind.TEXT,
-        help="Column by which the last of several rows with one key is chosen.",
+        help="Column that decides which of several rows with one key is the last.",
         example="updated_at",
         default="",
         option=Option(metavar="COLUMN"),
@@ -111,7 +112,7 @@ _ONE_LOAD = (
     Entry(
         word="valid-from",
         kind=Kind.TEXT,
-        help="Column of a history that says since when a row is true.",
+        help="Column of a history: the time from which a row is valid.",
         example="valid_from",
         default="valid_from",
         option=Option(metavar="COLUMN"),
@@ -119,7 +120,7 @@ _ONE_LOAD = (
     Entry(
         word="valid-to",
         kind=Kind.TEXT,
-        help="Column of a history that says until when a row was true; NULL: it still is.",
+        help="Column of a history: the time until which a row was valid; NULL: it still is.",
         example="valid_to",
         default="valid_to",
         option=Option(metavar="COLUMN"),
@@ -127,8 +128,8 @@ _ONE_LOAD = (
     Entry(
         word="mark",
         kind=Kind.TEXT,
-        help="Column that is set in missing rows: a boolean to true, a timestamp to the time of the"
-        " load.",
+        help="Column to set in rows that the input lacks: a boolean to true, a timestamp to the"
+        " time of the load.",
         example="deleted_at",
         default="",
         option=Option(metavar="COLUMN"),
@@ -136,9 +137,9 @@ _ONE_LOAD = (
     Entry(
         word="slice",
         kind=Kind.TEXT,
-        help="Condition, in the target's SQL, for the rows of the table that the input replaces.",
-        about="Condition, in the target's SQL over the table's columns: the rows that the input"
-        " replaces. Rows of the input for which it does not hold are refused.",
+        help="Condition in the target's SQL: the input replaces the rows for which it holds.",
+        about="Condition in the target's SQL over the table's columns: the input replaces the rows"
+        " for which it holds. Rows of the input for which it does not hold are refused.",
         example="\"day = '2026-01-31'\"",
         default="",
         option=Option(metavar="CONDITION"),
@@ -146,10 +147,10 @@ _ONE_LOAD = (
     Entry(
         word="since",
         kind=Kind.TEXT,
-        help="Column of a source's query that grows with every change: only rows from its last"
-        " loaded value on are read.",
-        about="Column of a query or relation that grows with every change: only rows from its last"
-        " loaded value on are read, that value included.",
+        help="Column of a source's query that grows with every change: read only rows from its last"
+        " loaded value on.",
+        about="Column of a query or relation that grows with every change: read only rows from its"
+        " last loaded value on, including that value.",
         example="updated_at",
         default="",
         option=Option(metavar="COLUMN"),
@@ -157,8 +158,8 @@ _ONE_LOAD = (
     Entry(
         word="overlap-seconds",
         kind=Kind.NUMBER,
-        help="Read so many seconds before the last value again, as transactions commit later than"
-        " they stamp their rows.",
+        help="Also read rows up to this many seconds before the last value, as transactions commit"
+        " later than they stamp their rows.",
         example="600",
         default=0,
         bounds=(0, None),
@@ -181,9 +182,9 @@ _ONE_LOAD = (
     Entry(
         word="csv",
         kind=Kind.PAIRS,
-        help="How CSV is written: delimiter, quote, escape, header, null, encoding, skip, comment,"
+        help="Format of CSV: delimiter, quote, escape, header, null, encoding, skip, comment,"
         " decimal; may be repeated. Example: 'delimiter=;'",
-        about="How CSV is written; nothing is guessed. The example shows the defaults, except for"
+        about="Format of CSV; nothing is guessed. The example shows the defaults, except for"
         " `null`: by default no text stands for NULL, and an empty field is an empty text."
         " `escape: ''` means that quotes are doubled; `names` are used instead of the header's.",
         example="{delimiter: ',', quote: '\"', escape: '', header: true, null: [''],"
@@ -194,7 +195,7 @@ _ONE_LOAD = (
     Entry(
         word="sheet",
         kind=Kind.TEXT,
-        help="Sheet of an Excel file, by its name or by its place from 1. Default: the first.",
+        help="Sheet of an Excel file, by name or number, from 1. Default: the first.",
         example="Orders",
         default="",
         option=Option(metavar="NAME"),
@@ -210,8 +211,8 @@ _ONE_LOAD = (
     Entry(
         word="unlimited",
         kind=Kind.FLAG,
-        help="Decompress files however large they become. Default: one that becomes 250 times as"
-        " large as it is, or larger than 100 GB, is refused.",
+        help="Decompress files of any size. Default: refuse a file that becomes 250 times as large,"
+        " or larger than 100 GB.",
         example="false",
         default=False,
     ),
@@ -220,11 +221,11 @@ _ONE_LOAD = (
         kind=Kind.PAIRS,
         help="Load a field into a column of another name; FIELD= drops the field. May be repeated."
         " A spec file also takes SQL and masks.",
-        about="Fields to columns of other names: `created: created_at`; `note: null` drops the"
-        " field. Or columns to how they are computed: `{sql: 'round(total, 2)'}`, in the target's"
-        " SQL over the fields, `{value: web}`, or `{from: mail, mask: hash}`; masks are `hash`,"
+        about="Maps fields to columns of other names: `created: created_at`; `note: null` drops"
+        " the field. Or says how columns are computed: `{sql: 'round(total, 2)'}`, in the target's"
+        " SQL over the fields, `{value: web}`, or `{from: mail, mask: hash}`. Masks are `hash`,"
         " with the key in $WINDLASS_HASH_KEY, and `null`. A column with `compare: false` is set in"
-        " new rows and in those that differ in another one.",
+        " new rows, and in rows that differ in another column.",
         example="{created: created_at, note: null, total: {sql: 'round(total, 2)'}}",
         default=dict,
         option=Option(metavar="FIELD=COLUMN", flag="--column", empty=True),
@@ -233,8 +234,8 @@ _ONE_LOAD = (
         word="types",
         kind=Kind.PAIRS,
         help="Types of columns that are created, in the target's SQL; may be repeated.",
-        about="Types, in the target's SQL, of columns that are created. One that is there already"
-        " keeps its type: another one is refused.",
+        about="Types, in the target's SQL, of columns that are created. For an existing column,"
+        " another type is refused.",
         example="{id: bigint, total: 'numeric(12,2)'}",
         default=dict,
         option=Option(metavar="COLUMN=TYPE", flag="--type"),
@@ -259,7 +260,8 @@ _ONE_LOAD = (
         word="schema",
         kind=Kind.CHOICE,
         choices=tuple(LoadSchema),
-        help="If the input has fields that the table lacks: refuse (default), or add columns.",
+        help="If the input has fields that the table lacks: refuse the load (default), or add"
+        " columns.",
         about="If the input has fields that the table has no column for: `refuse` the load"
         " (default), or `add` columns.",
         example="refuse",
@@ -269,9 +271,9 @@ _ONE_LOAD = (
         word="expect",
         kind=Kind.LIST,
         help="SQL condition that every row must meet before anything is changed; may be repeated.",
-        about="What must hold of the rows before anything is changed: SQL conditions, or mappings"
-        " with `not-null`, `unique`, `range`, `accepted`, `foreign-key`, `rows` or `sql`;"
-        " `severity: warn` reports instead of stopping the load.",
+        about="Conditions that the rows must meet before anything is changed: SQL conditions, or"
+        " mappings with `not-null`, `unique`, `range`, `accepted`, `foreign-key`, `rows` or `sql`;"
+        " with `severity: warn`, a violation is reported, and the load continues.",
         example="['total >= 0', {not-null: [id]}, {range: {total: [0, 1000000]}}, {accepted:"
         " {state: [new, paid]}}, {foreign-key: {customer_id: shop.customers.id}}, {rows: [1, null],"
         " severity: warn}]",
@@ -281,9 +283,9 @@ _ONE_LOAD = (
     Entry(
         word="max-bad",
         kind=Kind.NUMBER,
-        help="Put aside up to N records that cannot be loaded. Default: 0, the first one stops the"
+        help="Set aside up to N records that cannot be loaded. Default: 0, the first one stops the"
         " load.",
-        about="Up to so many records that cannot be loaded are put aside in a table, with the"
+        about="Set aside up to this many records that cannot be loaded, in a table, with the"
         " reason. Default: 0, the first one stops the load.",
         example="0",
         default=0,
@@ -293,7 +295,7 @@ _ONE_LOAD = (
     Entry(
         word="show-values",
         kind=Kind.FLAG,
-        help="Show the bad values, not only where they are.",
+        help="Show bad values, and not only their positions.",
         example="false",
         default=False,
         tells_runs_apart=False,
@@ -301,22 +303,22 @@ _ONE_LOAD = (
     Entry(
         word="keep-failing",
         kind=Kind.FLAG,
-        help="Keep the rows that do not meet an expectation in a table, to look at.",
+        help="Keep rows that do not meet an expectation in a table, for inspection.",
         example="false",
         default=False,
     ),
     Entry(
         word="allow-empty",
         kind=Kind.FLAG,
-        help="An input without rows may empty the table, or the slice.",
-        about="An input without rows may empty the table, or the slice. Default: it is refused.",
+        help="Let an input without rows empty the table, or the slice.",
+        about="Let an input without rows empty the table, or the slice. Default: it is refused.",
         example="false",
         default=False,
     ),
     Entry(
         word="function",
         kind=Kind.TEXT,
-        help="Python function, package.module:name, that gets each batch of the input and returns"
+        help="Python function, package.module:name, that takes each batch of the input and returns"
         " the rows to load.",
         example="shop.reviews:clean",
         option=Option(metavar="FUNCTION"),
@@ -325,7 +327,7 @@ _ONE_LOAD = (
         word="frame",
         kind=Kind.CHOICE,
         choices=tuple(Frame),
-        help="What the function gets: an Arrow table (default), or a frame of pandas or polars.",
+        help="What the function takes: an Arrow table (default), or a frame of pandas or polars.",
         example="arrow",
         default=Frame.ARROW,
     ),
@@ -351,8 +353,8 @@ LOAD = Entries(
     Entry(
         word="loads",
         kind=Kind.OTHER,
-        help="More loads of the same run: a list of mappings with the keys above. What is given"
-        " above, apart from `from` and `into`, applies to each that does not say otherwise.",
+        help="More loads of the same run: a list of mappings with the keys above. Keys above, apart"
+        " from `from` and `into`, are the defaults of each.",
         example="[{from: customers.csv, into: shop.customers}, {from: refunds.csv, into:"
         " shop.refunds, load: append, key: []}]",
         default=(),
@@ -361,7 +363,7 @@ LOAD = Entries(
     Entry(
         word="again",
         kind=Kind.FLAG,
-        help="Also load what has not changed since it was last loaded.",
+        help="Also load inputs that have not changed since they were last loaded.",
         example="false",
         default=False,
         section=Section.HOW,
@@ -370,8 +372,8 @@ LOAD = Entries(
     Entry(
         word="jobs",
         kind=Kind.NUMBER,
-        help="Files side by side. Default: the cores.",
-        about="How many files are read side by side. Default: the cores.",
+        help="Number of files read in parallel. Default: the number of cores.",
+        about="Number of files read in parallel. Default: the number of cores.",
         example="4",
         default=cores,
         bounds=(1, 1024),

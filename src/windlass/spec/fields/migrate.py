@@ -60,11 +60,12 @@ MIGRATE = Entries(
     Entry(
         word="include",
         kind=Kind.LIST,
-        help="Migrate only what matches a shell pattern on schema.table, such as 'shop.order*'.",
-        compares=True,
-        comparing="Compare only what matches a shell pattern on schema.table, such as"
+        help="Migrate only tables that match a shell pattern on schema.table, such as"
         " 'shop.order*'.",
-        about="Shell patterns on `schema.table`; only what matches one is migrated.",
+        compares=True,
+        comparing="Compare only tables that match a shell pattern on schema.table, such as"
+        " 'shop.order*'.",
+        about="Shell patterns on `schema.table`; only objects that match one are migrated.",
         example="['shop.*']",
         default=(),
         option=Option(metavar="PATTERN"),
@@ -72,8 +73,8 @@ MIGRATE = Entries(
     Entry(
         word="exclude",
         kind=Kind.LIST,
-        help="Leave out what matches a shell pattern on schema.table.",
-        about="Shell patterns on `schema.table`; what matches one is left out.",
+        help="Leave out tables that match a shell pattern on schema.table.",
+        about="Shell patterns on `schema.table`; objects that match one are left out.",
         compares=True,
         example="['*.tmp_*']",
         default=(),
@@ -123,9 +124,10 @@ MIGRATE = Entries(
     Entry(
         word="jobs",
         kind=Kind.NUMBER,
-        help="How many chunks are copied, or indexes built, side by side. Default: the cores.",
+        help="Number of chunks copied, or indexes built, in parallel. Default: the number of"
+        " cores.",
         compares=True,
-        comparing="How many chunks are compared side by side. Default: the cores.",
+        comparing="Number of chunks compared in parallel. Default: the number of cores.",
         example="4",
         default=cores,
         bounds=(1, 1024),
@@ -137,9 +139,10 @@ MIGRATE = Entries(
         word="chunk-by",
         kind=Kind.CHOICE,
         choices=tuple(ChunkBy),
-        help="What large tables are split by; auto: block ranges where the server can, else keys.",
-        about="What large tables are split by. `auto`: nothing while other tables keep all jobs"
-        " busy, up to eight chunks; else block ranges where the server can, else keys.",
+        help="How to split large tables; auto: by block ranges if the server supports it, else by"
+        " keys.",
+        about="How to split large tables. `auto`: not at all while other tables keep all jobs busy,"
+        " up to eight chunks; otherwise by block ranges if the server supports it, else by keys.",
         compares=True,
         example="auto",
         default=ChunkBy.AUTO,
@@ -162,8 +165,8 @@ MIGRATE = Entries(
         word="chunk-threshold",
         kind=Kind.NUMBER,
         help="Split tables with at least this many rows. Default: by size.",
-        about="Tables with at least this many rows (by the server's estimate) are split into two"
-        " chunks or more, others are not. 0: size alone decides.",
+        about="Split only tables with at least this many rows (by the server's estimate), into two"
+        " chunks or more. 0: only the size decides.",
         compares=True,
         example="1000000",
         default=0,
@@ -176,7 +179,7 @@ MIGRATE = Entries(
         word="max-chunks",
         kind=Kind.NUMBER,
         help="Split a table into this many chunks at most. Default: by size.",
-        about="The most chunks that one table is split into. 0: as many as its size asks for.",
+        about="The most chunks of one table. 0: as many as follow from its size.",
         compares=True,
         example="64",
         default=0,
@@ -189,7 +192,7 @@ MIGRATE = Entries(
         word="min-chunk-rows",
         kind=Kind.NUMBER,
         help="Make no chunk with fewer rows than this.",
-        about="No chunk is planned with fewer rows than this, by the server's estimate.",
+        about="Make no chunk with fewer rows than this, by the server's estimate.",
         compares=True,
         example="100000",
         default=0,
@@ -202,11 +205,11 @@ MIGRATE = Entries(
         word="unlogged",
         kind=Kind.CHOICE,
         choices=tuple(Unlogged),
-        help="Fill tables unlogged, then make them logged; auto (default): only where the target"
-        " has wal_level = minimal, as it takes longer elsewhere.",
-        about="Whether tables are filled unlogged, and made logged before their indexes are built."
-        " `auto`: tables in several chunks, and only where the target has `wal_level = minimal`;"
-        " elsewhere it takes longer, as all is written to the log afterwards.",
+        help="Fill tables unlogged, then make them logged; auto (default): only if the target has"
+        " wal_level = minimal, as it takes longer otherwise.",
+        about="Whether to fill tables unlogged, and make them logged before their indexes are"
+        " built. `auto`: only tables in several chunks, and only if the target has `wal_level ="
+        " minimal`; otherwise it takes longer, as all rows are written to the WAL afterwards.",
         example="auto",
         default=Unlogged.AUTO,
         section=Section.HOW,
@@ -216,11 +219,10 @@ MIGRATE = Entries(
         word="existing",
         kind=Kind.CHOICE,
         choices=tuple(Existing),
-        help="Tables that the target has already: refuse (default) stops before anything is"
-        " written; replace sets them aside first, see rollback; fill loads into empty ones.",
-        about="What to do with tables that the target has already: `refuse` stops before anything"
-        " is written, `replace` sets them aside first (see rollback), `fill` loads into empty"
-        " ones.",
+        help="If tables exist on the target: refuse (default) stops before anything is written;"
+        " replace sets them aside first, see rollback; fill loads into empty ones.",
+        about="What to do if tables exist on the target: `refuse` stops before anything is written,"
+        " `replace` sets them aside first (see rollback), `fill` loads into empty ones.",
         example="refuse",
         default=Existing.REFUSE,
     ),
@@ -229,10 +231,10 @@ MIGRATE = Entries(
         kind=Kind.LIST,
         choices=ACCEPTABLE,
         help="Migrate although the plan names a loss of this class; may be given several times.",
-        about="Classes of losses to accept: what the target will not have although the source has"
-        " it. A loss of any other class stops the plan; `plan` names each with its class. Owners"
-        " and grants of roles that the target lacks, and how rows are stored, are notices and need"
-        " not be accepted.",
+        about="Classes of losses to accept. A loss is something that the source has and the target"
+        " will not have; `plan` names each with its class, and a loss of any other class stops it."
+        " Owners and grants of roles that the target lacks, and how rows are stored, are notices"
+        " and need not be accepted.",
         example="[constraints]",
         default=(),
         tells_runs_apart=False,
@@ -241,11 +243,11 @@ MIGRATE = Entries(
         word="verify",
         kind=Kind.CHOICE,
         choices=tuple(Verify),
-        help="What is compared after the copy. Default: full, the content of every row.",
+        help="What to compare after the copy. Default: full, the content of every row.",
         compares=True,
-        comparing="How far to compare: row counts, or full (default): the content of every row.",
-        about="What is compared after the copy: `full`, the content of every row, or `counts`, row"
-        " counts; definitions and sequences with both.",
+        comparing="What to compare: row counts, or full (default): the content of every row.",
+        about="What to compare after the copy: `full`, the content of every row, or `counts`, row"
+        " counts. Definitions and sequences are compared with both.",
         example="full",
         default=Verify.FULL,
         section=Section.PROOF,
@@ -254,7 +256,7 @@ MIGRATE = Entries(
     Entry(
         word="one-snapshot",
         kind=Kind.FLAG,
-        help="Stop rather than continue with a second snapshot when the first is lost.",
+        help="Stop, instead of continuing with a second snapshot, if the first is lost.",
         example="false",
         default=False,
         section=Section.HOW,
@@ -263,9 +265,9 @@ MIGRATE = Entries(
     Entry(
         word="allow-empty-source",
         kind=Kind.FLAG,
-        help="Continue although the source has nothing, and the target has something.",
-        about="Continue although the source has nothing, and the target has something. Refused"
-        " otherwise, as the two may be swapped.",
+        help="Continue although the source is empty and the target is not.",
+        about="Continue although the source is empty and the target is not. Otherwise this is"
+        " refused, as the two may be swapped.",
         example="false",
         default=False,
         tells_runs_apart=False,
@@ -273,9 +275,9 @@ MIGRATE = Entries(
     Entry(
         word="allow-unmatched",
         kind=Kind.FLAG,
-        help="A pattern that excludes nothing is a notice, not a refusal.",
-        about="A pattern that excludes nothing is a notice, not a refusal: for a spec that is used"
-        " again and again.",
+        help="If a pattern excludes nothing, report a notice instead of refusing.",
+        about="If a pattern excludes nothing, report a notice instead of refusing: for specs that"
+        " are used repeatedly.",
         compares=True,
         example="false",
         default=False,
@@ -284,10 +286,10 @@ MIGRATE = Entries(
     Entry(
         word="types",
         kind=Kind.PAIRS,
-        help="From another engine: the type of a column on the target, where its values leave it"
-        " open; may be given several times.",
+        help="From another engine: the type of a column on the target, if its values do not decide"
+        " it; may be given several times.",
         compares=True,
-        comparing="From another engine: the type of a column, as the migration was given it.",
+        comparing="From another engine: the type of a column, as in the migration.",
         about="From another engine: types of columns on the target, by `table.column`, where the"
         " plan asks for them. Of MongoDB by `collection.path`: each path becomes a column.",
         example="{orders.created: timestamptz}",
@@ -297,13 +299,13 @@ MIGRATE = Entries(
     Entry(
         word="django",
         kind=Kind.TEXT,
-        help="From another engine: the settings module of the Django project whose database it is."
-        " Its migrations make the tables, its models decide the types.",
+        help="From another engine: the settings module of the Django project that uses the source."
+        " Its migrations create the tables, its models decide the types.",
         compares=True,
-        comparing="From another engine: the settings module of the Django project, as the migration"
-        " was given it.",
-        about="From another engine: the settings module of the Django project whose database it is."
-        " The project's migrations make the tables on the target, and its models decide the types.",
+        comparing="From another engine: the settings module of the Django project, as in the"
+        " migration.",
+        about="From another engine: the settings module of the Django project that uses the source."
+        " Its migrations create the tables on the target, and its models decide the types.",
         example="shop.settings",
         default="",
         option=Option(metavar="MODULE"),
@@ -335,8 +337,8 @@ MIGRATE = Entries(
     Entry(
         word="snapshot",
         kind=Kind.TEXT,
-        help="Read in this exported snapshot of the source, which another session holds.",
-        about="An exported snapshot of the source to read in, which another session holds.",
+        help="Read in this exported snapshot of the source; another session holds it.",
+        about="An exported snapshot of the source to read in; another session holds it.",
         compares=True,
         example="00000003-0000001B-1",
         default="",
@@ -347,13 +349,12 @@ MIGRATE = Entries(
         word="follow",
         kind=Kind.FLAG,
         compares=True,
-        comparing="Compare a pair of which the target follows: both sides as of one moment,"
-        " while applications write.",
-        help="After the copy, apply what is written to the source, until `windlass cutover` or"
+        comparing="Compare both sides of a migration that follows, as of one moment, while"
+        " applications write.",
+        help="After the copy, apply changes made on the source, until `windlass cutover` or"
         " `windlass abandon`.",
-        about="After the copy, apply what is written to the source in the meantime, until `windlass"
-        " cutover` makes the target the one that is written to, or `windlass abandon` gives up. See"
-        " docs/follow.md.",
+        about="After the copy, apply changes made on the source, until `windlass cutover` lets"
+        " applications write to the target, or `windlass abandon` gives up. See docs/follow.md.",
         example="false",
         default=False,
         section=Section.HOW,
@@ -362,9 +363,9 @@ MIGRATE = Entries(
     Entry(
         word="no-reverse",
         kind=Kind.FLAG,
-        help="Follow without a way back after the cutover, and without what that needs.",
-        about="Of `follow`: do without a way back after the cutover, and so without what that needs"
-        " of the target: wal_level = logical, and rights to replicate.",
+        help="When following: no way back after the cutover, and no requirements for it.",
+        about="When following: prepare no way back after the cutover. Then the target does not need"
+        " what that requires: wal_level = logical, and rights to replicate.",
         example="false",
         default=False,
         section=Section.HOW,
@@ -373,10 +374,10 @@ MIGRATE = Entries(
     Entry(
         word="max-retained-wal",
         kind=Kind.SIZE,
-        help="When following: drop the source's slot, and stop, rather than let it keep more WAL"
-        " than this. Default: the server's own limit.",
-        about="When following: drop the source's slot, and stop, rather than let it keep more WAL"
-        " than this. 0: only the server's own limit, max_slot_wal_keep_size, counts.",
+        help="When following: drop the source's slot and stop before the slot keeps more WAL than"
+        " this. Default: the server's limit.",
+        about="When following: drop the source's slot and stop before the slot keeps more WAL than"
+        " this. 0: only the server's limit, max_slot_wal_keep_size, applies.",
         example="50GB",
         default=0,
         section=Section.HOW,
@@ -386,10 +387,10 @@ MIGRATE = Entries(
     Entry(
         word="apply-ddl",
         kind=Kind.FLAG,
-        help="When following: apply statements that only add (columns, indexes, labels of enums) to"
-        " the target as well, rather than stop.",
-        about="When following: apply statements of the source that only add (columns, indexes,"
-        " labels of enums) to the target as well, rather than stop. See docs/follow.md.",
+        help="When following: also apply statements that only add columns, indexes or enum labels"
+        " to the target, instead of stopping.",
+        about="When following: also apply statements of the source that only add columns, indexes"
+        " or enum labels to the target, instead of stopping. See docs/follow.md.",
         example="false",
         default=False,
         section=Section.HOW,

@@ -41,7 +41,7 @@ REWRITE = Entries(
     Entry(
         word="backup-schema",
         kind=Kind.TEXT,
-        help="Where the backup is kept, under the table's name; made where it is missing.",
+        help="Schema of the backup, which has the table's name; created if it is missing.",
         example="backup",
         default="backup",
         option=None,
@@ -49,7 +49,7 @@ REWRITE = Entries(
     Entry(
         word="select",
         kind=Kind.TEXT,
-        help="SQL condition: which rows are rewritten; `true`: all of them.",
+        help="SQL condition for the rows to rewrite; `true`: all of them.",
         example="stars = 1",
         default=REQUIRED,
         option=None,
@@ -58,7 +58,7 @@ REWRITE = Entries(
     Entry(
         word="set",
         kind=Kind.OTHER,
-        help="Columns that the table has: `column: {value: ...}` or `column: {sql: ...}`.",
+        help="New values of columns: `column: {value: ...}` or `column: {sql: ...}`.",
         example="{body: {sql: upper(body)}}",
         default=dict,
         option=None,
@@ -67,7 +67,7 @@ REWRITE = Entries(
     Entry(
         word="add",
         kind=Kind.OTHER,
-        help="The same for columns that the table may lack; `type` where it cannot be known.",
+        help="The same for columns that the table may lack; give `type` if it cannot be derived.",
         example="{checked: {value: true}}",
         default=dict,
         option=None,
@@ -92,7 +92,7 @@ REWRITE = Entries(
     Entry(
         word="batch-rows",
         kind=Kind.NUMBER,
-        help="The most rows that the function is given at once.",
+        help="The most rows passed to the function at once.",
         example="20000",
         default=20_000,
         bounds=(1, 1_000_000),
@@ -104,7 +104,7 @@ REWRITE = Entries(
         word="order",
         kind=Kind.CHOICE,
         choices=tuple(Order),
-        help="How the rows that the function returns are matched to those that it was given."
+        help="How the rows that the function returns are matched to those passed to it."
         " `checked`: by the frame's index, its last column or `id`, or else refused; `trusted`: by"
         " their order alone.",
         example="checked",
@@ -114,14 +114,14 @@ REWRITE = Entries(
     Entry(
         word="key",
         kind=Kind.TEXT,
-        help="The column by which rows belong together; see `delete`.",
+        help="The column that rows of one group share; see `delete`.",
         example="product_id",
         option=None,
     ),
     Entry(
         word="id",
         kind=Kind.TEXT,
-        help="The column that names a row: `stamp` needs one, and so does a rollback where the"
+        help="The column that identifies a row: `stamp` needs one, and so does a rollback if the"
         " table has no key.",
         example="id",
         option=None,
@@ -130,7 +130,7 @@ REWRITE = Entries(
     Entry(
         word="stamp",
         kind=Kind.TEXT,
-        help="The column that is set to the time of the run when a row is written. Default: none.",
+        help="A column to set to the time of the run when a row is written. Default: none.",
         example="checked_at",
         option=None,
         in_example=True,
@@ -138,8 +138,8 @@ REWRITE = Entries(
     Entry(
         word="drop-duplicates",
         kind=Kind.OTHER,
-        help="Of rows that are equal after the change, keep the first: in all columns, or in"
-        " these.",
+        help="Keep only the first of the rows that are equal after the change, in all columns, or"
+        " in these.",
         example="false",
         default=False,
         option=None,
@@ -148,8 +148,8 @@ REWRITE = Entries(
         word="delete",
         kind=Kind.CHOICE,
         choices=tuple(Delete),
-        help="`selected`: only duplicates go. `all_with_key`: so do the rows that have the `key` of"
-        " a selected row and were not selected themselves; they are in the backup.",
+        help="`selected`: only duplicates are deleted. `all_with_key`: so are rows that have the"
+        " `key` of a selected row and were not selected themselves; they are in the backup.",
         example="selected",
         default=Delete.SELECTED,
         option=None,
@@ -159,7 +159,7 @@ REWRITE = Entries(
         kind=Kind.CHOICE,
         choices=tuple(Backup),
         help="`full`: the whole table; `touched`: the rows that are rewritten or deleted; `none`;"
-        " `auto`: full up to 64 MB of table, touched above.",
+        " `auto`: full for tables up to 64 MB, else touched.",
         example="touched",
         default=Backup.AUTO,
         option=None,
@@ -167,9 +167,9 @@ REWRITE = Entries(
     Entry(
         word="keep-backups",
         kind=Kind.NUMBER,
-        help="How many backups of the table are kept, this run's included. The newest has the"
-        " table's name, those before it `windlass_RUN`; `windlass rollback` finds them by their"
-        " runs.",
+        help="How many backups of the table to keep, including this run's. The newest has the"
+        " table's name, older ones are named `windlass_RUN`; `windlass rollback` finds them by"
+        " their runs.",
         example="1",
         default=1,
         bounds=(1, 1000),
@@ -179,7 +179,7 @@ REWRITE = Entries(
     Entry(
         word="commit-rows",
         kind=Kind.NUMBER,
-        help="The most rows that one transaction changes. It has fewer where they take longer than"
+        help="The most rows that one transaction changes. It changes fewer if they take longer than"
         " a quarter of a second.",
         example="5000",
         default=5_000,
@@ -212,7 +212,7 @@ REWRITE = Entries(
     Entry(
         word="max-lag-seconds",
         kind=Kind.NUMBER,
-        help="Write only while no standby is further behind than this. Default: without looking.",
+        help="Write only while no standby is further behind than this. Default: do not check.",
         example="10",
         bounds=(0, 86_400),
         section=Section.HOW,
