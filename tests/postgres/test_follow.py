@@ -13,7 +13,7 @@ from command import DONE, INTERRUPTED, REFUSED, STOPPED, finish, start, windlass
 from killing import kill
 from oracle import content_difference
 from pursued import FOLLOW, TABLES, following, phase, write
-from servers import Database, Pair
+from servers import PASSWORD, Database, Pair, verifier
 
 
 @pytest.fixture
@@ -308,3 +308,57 @@ def test_a_second_process_is_told_who_follows(followed: Pair) -> None:
     (problem,) = result["problems"]
     assert problem["message"].startswith("is followed already, by another process")
     assert problem["hint"] == "see windlass status"
+
+
+def test_tables_that_are_there_have_to_fit_in_both_directions(
+    logical: Callable[[int], Database],
+) -> None:
+    """A run does not make them. What would stop their first row is in the plan."""
+    pair = Pair(logical(16), logical(18))
+    pair.source.run(
+        "create table more (id int primary key, n int)",
+        "create table wide (id int primary key, n int, took interval)",
+        "create table loose (id int primary key, n int)",
+        "create table made (id int primary key, n int)",
+        "create table same (id int primary key, n varchar(5))",
+    )
+    pair.target.run(
+        "create table more (id int primary key, n int, extra text)",
+        "create table wide (id int primary key, n bigint, took interval)",
+        "create table loose (id int, n int)",
+        "create table made (id int primary key, n int generated always as (id) virtual)",
+        "create table same (id int primary key, n varchar(5))",
+    )
+    words = ("plan", "--follow", "--existing", "fill", "--json")
+    ran = windlass(*words, pair=pair).expect(REFUSED)
+    problems = {one["object"]: one["message"] for one in ran.result["problems"]}
+    assert "type integer, on the target bigint" in problems["public.wide"]
+    assert "(id), which no unique index of the target has" in problems["public.loose"]
+    assert "the source has no column extra" in problems["public.more"]
+    assert "column n is no longer sent by the target" in problems["public.made"]
+    assert set(problems) == {f"public.{name}" for name in ("wide", "loose", "more", "made")}
+    assert "infinite interval in public.wide.took: PostgreSQL 16" in str(ran.result["notices"])
+    one_way = windlass(*words, "--no-reverse", pair=pair).expect(REFUSED).result
+    assert {one["object"] for one in one_way["problems"]} == {"public.wide", "public.loose"}
+    assert "infinite" not in str(one_way["notices"])
+
+
+def test_a_source_where_triggers_would_fire_has_no_way_back(followed: Pair) -> None:
+    role = "goes_forth"
+    followed.source.run(
+        f"create role {role} login replication password '{verifier(PASSWORD)}'",
+        f"grant create on database {followed.source.name} to {role}",
+        f"alter schema shop owner to {role}",
+        f"grant postgres to {role}",
+    )
+    pair = Database(followed.source.server, followed.source.name)
+    env = {"WINDLASS_SOURCE": pair.url_for(role), "WINDLASS_TARGET": followed.target.url}
+    try:
+        ran = windlass("plan", "--follow", "--json", env=env)
+        hints = [one["hint"] for one in ran.result["problems"] if role in one["object"]]
+        assert hints and "session_replication_role" in hints[0] and "--no-reverse" in hints[0]
+        there = windlass("plan", "--follow", "--no-reverse", "--json", env=env).result["problems"]
+        assert not any(role in one["object"] for one in there)
+    finally:
+        followed.source.run(f"reassign owned by {role} to postgres", f"drop owned by {role}",
+                            f"drop role {role}")  # fmt: skip

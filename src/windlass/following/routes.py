@@ -204,6 +204,14 @@ class Routes:
             self._changing = set()
             self._known.clear()
 
+    def apart(self, relation: Relation) -> list[str]:
+        """Why changes of a relation would not fit, as sentences; nothing is changed by asking."""
+        source = Name(relation.schema, relation.name)
+        target = self._targets.get(self.names[source])
+        if target is None:
+            return [f"the target has no table {self.names[source]}"]
+        return [*self._differences(source, relation, target)]
+
     def route(self, relation: Relation) -> Route | None:
         """Where changes of this relation go; None if the run does not follow it.
 
@@ -281,8 +289,8 @@ class Routes:
         elif relation.identity != "f":
             key = {column.name for column in relation.columns if column.is_key}
             if key and not any(set(unique.columns) == key for unique in target.keys):
-                yield f"rows are identified by {_listed(key)}, which no unique index of the target"
-                " has"
+                lacks = "which no unique index of the target has"
+                yield f"rows are identified by {_listed(key)}, {lacks}"
 
     def _more(self, source: Name, sent: Collection[str], target: _Target) -> list[str]:
         """Columns of the target that the source should send, and does not."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from windlass.engines.postgres.catalog import may_silence_triggers
 from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.largeobjects import read_size_bytes
 from windlass.engines.postgres.readiness import read_readiness
+from windlass.flows.follow.fitting import fitting_problems
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.report import Loss, Problem
 from windlass.planning.postgres.following import (
+    firing_back,
     firing_problems,
+    narrower_values,
     publishing_problems,
     reverse_problems,
     stream_notices,
@@ -32,6 +36,7 @@ class Checks:
 
     def __init__(self, hold: Hold, plan: Plan, spec: Spec) -> None:
         self._plan, self._spec = plan, spec
+        self._hold = hold
         self._source = read_readiness(hold.reader, hold.source)
         self._target = read_readiness(hold.control, hold.target)
         objects = plan.objects
@@ -54,8 +59,13 @@ class Checks:
             yield from publishing_problems(user, logged, source)
         if not plan.how.silences_triggers:
             yield from firing_problems(plan.target.user)
-        if not self._spec.no_reverse:
+        back = not self._spec.no_reverse
+        reader, control = self._hold.reader, self._hold.control
+        yield from fitting_problems(plan, reader, control, back=back)
+        if back:
             yield from reverse_problems(plan.target.user, self._target)
+            if not may_silence_triggers(reader):
+                yield firing_back(user)
 
     def losses(self) -> Iterator[Loss]:
         """What is copied, does not follow the source after that, and is too much for a freeze."""
@@ -64,6 +74,8 @@ class Checks:
     def notices(self) -> Iterator[str]:
         yield from stream_notices("source", self._source)
         yield from unstreamed_notices(self._unstreamed)
+        if not self._spec.no_reverse:
+            yield from narrower_values(self._plan)
 
     def _is_unlogged(self, item: RelationPlan) -> bool:
         found = self._source.relations.get(item.relation.name)

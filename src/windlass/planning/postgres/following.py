@@ -13,9 +13,10 @@ from windlass.engines.postgres.readiness import (
     StreamRelation,
     StreamServer,
 )
+from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.model.units import plural, seconds_text
+from windlass.model.units import plural, seconds_text, several
 from windlass.model.wording import word
 
 LOGICAL = {
@@ -176,6 +177,41 @@ def firing_problems(user: str) -> Iterator[Problem]:
         "may not switch triggers off on the target, where changes would fire them again",
         f"GRANT SET ON PARAMETER session_replication_role TO {user} (since 15), or a superuser",
     )
+
+
+def firing_back(user: str) -> Problem:
+    """The same of the way back."""
+    return Problem(
+        f"role {user}",
+        "may not switch triggers off on the source, where what comes back after a cutover would"
+        " fire them again",
+        f"GRANT SET ON PARAMETER session_replication_role TO {user} (since 15), or a superuser; or"
+        f" {word('no-reverse')}",
+    )
+
+
+def narrower_values(plan: Plan) -> Iterator[str]:
+    """Types that hold values on the target which an older source refuses on the way back."""
+    old, new = plan.source.version, plan.target.version
+    for type_, since in _INFINITE_SINCE.items():
+        if not old < since <= new:
+            continue
+        names = [
+            f"{one.target}.{column.target}"
+            for one in plan.relations
+            for column in one.columns
+            if column.target_type == type_ or column.target_type.startswith(f"{type_} ")
+        ]
+        if names:
+            yield (
+                f"the way back would stop at an infinite {type_} in {several(names, _MOST_NAMED)}:"
+                f" PostgreSQL {plan.source.major} has no such value; a CHECK on the target keeps it"
+                " out"
+            )
+
+
+_INFINITE_SINCE = {"interval": 170000, "numeric": 140000}  # server_version_num
+_MOST_NAMED = 5
 
 
 def reverse_problems(user: str, read: Readiness) -> Iterator[Problem]:

@@ -1,0 +1,81 @@
+"""Whether tables that the target has already fit a stream in both directions: a run does not make
+them, so they can have other columns than the source's. Tried as a stream would find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.replication.messages import Relation, RelationColumn
+from windlass.engines.postgres.replication.trees import read_user_types
+from windlass.engines.postgres.session import Connection
+from windlass.following.routes import Routes
+from windlass.model.plan import Arrival, Plan
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.model.wording import word
+
+
+def fitting_problems(
+    plan: Plan, source: Connection, target: Connection, *, back: bool
+) -> Iterator[Problem]:
+    """What would stop the first row of a table that is filled; `back`: on the way back, too."""
+    filled = [one for one in plan.relations if one.arrival is Arrival.FILL]
+    if not filled:
+        return
+    forth = {one.relation.name: one.target for one in filled}
+    sent = {name: _sent(source, name) for name in forth}
+    there = {name: _sent(target, name) for name in forth.values()}
+    known = {one.relation.name: {column.target for column in one.columns} for one in filled}
+    more = frozenset(
+        (name, column.name)
+        for name, to in forth.items()
+        for column in there[to].columns
+        if column.name not in known[name]
+    )
+    routes = Routes(forth, types=read_user_types(source, side="source"), target_only=more)
+    found = _apart(routes, target, sent)
+    for name, texts in found.items():
+        hint = "change the table on the target, or let the run make it: leave it out of there"
+        yield Problem(str(forth[name]), "; ".join(texts), hint)
+    if back:
+        turned = {to: name for name, to in forth.items() if name not in found}
+        routes = Routes(turned, types=read_user_types(target, side="target"))
+        relations = {name: one for name, one in there.items() if name in turned}
+        for name, texts in _apart(routes, source, relations).items():
+            yield Problem(
+                str(name),
+                f"no row of it could go back to the source after a cutover: {_turned(texts)}",
+                f"give both sides the same columns, or go without a way back: {word('no-reverse')}",
+            )
+
+
+def _apart(
+    routes: Routes, applied: Connection, relations: Mapping[Name, Relation]
+) -> dict[Name, list[str]]:
+    routes.read(applied)
+    found = {name: routes.apart(one) for name, one in relations.items()}
+    return {name: texts for name, texts in found.items() if texts}
+
+
+def _turned(texts: list[str]) -> str:
+    """Of the other direction, in which the sides have changed places."""
+    text = "; ".join(texts).replace("the target", "\0").replace("the source", "the target")
+    return text.replace("\0", "the source")
+
+
+def _sent(read: Connection, name: Name) -> Relation:
+    """As a stream would describe it."""
+    quoted = sql.Identifier(name.schema, name.name).as_string(read)
+    row: Any = read.execute(
+        "select oid::bigint, relreplident::text from pg_class where oid = to_regclass(%s)",
+        (quoted,),
+    ).fetchone()
+    with psycopg.RawCursor(read, row_factory=class_row(RelationColumn)) as cursor:
+        columns = cursor.execute(load("sent_columns").as_bytes(read), (row[0],)).fetchall()
+    return Relation(int(row[0]), name.schema, name.name, str(row[1]), tuple(columns))
