@@ -143,6 +143,7 @@ SHARES = {
     "test_status": 4,
     "test_superusers": 1,
     "test_text": 3,
+    "test_translate_views": 3,
     "test_trust": 5,
     "test_types": 2,
     "test_unlogged": 3,

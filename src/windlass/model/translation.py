@@ -156,6 +156,7 @@ class SourceView:
     name: Name
     columns: tuple[str, ...]
     query: str  # in the source's SQL
+    described: tuple[SourceColumn, ...] = ()  # the same columns, with their types
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def read_schema(session: Session) -> Found:
             Name(database, one["name"]),
             tuple(column["name"] for column in parts.columns[one["name"]]),
             _plain(one["query"]),
+            tuple(_column(each, parts.is_mariadb, set()) for each in parts.columns[one["name"]]),
         )
         for one in _read(session, "views")
     ]

@@ -17,6 +17,7 @@ from windlass.flows.translate.hold import TranslateHold
 from windlass.flows.translate.mending import Staging
 from windlass.flows.translate.outline import COMPARE
 from windlass.flows.translate.reading import read_and_translate
+from windlass.flows.translate.views import differing_views
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.steps import reported
 from windlass.model.event import Emit, ignore
@@ -25,6 +26,7 @@ from windlass.model.plan import Purpose, RelationPlan
 from windlass.model.report import Difference, DifferenceKind
 from windlass.model.run_id import new_run_id
 from windlass.model.translation import Digest
+from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
 
 
@@ -95,6 +97,8 @@ def read_both_sides(run: TranslatedComparison, _: Item) -> Result:
         Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one), relation=name)
         for name, one in lacking.items()
     ]
+    if run.spec.verify_ is Verify.FULL and run.plan.how.copies_rows and not run.spec.django:
+        found += differing_views(run)
     return {
         **run.handle,
         **reported(found),

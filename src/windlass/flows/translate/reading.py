@@ -28,7 +28,13 @@ from windlass.model.chunk import Whole
 from windlass.model.plan import Address, Plan, Purpose
 from windlass.model.relation import LargeObjects, Name
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
-from windlass.model.translation import Answers, Reading, SourceSchema, SourceTable
+from windlass.model.translation import (
+    Answers,
+    Reading,
+    SourceSchema,
+    SourceTable,
+    SourceView,
+)
 from windlass.planning.chunks import Limits
 from windlass.planning.postgres.inputs import (
     Questions,
@@ -44,6 +50,7 @@ from windlass.planning.postgres.translated.finish import Sources, as_read
 from windlass.planning.postgres.translated.modelled import losses_of
 from windlass.planning.postgres.translated.naming import folded, folded_name, in_schema
 from windlass.planning.postgres.translated.source import catalog_of
+from windlass.planning.postgres.translated.views import after_rows, relations_of
 from windlass.spec.choices import ChunkBy
 from windlass.spec.migrate import Spec
 from windlass.trust.planted import read_foreign_schemas
@@ -75,16 +82,17 @@ def read_and_translate(
     trials = Trials(
         partial(try_out, target), partial(count_true, target), cache(partial(_some_rows, origin))
     )
-    archive = sides.archive(fits, origin.dialect, there.server.user, trials)
+    views = sides.views(request)
+    archive = sides.archive(fits, origin.dialect, there.server.user, trials, views)
     read = Read(
-        source=_source_read(origin, sides, wanted, fits, archive, target_read),
+        source=_source_read(origin, sides, wanted, fits, archive, target_read, views),
         target=target_read,
         ask=_questions(hold, sides, states),
         pg_dump="",
         entries=archive.entries,
     )
     sources = Sources(fits, origin.server, origin.cut, partial(_chunks, spec))
-    plan = sides.labelled(as_read(make_plan(request, read, problems), sources))
+    plan = sides.labelled(after_rows(as_read(make_plan(request, read, problems), sources)))
     losses = list(_losses(fits, archive, sides, request, wanted))
     plan = _finished(plan, spec, losses, origin, states)
     notices = (*plan.findings.notices, *sides.notices())
@@ -124,6 +132,7 @@ def _source_read(
     fits: Sequence[Fitted],
     archive: Archive,
     target: TargetRead,
+    views: Sequence[SourceView],
 ) -> SourceRead:
     """What the source would be as a PostgreSQL of the target's version. Tables that are not
     selected are only known by name."""
@@ -136,8 +145,10 @@ def _source_read(
     ]
     there = target.catalog.server
     server = replace(origin.server, version=there.version, encoding=there.encoding)
+    known = catalog_of(server, [*fits, *others], archive.computed)
+    relations = sorted([*known.relations, *relations_of(archive, views)], key=lambda one: one.name)
     return SourceRead(
-        catalog=catalog_of(server, [*fits, *others], archive.computed),
+        catalog=replace(known, relations=tuple(relations)),
         key_constraints=archive.keys,
         foreign_keys=archive.foreign_keys,
         invalid_indexes=(),
@@ -275,9 +286,6 @@ def _losses(
     if sides.project is not None:
         yield from losses_of(sides.project, wanted)
         return
-    for view in schema.views:
-        if is_wanted(folded_name(view.name, sides.default), request.wanted):
-            yield Loss(f"view {view.name}", "is not made on the target", LossClass.OBJECTS)
     for kind, name in schema.others:
         # which table a trigger is of is not known: it may be a selected one
         if request.wanted.is_everything or kind == "trigger":

@@ -13,8 +13,10 @@ from windlass.flows.translate.hold import TranslateHold
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
-from windlass.model.translation import SourceSchema, SourceTable
+from windlass.model.translation import SourceSchema, SourceTable, SourceView
 from windlass.model.units import several
+from windlass.planning.postgres.inputs import Request
+from windlass.planning.postgres.select import is_wanted
 from windlass.planning.postgres.translated.archive import Archive, Fitted, Trials
 from windlass.planning.postgres.translated.modelled import (
     Described,
@@ -99,11 +101,28 @@ class Both:
             if self.project is None or loss.kind is not LossClass.CONSTRAINTS:
                 yield loss
 
-    def archive(self, fits: Sequence[Fitted], dialect: str, owner: str, trials: Trials) -> Archive:
+    def archive(
+        self,
+        fits: Sequence[Fitted],
+        dialect: str,
+        owner: str,
+        trials: Trials,
+        views: Sequence[SourceView],
+    ) -> Archive:
         """Nothing is made of a project's tables: its migrations make them."""
         if self.project is not None:
             return Archive(dialect, owner, trials)
-        return archive_of(fits, dialect, owner, trials)
+        return archive_of(fits, dialect, owner, trials, views, self.default)
+
+    def views(self, request: Request) -> list[SourceView]:
+        """Those that are to be made."""
+        if self.project is not None or not request.creates:
+            return []
+        return [
+            one
+            for one in self.schema.views
+            if is_wanted(folded_name(one.name, self.default), request.wanted)
+        ]
 
     def labelled(self, plan: Plan) -> Plan:
         return with_fields(plan, self.project) if self.project else plan

@@ -15,6 +15,7 @@ from windlass.flows.migrate import steps as migrate
 from windlass.flows.migrate.maintenance import with_losses
 from windlass.flows.migrate.portions import CREATE_TABLES, IN_ORDER, SET_SEQUENCES
 from windlass.flows.translate.context import Translation
+from windlass.flows.translate.views import VIEW, make_view
 from windlass.flows.validate.steps import reported
 from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
@@ -77,18 +78,20 @@ def _set(target: Connection, name: Name, column: str, number: int) -> bool:
 
 def create_triggers_and_rules(run: Translation, _: Item) -> Result:
     """Checks, which may mean another thing on the target: one that rows violate is a loss. Then
-    everything else."""
+    everything else; views last, which have to show the source's rows."""
     portions = run.portions[IN_ORDER[Phase.REST]]
     for portion in portions:
         work = partial(_rest, portion.statements)
         run.once(IN_ORDER[Phase.REST], portion.item.id, work)
+    for view in [each for one in portions for each in one.statements if each.kind == VIEW]:
+        run.once(IN_ORDER[Phase.REST], str(view), partial(make_view, run, view))
     return {"statements": sum(len(portion.statements) for portion in portions)}
 
 
 def _rest(statements: Sequence[Statement], target: Connection) -> Result:
     checks = [one for one in statements if one.kind == CHECK]
     losses = try_statements(target, checks, "is left out, as the rows violate it")
-    run_statements(target, [one for one in statements if one.kind != CHECK])
+    run_statements(target, [one for one in statements if one.kind not in (CHECK, VIEW)])
     return with_losses(losses)
 
 

@@ -15,7 +15,7 @@ from psycopg import sql
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
-from windlass.model.translation import Digest, Field, Row, Sort
+from windlass.model.translation import Digest, Field, Row, Sort, Type
 
 _TEXTS: Mapping[Sort, LiteralString] = {
     Sort.BOOLEAN: "case when {0} then 't' when not {0} then 'f' end",
@@ -80,6 +80,7 @@ class Proven:
     floats: str
     rows: sql.Composable | None = None  # where they are selected from, if not from the relation
     side: str = "target"
+    trims: bool = False  # numbers without a scale: 1.50 is 1.5
 
     @property
     def keyed_by(self) -> list[int]:
@@ -194,12 +195,21 @@ def _table(proven: Proven) -> sql.Composable:
 
 def _texts(proven: Proven) -> list[sql.Composed]:
     return [
-        _text(sql.Identifier(column), field, proven.floats)
+        _text(sql.Identifier(column), field, proven)
         for column, field in zip(proven.columns, proven.fields, strict=True)
     ]
 
 
-def _text(column: sql.Identifier, field: Field, floats: str) -> sql.Composed:
+_TRIMMED: LiteralString = (
+    "case when position('.' in {0}::text) > 0 then rtrim(rtrim({0}::text, '0'), '.')"
+    " else {0}::text end"
+)
+
+
+def _text(column: sql.Identifier, field: Field, proven: Proven) -> sql.Composed:
+    floats = proven.floats
+    if proven.trims and floats != "digits" and field.type == Type(Sort.DECIMAL):
+        return sql.SQL(_TRIMMED).format(column)
     if field.type.sort is not Sort.FLOAT:
         return sql.SQL(_TEXTS[field.type.sort]).format(column)
     if floats == "bits":

@@ -42,9 +42,14 @@ def read_schema(session: sqlite3.Connection) -> SourceSchema:
         if kind == "table":
             tables.append(_Reader(session, name, text or "", bool(without_rowid)).table())
         elif kind == "view":
-            columns = _rows(session, "select name from pragma_table_xinfo(?)", name)
-            listed = tuple(column for (column,) in columns)
-            views.append(SourceView(Name(SCHEMA, name), listed, read_view(text)))
+            try:
+                rows = _rows(session, "select name, type from pragma_table_xinfo(?)", name)
+            except sqlite3.OperationalError:  # it reads what is not there any more
+                others.append(("broken view", Name(SCHEMA, name)))
+                continue
+            columns = tuple(SourceColumn(column, type_) for column, type_ in rows)
+            listed = tuple(one.name for one in columns)
+            views.append(SourceView(Name(SCHEMA, name), listed, read_view(text), columns))
         elif kind == "virtual":
             others.append(("virtual table", Name(SCHEMA, name)))
     triggers = "select name from sqlite_schema where type = 'trigger' order by name"

@@ -76,6 +76,7 @@ class Archive:
     losses: list[Loss] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     computed: set[tuple[Name, str]] = field(default_factory=set)  # table and column
+    views: dict[Name, Name] = field(default_factory=dict)  # that are made: source, target
 
     def add(
         self,

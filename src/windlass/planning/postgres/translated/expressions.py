@@ -31,7 +31,7 @@ def translated(
         if name is None:
             return None
         if name in booleans:
-            _compare_as_boolean(node)
+            compare_as_boolean(node)
         found = exp.column(exp.to_identifier(name, quoted=True))
         if node is tree:
             tree = found
@@ -42,7 +42,7 @@ def translated(
     return tree.sql(dialect="postgres", unsupported_level=sqlglot.ErrorLevel.IGNORE)
 
 
-def _compare_as_boolean(column: exp.Expression) -> None:
+def compare_as_boolean(column: exp.Expression) -> None:
     """0 and 1 that a column is compared with become false and true."""
     from sqlglot import exp
 

@@ -20,6 +20,7 @@ from windlass.model.translation import (
     Key,
     Sort,
     SourceColumn,
+    SourceView,
 )
 from windlass.model.translation import ForeignKey as SourceForeignKey
 from windlass.planning.postgres.translated.archive import (
@@ -39,6 +40,7 @@ from windlass.planning.postgres.translated.beside import (
 )
 from windlass.planning.postgres.translated.defaults import Defaults
 from windlass.planning.postgres.translated.naming import Free, folded
+from windlass.planning.postgres.translated.views import add_views
 
 BYTES_PER_BLOCK = 8192
 
@@ -103,9 +105,17 @@ def _is_not_null(one: Fitted, name: str) -> bool:
     return column.not_null or bool(key and name in key.columns)
 
 
-def archive_of(tables: Sequence[Fitted], dialect: str, owner: str, trials: Trials) -> Archive:
-    """The definitions of all tables, in an order in which they can be made. What was translated is
-    tried on the target with some rows of the source, and rolled back."""
+def archive_of(
+    tables: Sequence[Fitted],
+    dialect: str,
+    owner: str,
+    trials: Trials,
+    views: Sequence[SourceView] = (),
+    default: str = "",
+) -> Archive:
+    """The definitions of all tables and views, in an order in which they can be made. What was
+    translated is tried on the target with some rows of the source, and rolled back. `default` is
+    the schema that takes the place of the source's."""
     archive = Archive(dialect, owner, trials)
     free: dict[str, Free] = {}
     for schema in sorted({one.name.schema for one in tables} - {"public"}):
@@ -132,6 +142,7 @@ def archive_of(tables: Sequence[Fitted], dialect: str, owner: str, trials: Trial
         _comments(archive, one, ids[one.table.name])
     for one in tables:
         add_on_update(archive, one, ids[one.table.name])
+    add_views(archive, views, tables, ids, default)
     return archive
 
 
