@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 
@@ -417,3 +418,57 @@ def test_operators_are_mapped_and_wired_like_any_others(process: Executor) -> No
     read = Read.of(process.submit(mapped).result())
     assert read.mapped == {"move"}
     assert read.just_before("undo") == {"one"}
+
+
+def without_obstore(task: Any, ti: Task) -> Done:
+    """One try of a task on a worker where obstore is not installed."""
+    import sys
+
+    from airflow.sdk.exceptions import AirflowFailException
+
+    using = [name for name in sys.modules if name.startswith("windlass.flows.export.")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*using, "windlass.engines.objects.store"):
+            patch.delitem(sys.modules, name, raising=False)
+        patch.setitem(sys.modules, "obstore", None)
+        with pytest.raises(AirflowFailException) as failed:
+            task.execute({"ti": ti, "params": dict(task.dag.params), "run_id": ti.run_id})
+    return Done(failed=str(failed.value), pushed=ti.pushed)
+
+
+def export_somewhere(kind: str) -> Done:
+    from airflow.sdk import DAG
+
+    from windlass.airflow import ExportOperator, export_dag
+
+    os.environ["AIRFLOW_CONN_OLD_SHOP"] = "postgres://nobody@127.0.0.1:1/none"
+    given: Any = {"spec": {"to": "file:///tmp/none"}, "source_conn_id": "old_shop"}
+    if kind == "task":
+        return without_obstore(export_dag("lake", **given).get_task("read_source"), Task("x"))
+    with DAG("theirs"):
+        return without_obstore(ExportOperator(task_id="x", **given), Task("x"))
+
+
+@pytest.mark.parametrize("kind", ["task", "operator"])
+def test_a_library_that_a_worker_lacks_is_named_with_its_extra_and_nothing_is_retried(
+    process: Executor, kind: str
+) -> None:
+    done = process.submit(export_somewhere, kind).result()
+    assert done.failed == "obstore is not installed (pip install 'windlass-db[export]')"
+    assert done.pushed["problems"] == [done.failed]
+
+
+def test_a_table_that_does_not_fit_an_export_is_named_with_what_helps_there_and_nothing_else(
+    process: Executor, shop: Pair, tmp_path: Path
+) -> None:
+    with duckdb.connect(tmp_path / "w.duckdb") as warehouse:
+        warehouse.execute("create table item (id int)")
+    shop.source.run("create table shop.sale (id int)")
+    to = {"to": f"file://{tmp_path}/files", "warehouse": f"duckdb:///{tmp_path}/w.duckdb"}
+    words = {"source_conn_id": "old_shop", "spec": {**to, "relations": "shop.*"}}
+    done = process.submit(executed, "ExportOperator", words, sides(shop)).result()
+    (item,) = done.pushed["problems"]
+    assert not done.can_be_retried
+    assert item.startswith("shop.item: is not exported: item: the table does not fit: note")
+    assert "`schema: add`" in item
+    assert "  ✗ definition differs" in done.log and "shop.item →" not in done.log

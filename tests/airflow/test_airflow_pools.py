@@ -102,6 +102,16 @@ def test_a_pool_that_has_worked_in_an_earlier_run_is_full_rather_than_missing() 
     assert ended is not None and 3600 <= ended < 3700
 
 
+def test_once_a_minute_the_log_says_that_the_pool_is_full_or_gone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before: dict[str, str | None] = {f"{COPIES[0]} of yesterday": "success"}
+    watch(every_two_seconds(WAITING, 600), earlier=before)
+    assert len(caplog.messages) == 9  # from 90 s on
+    what = "if it still exists, others take all its slots; this run waits for an hour"
+    assert all(what in line for line in caplog.messages)
+
+
 def test_the_time_begins_when_the_run_begins_to_wait() -> None:
     busy = [*every_two_seconds({**WAITING, "create_target_tables": "running"}, 300)]
     waiting = [(at + 300, states) for at, states in every_two_seconds(WAITING)]

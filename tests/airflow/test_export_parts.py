@@ -9,11 +9,14 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 
 from awaiting import until
@@ -23,7 +26,7 @@ from exporting import export, files, rows, spec_file
 from needs import needs_airflow
 from servers import Database
 from windlass.airflow.work import Part
-from windlass.errors import Refused, WindlassError
+from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.export.outline import EXPORT
 from windlass.model.flow import ONE, Result, Step
 from windlass.model.outcome import Outcome, StartedBy
@@ -166,6 +169,17 @@ def test_a_run_is_listed_with_the_run_of_the_dag(run: Run) -> None:
     assert "started by" in run.status(ended["run"]).said
 
 
+def test_rows_that_are_gone_when_they_are_counted_are_a_difference(run: Run) -> None:
+    run.do("read_source", "extract", "check_objects", "load")
+    with duckdb.connect(run.folder / "w.duckdb") as warehouse:
+        warehouse.execute("delete from orders where id > 90")
+    with pytest.raises(Different) as found:
+        run.do("check_rows")
+    (lost,) = found.value.differences
+    assert (lost.object, str(lost.kind)) == ("orders", "count")
+    assert lost.message.startswith("100 rows were read, 90 are in DuckDB")
+
+
 def test_files_alone_are_listed_too(run: Run) -> None:
     run.words = {"warehouse": None}
     run.do(*STEPS)
@@ -261,3 +275,36 @@ def test_airflow_s_own_test_of_a_dag_comes_to_its_end(shop: Database, tmp_path: 
         )
         assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
     assert rows(tmp_path, "select count(*) from orders") == [(100,)]
+
+
+def export_that_differs() -> tuple[str, str]:
+    """What a task of an export's DAG, and the block at its end, say of a count that differs."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from windlass.airflow import export_dag
+    from windlass.airflow.ending import block_lines
+    from windlass.errors import Different
+    from windlass.flows.export.outline import EXPORT
+    from windlass.model.outcome import Outcome, Proof, State
+    from windlass.model.report import Difference, DifferenceKind
+
+    found = [Difference(DifferenceKind.COUNT, "item", "3 rows were read, 2 are in DuckDB")]
+
+    def part(*_: Any) -> Any:
+        raise Different(found)
+
+    spec = {"to": "file:///tmp/none"}
+    task: Any = export_dag("lake", spec=spec, source_conn_id="old_shop").get_task("check_rows")
+    task.part = part
+    told: dict[str, Any] = {}
+    ti = SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))
+    with pytest.raises(AirflowFailException):
+        task.execute({"ti": ti, "params": dict(task.dag.params), "run_id": "tonight"})
+    outcome = Outcome("r", State.DIFFERENT, proof=Proof("rows", differences=tuple(found)))
+    return "\n".join(told["problems"]), "\n".join(block_lines(outcome, EXPORT.words))
+
+
+def test_nothing_names_a_repair_where_an_export_has_other_counts(process: Executor) -> None:
+    for said in process.submit(export_that_differs).result():
+        assert "item: 3 rows were read, 2 are in DuckDB" in said
+        assert "repair" not in said and "migrate" not in said

@@ -9,7 +9,8 @@ import pytest
 
 from rewrites import PRODUCT, done, fill, left_over, problems, rows, run, spec
 from servers import Database, Server
-from windlass.api import rollback, status
+from windlass.api import foresee_rollback, rollback, status
+from windlass.errors import Refused
 from windlass.flows.rewrite.runs import KEPT_RUNS
 from windlass.inplace import check
 from windlass.model.event import ignore
@@ -284,8 +285,12 @@ def test_a_rollback_by_id_where_there_is_no_key(messages: Database) -> None:
 
 
 def refusal(database: Database, name: str) -> str:
+    """Why a run cannot be undone, which is known before anybody is asked whether to."""
     undone = undo(database, name)
     assert undone.state is State.REFUSED
+    with pytest.raises(Refused) as foreseen:
+        foresee_rollback(database.url, name)
+    assert foreseen.value.problems == undone.reason.problems
     return "\n".join(map(str, undone.reason.problems))
 
 

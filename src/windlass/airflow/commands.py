@@ -138,7 +138,7 @@ class RunOperator(CommandOperator):
             context["ti"].xcom_push(key=key, value=place)
 
     def _problems(self, outcome: Outcome) -> list[str]:
-        return [spelled(one, as_key) for one in _problems(outcome)]
+        return [spelled(one, as_key) for one in _problems(outcome, repairs=self.words.repairs)]
 
     def _fail(self, context: Context, outcome: Outcome) -> NoReturn:
         problems = self._problems(outcome)
@@ -147,13 +147,13 @@ class RunOperator(CommandOperator):
         raise WindlassError(push_problems(context, problems))
 
 
-def _problems(outcome: Outcome) -> list[str]:
+def _problems(outcome: Outcome, *, repairs: bool) -> list[str]:
     """One line for each thing that is wrong."""
     reason, differences = outcome.reason, outcome.proof.differences
     if reason.problems:
         return list(lines_of(Refused(reason.problems)))
     if differences or outcome.state is State.LOSSY:
-        found = difference_lines(differences, outcome.losses)
+        found = difference_lines(differences, outcome.losses, repairs=repairs)
         return found if differences else [reason.message, *found]
     return list(lines_of(WindlassError(reason.message or str(outcome.state), hint=reason.hint)))
 

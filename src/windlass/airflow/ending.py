@@ -15,6 +15,7 @@ from windlass.model.outcome import NO_REASON, Outcome, Reason, State
 from windlass.run.summary import Elsewhere, summary_text
 
 WIDTH = 100
+_REPAIR = f"DAG {REPAIR_DAG}, or windlass verify --repair, with the same schemas"
 
 
 @runtime_checkable
@@ -52,7 +53,7 @@ def block_lines(outcome: Outcome, words: Words) -> Iterator[str]:
         outcome,
         words,
         width=WIDTH,
-        repair=f"DAG {REPAIR_DAG}, or windlass verify --repair, with the same schemas",
+        repair=_REPAIR if words.repairs else "",
         rollback=rollback_text(outcome.run) if outcome.run else "",
         elsewhere=Elsewhere(": the report lists all", "; the report lists all"),
     )

@@ -26,13 +26,14 @@ REDEFINE = "change the definitions on the target, or migrate again"
 OVER = (State.DIFFERENT, State.LOSSY)  # ended, and red: no clearing makes such a run green
 
 
-def lines_of(error: WindlassError) -> Iterator[str]:
-    """One line for each problem."""
+def lines_of(error: WindlassError, *, repairs: bool = True) -> Iterator[str]:
+    """One line for each problem. `repairs` is whether the flow is one whose differences `windlass
+    verify` can repair."""
     if isinstance(error, Refused):
         yield from _problem_lines(error.problems)
     elif isinstance(error, Different):
         yield str(error)
-        yield from difference_lines(error.differences, error.losses)
+        yield from difference_lines(error.differences, error.losses, repairs=repairs)
     else:
         yield f"{error} ({error.hint})" if error.hint else str(error)
 
@@ -48,12 +49,14 @@ def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
             yield f"to do about these: {hint}"
 
 
-def difference_lines(differences: Sequence[Difference], losses: Sequence[Any] = ()) -> list[str]:
+def difference_lines(
+    differences: Sequence[Difference], losses: Sequence[Any] = (), *, repairs: bool = True
+) -> list[str]:
     """One line for each, and last what to do about them."""
     found = [str(one) for one in (*differences, *losses)]
     more = len(found) - MOST_SHOWN
     lines = [*found[:MOST_SHOWN], *([f"and {more:,} more"] if more > 0 else [])]
-    return [*lines, mending(differences)] if differences else lines
+    return [*lines, mending(differences)] if differences and repairs else lines
 
 
 def mending(differences: Sequence[Difference]) -> str:
@@ -75,6 +78,25 @@ def without_known(result: Result, known: Mapping[str, Mapping[str, Result]]) -> 
            for one in each.get("differences", ())]  # fmt: skip
     kept = [one for one in result.get("differences") or () if one not in own]
     return {**result, "differences": kept}
+
+
+def summary_of(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A summary of a step's items: their number, with their rows, tables, losses and assets."""
+    losses = [
+        f"{item}.{column}: {what}"
+        for item, one in results.items()
+        for column, what in one.get("losses", {}).items()
+    ]
+    assets = [asset for one in results.values() for asset in one.get("assets", ())]
+    tables = [table for one in results.values() for table in one.get("tables", ())]
+    rows = [int(one["rows"] or 0) for one in results.values() if "rows" in one]
+    return {
+        "items": len(results),
+        **({"rows": sum(rows)} if rows else {}),
+        **({"tables": tables} if tables else {}),
+        **({"losses": losses[:MOST_SHOWN]} if losses else {}),
+        **({"assets": assets} if assets else {}),
+    }
 
 
 def unfinished(failed: Sequence[str], last: str, ended: Mapping[str, Any]) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from windlass.airflow.findings import (
     difference_lines,
     found_differences,
     lines_of,
+    summary_of,
 )
 from windlass.airflow.form import as_field, as_key
 from windlass.airflow.lineage import Traced
@@ -56,6 +57,11 @@ class WindlassOperator(BaseOperator):
 
     ui_color = "#e4f0ee"
 
+    @property
+    def _repairs(self) -> bool:
+        """Whether `windlass verify` can repair differences that it finds."""
+        return True
+
     @contextmanager
     def _explained(self, context: Context, spelling: Spelling = as_key) -> Iterator[None]:
         """Our errors as Airflow takes them: no retry where none can help, and the message without
@@ -66,10 +72,17 @@ class WindlassOperator(BaseOperator):
             problem = f"not finished within its time limit of {self.execution_timeout}"
             raise WindlassError(push_problems(context, [problem])) from None
         except WindlassError as error:
-            problems = [spelled(one, spelling) for one in lines_of(error)]
+            lines = lines_of(error, repairs=self._repairs)
+            problems = [spelled(one, spelling) for one in lines]
             if error.retryable or isinstance(error, Interrupted):
                 raise WindlassError(push_problems(context, problems)) from None
             give_up(context, problems)
+        except ModuleNotFoundError as error:
+            from windlass.run.extras import missing_library
+
+            if missing := missing_library(error):
+                give_up(context, list(lines_of(missing)))
+            raise
 
     def on_kill(self) -> None:
         """Airflow's SIGTERM: what is in flight is rolled back."""
@@ -147,6 +160,11 @@ class FlowOperator(WindlassOperator):
     def _spelling(self) -> Spelling:
         return as_key if self.given else as_field
 
+    @property
+    def _repairs(self) -> bool:
+        repairs: bool = resolve_place(self.flow).words.repairs
+        return repairs
+
     def _patience_seconds(self, context: Context) -> float:
         """Of this try. The first step of a flow does not wait: a wrong address is reported at once,
         and for a server that is down there are Airflow's retries."""
@@ -219,25 +237,6 @@ def read_words(model: str, words: Mapping[str, Any]) -> Any:
     return validated(resolve_place(model), words)
 
 
-def _summary(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """A summary of a step's items: their number, with their rows, tables, losses and assets."""
-    losses = [
-        f"{item}.{column}: {what}"
-        for item, one in results.items()
-        for column, what in one.get("losses", {}).items()
-    ]
-    assets = [asset for one in results.values() for asset in one.get("assets", ())]
-    tables = [table for one in results.values() for table in one.get("tables", ())]
-    rows = [int(one["rows"] or 0) for one in results.values() if "rows" in one]
-    return {
-        "items": len(results),
-        **({"rows": sum(rows)} if rows else {}),
-        **({"tables": tables} if tables else {}),
-        **({"losses": losses[:MOST_SHOWN]} if losses else {}),
-        **({"assets": assets} if assets else {}),
-    }
-
-
 class StepOperator(FlowOperator):
     """A step in one task, with all its items if it has some. Its result is pushed to XCom as a
     whole, and each of its keys separately."""
@@ -255,13 +254,13 @@ class StepOperator(FlowOperator):
             except Different as error:
                 self._publish_differences(context, part, error)
                 raise
-            result = dict(small(_summary(results) if part.step.items else results[""]))
+            result = dict(small(summary_of(results) if part.step.items else results[""]))
             result = all_spelled(result, self._spelling)
             for loss in result.get("losses", ()):
                 log.warning("loss: %s", loss)
             if found := found_differences(result):
                 log.error("%d difference(s) between the two sides", len(found))
-                for line in difference_lines(found):
+                for line in difference_lines(found, repairs=self._repairs):
                     log.error("%s", line)
             self._publish(context, part, result)
             skip_gates(self, context, self.group)

@@ -21,6 +21,7 @@ DEFAULT_POOL = "default_pool"  # which every Airflow has
 PATIENCE = timedelta(seconds=90)
 LONGER_SECONDS = 3600.0  # a pool that has worked before is more likely full than missing
 _LOOK_SECONDS = 10.0
+_WARN_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +51,7 @@ class PoolWatch:
     _works: bool = False
     _looked: float = field(default=float("-inf"))
     _since: float | None = None  # when it began to wait
+    _warned: float = field(default=float("-inf"))  # how long it had waited then
 
     def __call__(self) -> None:
         """Raises:
@@ -63,13 +65,18 @@ class PoolWatch:
         if self._works or not self.seen.is_waiting(self.tasks):
             self._since = None
             return
+        if self._since is None:
+            self._warned = float("-inf")
         self._since = now if self._since is None else self._since
         waited = now - self._since
         if waited < self.patience_seconds:
             return
         what = f"no task of the pool {self.pool!r} has been started for {waited:.0f} s"
         if waited < LONGER_SECONDS and self.seen.has_ever_run(self.tasks):
-            log.warning("%s", what)
+            if waited - self._warned >= _WARN_SECONDS:
+                self._warned = waited
+                log.warning("%s: if it still exists, others take all its slots; this run waits"
+                            " for an hour", what)  # fmt: skip
         else:
             raise NoSlot(
                 f"{what}: there is no such pool, or others take all its slots",

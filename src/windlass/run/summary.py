@@ -263,7 +263,8 @@ def _relations(outcome: Outcome) -> Iterator[str]:
 
 
 def _relation(item: RelationOutcome) -> tuple[str, ...]:
-    name = item.source if item.source == item.target else f"{item.source} → {item.target}"
+    is_one = item.target in ("", item.source)  # none: what was left out, as its table does not fit
+    name = item.source if is_one else f"{item.source} → {item.target}"
     return (
         name,
         f"{item.rows:,}",

@@ -74,6 +74,7 @@ EXPORT: Flow[Any] = Flow(
         "export",
         "Reading the source",
         kept="Files and loads that are complete stay",
+        repairs=False,
     ),
     copies=("extract",),
 )

@@ -68,6 +68,6 @@ LOAD: Flow[Any] = Flow(
         left="windlass.flows.load.journalled:load_left",
         skips_rows=True,
     ),
-    words=Words("load", "Loading", "Loaded", "load", "Reading the inputs"),
+    words=Words("load", "Loading", "Loaded", "load", "Reading the inputs", repairs=False),
     copies=("stage_rows",),
 )

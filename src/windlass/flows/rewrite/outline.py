@@ -71,5 +71,5 @@ REWRITE: Flow[Any] = Flow(
         skips_rows=True,
         beside="windlass.flows.rewrite.undo:restore_rewrite",
     ),
-    words=Words("rewrite", "Rewriting", "Rewrote", "rewrite", "Reading the table"),
+    words=Words("rewrite", "Rewriting", "Rewrote", "rewrite", "Reading the table", repairs=False),
 )

@@ -30,14 +30,21 @@ from windlass.model.units import plural
 
 
 def foresee_rewrite(connection: Connection, found: records.Run) -> Foreseen:
-    """What undoing it would do, and what others changed since."""
+    """What undoing it would do, and what others changed since.
+
+    Raises:
+        Refused: it cannot be undone, so nobody has to be asked.
+    """
     plan = read_rewrite_plan(connection, found.run)
     place = backup.find_place(connection, plan) if plan.keeps_backup else None
     summary = f"puts the rows of {plan.table} back as they are in {place or 'its backup'}"
     lines = read_lines(connection, found.run)
-    is_over = found.state not in UNFINISHED and has_changed(plan, lines)
-    if not is_over or place is None or read_name(connection, plan.number) != plan.table:
+    if found.state in UNFINISHED:
         return Foreseen(summary)
+    if not has_changed(plan, lines):
+        _expect_unfinished(found)
+        return Foreseen(summary)
+    _expect_undoable(connection, found, plan)
     enter(connection, plan.table)
     rows = restoring.count_others(connection, plan, _done(found.run, lines))
     written = [written_since(str(plan.table), rows)] if rows else []
@@ -65,7 +72,6 @@ def undo_rewrite(
         nothing was changed.
     """
     plan = read_rewrite_plan(connection, found.run)
-    what = f"run {found.run}"
     if not try_lock(connection, relation_key(plan.number)):
         holder = read_holder(connection, relation_key(plan.number))
         raise Refused([Problem(str(plan.table), f"is being rewritten: {holder}", "wait for it")])
@@ -75,13 +81,9 @@ def undo_rewrite(
     lines = read_lines(connection, found.run)
     done = _done(found.run, lines)
     if not has_changed(plan, lines):
-        if found.state is State.DONE:
-            raise Refused([Problem(what, "has changed nothing, so there is nothing to undo")])
+        _expect_unfinished(found)
         return Undone(drop_run(connection, plan, done.added))
-    if read_name(connection, plan.number) != plan.table:
-        raise Refused([Problem(what, f"{plan.table} is another table now, or gone")])
-    restoring.find_backup(connection, plan)
-    done = replace(done, undone=_expect_no_later(connection, found))
+    done = replace(done, undone=_expect_undoable(connection, found, plan))
     enter(connection, plan.table)
 
     def put_back(timeout: str) -> restoring.Restored:
@@ -141,6 +143,27 @@ def restore_rewrite(connection: Connection, found: records.Run, into: Name) -> U
     whole = "all rows" if plan.kept.level == "full" else "the rows that it has written or deleted"
     message = f"{into} has {whole} of {plan.table}, as they were before run {found.run}"
     return Undone(f"{message}; {plan.table} is unchanged", rows=rows)
+
+
+def _expect_unfinished(found: records.Run) -> None:
+    """Check a run that has changed no row: is there anything to drop?"""
+    if found.state is State.DONE:
+        message = "has changed nothing, so there is nothing to undo"
+        raise Refused([Problem(f"run {found.run}", message)])
+
+
+def _expect_undoable(connection: Connection, found: records.Run, plan: RewritePlan) -> list[str]:
+    """Check that the table and the backup are there, and that no later run is in between. Returns
+    later runs that were rolled back.
+
+    Raises:
+        Refused: one of them is not so.
+    """
+    if read_name(connection, plan.number) != plan.table:
+        message = f"{plan.table} is another table now, or gone"
+        raise Refused([Problem(f"run {found.run}", message)])
+    restoring.find_backup(connection, plan)
+    return _expect_no_later(connection, found)
 
 
 def _expect_no_later(connection: Connection, found: records.Run) -> list[str]:

