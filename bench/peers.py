@@ -11,9 +11,16 @@ from bench.machine import ROOT
 
 log = logging.getLogger(__name__)
 
-FOLDER = ROOT / ".bench" / "peers"
+FOLDER = ROOT / ".bench"
 DLT = "1.31.0"
-WANTED = f"dlt[postgres,duckdb,parquet]=={DLT}"
+WANTED = (f"dlt[postgres,duckdb,parquet]=={DLT}",)
+# DuckDB of a version of which its extensions are wheels, too
+DUCKDB = "1.5.5"
+WITH_EXTENSIONS = (
+    f"duckdb=={DUCKDB}",
+    f"duckdb-extension-postgres-scanner=={DUCKDB}",
+    f"duckdb-extension-sqlite-scanner=={DUCKDB}",
+)
 
 
 def peers_python() -> Path:
@@ -22,11 +29,25 @@ def peers_python() -> Path:
     Raises:
         subprocess.CalledProcessError: it cannot be installed.
     """
-    python, mark = FOLDER / "bin" / "python", FOLDER / "installed"
-    if not mark.exists() or mark.read_text() != WANTED:
-        log.info("installing peers=%s", WANTED)
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", FOLDER], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", WANTED], check=True)
-        mark.write_text(WANTED)
+    return _python("peers", WANTED)
+
+
+def duckdb_python() -> Path:
+    """The same with DuckDB and its extensions.
+
+    Raises:
+        subprocess.CalledProcessError: they cannot be installed.
+    """
+    return _python("duckdb", WITH_EXTENSIONS)
+
+
+def _python(name: str, wanted: tuple[str, ...]) -> Path:
+    folder = FOLDER / name
+    python, mark, words = folder / "bin" / "python", folder / "installed", " ".join(wanted)
+    if not mark.exists() or mark.read_text() != words:
+        log.info("installing peers=%s", words)
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True)
+        mark.write_text(words)
     return python

@@ -139,6 +139,13 @@ BENCHMARKS = (
         needs=("pgloader",),
     ),
     Benchmark(
+        "engines-into-sqlite",
+        "a PostgreSQL table into a SQLite file, beside DuckDB and sqlite3's import",
+        _ENGINES,
+        "bench.benchmarks.into_engines:measure_into_sqlite",
+        needs=("psql", "sqlite3"),
+    ),
+    Benchmark(
         "follow-backlog",
         "backlogs drained, beside a native subscription",
         _FOLLOWING,

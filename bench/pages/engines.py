@@ -26,6 +26,11 @@ SECTIONS = {
         "On two cores. pgloader compares nothing, and makes `real` of doubles: their last digits"
         "\nare lost, which the sums allow for.",
     ),
+    "engines-into-sqlite": (
+        "PostgreSQL into SQLite",
+        "On two cores. All make the same table, with its primary key and two indexes. The others"
+        "\ncheck no value, and keep no journal; a time becomes the text that each of them writes.",
+    ),
 }
 
 

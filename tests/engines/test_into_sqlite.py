@@ -227,8 +227,8 @@ def test_no_value_is_lost_in_silence(move: Callable[..., Move]) -> None:
          " NULL"),
         ("public.t.a", "1 value: an array whose first index is not 1, which is left out"),
     }  # fmt: skip
-    kept = ("--types", "t.g=text")
-    found = one.problems(*kept, "--types", "t.n=real")
+    kept = ("--type", "t.g=text")
+    found = one.problems(*kept, "--type", "t.n=real")
     rounded = [text for name, text in found if name.endswith("n")]
     assert rounded == [
         "1 value: more digits than a REAL keeps: rounded",
@@ -420,7 +420,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(move: Callable[...
         "public.d": "has no columns, which SQLite needs",
     }
     only = ("--include", "a")
-    words = ("--types", "a.id=date", "--types", "a.no=text", "--existing", "replace")
+    words = ("--type", "a.id=date", "--type", "a.no=text", "--existing", "replace")
     assert dict(one.problems(*only, *words)) == {
         "existing": "replace is not possible in SQLite",
         "types: a.id": "'date' is none of the types of SQLite that can be chosen: integer, real,"

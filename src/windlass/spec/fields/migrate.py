@@ -286,12 +286,13 @@ MIGRATE = Entries(
     Entry(
         word="types",
         kind=Kind.PAIRS,
-        help="From another engine: the type of a column on the target, if its values do not decide"
-        " it; may be given several times.",
+        help="From or into another engine: the type of a column on the target, if its values do not"
+        " decide it; may be given several times.",
         compares=True,
-        comparing="From another engine: the type of a column, as in the migration.",
-        about="From another engine: types of columns on the target, by `table.column`, where the"
-        " plan asks for them. Of MongoDB by `collection.path`: each path becomes a column.",
+        comparing="From or into another engine: the type of a column, as in the migration.",
+        about="From or into another engine: types of columns on the target, by `table.column`,"
+        " where the plan asks for them. Of MongoDB by `collection.path`: each path becomes a"
+        " column.",
         example="{orders.created: timestamptz}",
         default=dict,
         option=Option(metavar="COLUMN=TYPE", flag="--type"),

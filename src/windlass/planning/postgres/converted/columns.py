@@ -101,7 +101,7 @@ def _count(table: PgTable, plans: Sequence[ColumnPlan], counts: Counts, found: A
         if doubt.kind is None:
             found.notices.append(f"{name}: {values}: {doubt.message}")
         elif doubt.makes_null and column.not_null:
-            hint = word("types", f"{table.name.name}.{column.source}=text")
+            hint = word("types", f"{table.name.plain}.{column.source}=text")
             message = f"{values}: {doubt.message}, in a column that is NOT NULL"
             found.problems.append(Problem(name, message, hint))
         else:
