@@ -87,7 +87,7 @@ def test_a_spec_is_a_dag_whose_tasks_are_the_steps(process: Executor) -> None:
             {},
             "loads.0.from.0: holds a password",
         ),
-        ({"from": "a.csv", "into": "item"}, {"store_conn_id": "s3"}, "no input is of an object"),
+        ({"from": "a.csv", "into": "item"}, {"store_conn_id": "s3"}, "no input is in an object"),
     ],
 )
 def test_what_cannot_be_is_an_import_error(

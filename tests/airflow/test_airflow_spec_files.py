@@ -163,7 +163,7 @@ def test_a_template_that_gives_something_else_in_the_same_run_stops_the_task() -
     board: Any = Pushed()
     check_same(board, "first", {"schema": ["a"]}, is_first=True)
     check_same(board, "first", {"schema": ["a"]}, is_first=False)
-    with pytest.raises(WindlassError, match="gives something else now than when this run began"):
+    with pytest.raises(WindlassError, match="renders to something else than when this run began"):
         check_same(board, "first", {"schema": ["b"]}, is_first=False)
     check_same(board, "first", {"schema": ["b"]}, is_first=True)  # the run is cleared as a whole
     check_same(board, "first", {"schema": ["b"]}, is_first=False)

@@ -131,7 +131,7 @@ def test_a_connection_becomes_the_options_of_its_store(
         (
             "s3",
             {"conn_type": "aws", "password": "hunter2", "extra": {"role_arn": "arn:x"}},
-            "asks for what Windlass cannot do: role_arn",
+            "has settings that Windlass does not support: role_arn",
         ),
         (
             "gs",

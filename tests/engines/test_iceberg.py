@@ -257,7 +257,7 @@ def test_a_column_that_is_there_in_another_case_is_not_added(orders: File, tmp_p
     for schema in ("refuse", "add"):
         ran = load(orders, tmp_path, relations=renamed, schema=schema).expect(3)
         (problem,) = ran.result["problems"]
-        assert problem["message"] == "ID is there as id: only their case differs"
+        assert problem["message"] == "ID exists as id: only their case differs"
         assert "rename" in problem["hint"]
     load(orders, tmp_path, relations=renamed, schema="replace").expect(0)
     assert [one.name for one in table(tmp_path).schema().fields] == ["note", "price", "ID"]

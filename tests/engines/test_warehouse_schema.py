@@ -85,7 +85,7 @@ def test_a_column_that_is_there_in_another_case_is_not_added(
     renamed = {**ORDERS, "rename": {"small": "Small"}}
     ran = load(orders, warehouse, tmp_path, relations=renamed, schema="add").expect(3)
     (problem,) = ran.result["problems"]
-    assert problem["message"] == "Small is there as small: only their case differs"
+    assert problem["message"] == "Small exists as small: only their case differs"
 
 
 def test_what_cannot_be_widened_is_refused_and_replaced_on_request(

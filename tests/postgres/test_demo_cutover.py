@@ -97,7 +97,7 @@ def test_the_checker_names_all_that_is_wrong(
         "acknowledged, and missing: number 3 of client 1",
         "there more than once: number 2 of client 1",
         "the total is 100001, not 100000",
-        "accounts that are not what their entries make them: 3",
+        "accounts that are not the sum of their entries: 3",
     ]
 
 

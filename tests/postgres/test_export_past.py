@@ -192,7 +192,7 @@ def test_rollback_knows_what_is_not_of_a_run_that_never_finished(
 def test_what_was_loaded_cannot_be_rolled_back_and_says_so(shop: Database, tmp_path: Path) -> None:
     run = export(shop, tmp_path, **LOADED).expect(0).result["run"]
     refused = command(shop, tmp_path, "rollback", "--yes", run, **LOADED).expect(3)
-    assert "was not kept" in refused.said
+    assert "were not kept" in refused.said
     assert rows(tmp_path, "select count(*) from orders") == [(100,)]
 
 

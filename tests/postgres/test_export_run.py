@@ -31,7 +31,7 @@ def test_files_go_once_they_are_loaded(shop: Database, tmp_path: Path) -> None:
 
 def test_a_named_run_reports_whether_it_resumes(shop: Database, tmp_path: Path) -> None:
     words = {"relations": "shop.orders", "keep_files": True}
-    for reported in ("has left nothing to resume", "what it has not read yet"):
+    for reported in ("has left nothing to resume", "the rest is read in a new snapshot"):
         ran = export(shop, tmp_path, "--run", "monday", **words).expect(0)
         assert any(reported in notice for notice in ran.result["notices"])
         stop(tmp_path, "monday")

@@ -73,7 +73,7 @@ def explained(ran: Ran, statement: str) -> None:
     message = ran.result["message"]
     assert statement in message and "deploy" in message
     assert "waits for a lock on public.t that this run has" in message
-    notice = "this run waits behind it, and lets go of its locks after 2 s of that"
+    notice = "this run waits behind it, and releases its locks after 2 s"
     assert [one for one in ran.result["notices"] if notice in one]
     assert "Traceback" not in ran.said
 

@@ -377,7 +377,7 @@ def test_what_is_no_table_is_refused(messages: Database, name: str, said: str) -
 
 def test_a_table_in_the_backups_place_is_never_dropped(messages: Database) -> None:
     messages.run("create schema backup", "create table backup.message as select 1 as mine")
-    assert "none of ours" in problems(messages)
+    assert "not made by Windlass" in problems(messages)
     assert messages.rows("select * from backup.message") == [(1,)]
 
 
@@ -404,8 +404,8 @@ def test_missing_privileges_are_reported_together(messages: Database, guest: str
         "may not change it",
         "may not delete from it",
         "only its owner may add product_id",
-        "schema windlass: is missing, and this user may not make schemas",
-        "schema backup: is missing, and this user may not make schemas",
+        "schema windlass: is missing, and this user may not create schemas",
+        "schema backup: is missing, and this user may not create schemas",
     ):
         assert words in said, said
 
@@ -424,7 +424,7 @@ def test_half_of_what_a_schema_takes_is_not_enough(
     )
     said = problems(messages, {**PRODUCT, "connection": guest})
     assert "schema windlass: this user may not write to it" in said
-    assert "schema backup: this user may not make tables in it" in said
+    assert "schema backup: this user may not create tables in it" in said
 
 
 def test_a_guest_with_the_least_privileges_can(messages: Database, guest: str) -> None:
@@ -447,7 +447,7 @@ def test_a_backup_of_another_role_is_reported_before_anything_is_written(
         "grant all on all tables in schema windlass to guest",
     )
     said = problems(messages, {**PRODUCT, "select": "true", "connection": guest})
-    assert "backup.message: the backup before belongs to another role" in said
+    assert "backup.message: the previous backup belongs to another role" in said
 
 
 def test_an_expression_that_makes_rows_is_refused_before_anything_changes(

@@ -69,7 +69,7 @@ def test_a_history_closes_missing_rows_only_if_all_rows_are_read() -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({}, "it is not said what becomes of the rows"),
+    ({}, "it is not specified what happens to the rows"),
     ({"load": "merge"}, "finds rows by a key, and none is given"),
     ({"load": "history"}, "finds rows by a key, and none is given"),
     ({"load": "append", "key": "id"}, "does not look for rows, so a key has no meaning"),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 TEXT, NEEDLESS = "text", "needless"  # of every result: for people; whether there is nothing to do
 _CHANGED = "what this would do has changed since it was approved"
-_AGAIN = "trigger a new run, and look at it again"
+_AGAIN = "trigger a new run, and review it again"
 
 
 @dataclass(frozen=True, slots=True)

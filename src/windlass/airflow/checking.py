@@ -69,7 +69,7 @@ def check_inputs(words: Mapping[str, Any], store_conn_id: str = "") -> None:
         if has_password(address)
     ]
     if store_conn_id and not store_of(words):
-        faults.append("store_conn_id: no input is of an object store")
+        faults.append("store_conn_id: no input is in an object store")
     if faults:
         raise BadSpec(faults)
     for one in (words, *(words.get("loads") or ())):

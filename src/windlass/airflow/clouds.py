@@ -99,7 +99,8 @@ def _extra(conn_id: str, connection: Connection, kind: str, known: set[str]) -> 
     asked = {key: value for key, value in given.items() if value not in (None, "", False, {}, [])}
     if unknown := sorted(set(asked) - known - _NEEDLESS[kind]):
         raise WindlassError(
-            f"connection {conn_id!r} asks for what Windlass cannot do: {', '.join(unknown)}",
+            f"connection {conn_id!r} has settings that Windlass does not support:"
+            f" {', '.join(unknown)}",
             hint=f"use a connection with: {', '.join(sorted(known))}",
         )
     return asked

@@ -274,7 +274,7 @@ class MigrateOperator(_TwoSides):
             return {}
         if not self.fingerprint or self.fingerprint == "None":  # as Jinja renders what is not there
             hint = "give that of the result of a PlanOperator, which has to come before this task"
-            raise WindlassError("fingerprint is empty, so any plan would do", hint=hint)
+            raise WindlassError("fingerprint is empty, so any plan would be accepted", hint=hint)
         return {"reviewed": _OnlyPlan(str(self.fingerprint))}
 
 
@@ -466,7 +466,7 @@ class RollbackOperator(RunOperator):
         from windlass.api import rollback
 
         if self.run is None and self.is_of_task:
-            raise AirflowSkipException("the task that would have made the run has begun none")
+            raise AirflowSkipException("the task whose run it would undo has begun none")
         run = self.run.get("run") if isinstance(self.run, Mapping) else self.run
         if not run or run == "None":  # as Jinja renders what is not there
             hint = "give the result of the task that made it, or the id that its summary has"

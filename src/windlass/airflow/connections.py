@@ -155,6 +155,6 @@ def _conninfo(conn_id: str, connection: Connection) -> str:
         return make_conninfo("", **{**own, **given})
     except psycopg.Error:  # its message repeats values
         raise WindlassError(
-            f"connection {conn_id!r} is not one that libpq accepts",
+            f"connection {conn_id!r} is not accepted by libpq",
             hint=f"check its extras: {', '.join(sorted(own))}" if own else "",
         ) from None

@@ -243,7 +243,10 @@ def validation_dag(
         params=forms.with_params(params, dag_options.pop("params", {})),
         tuning=tuning,
         ending=ending,
-        **{"description": "Are two Postgres databases equal, and if not, where.", **dag_options},
+        **{
+            "description": "Compares two Postgres databases, and names what differs.",
+            **dag_options,
+        },
     )
 
 

@@ -227,7 +227,7 @@ class _Looking(CommandOperator):
 
 
 class AwaitFollowingOperator(_Looking):
-    """Waits until all rows are copied and a cutover would have no hindrance. `follow_task_id` is
+    """Waits until all rows are copied and nothing blocks a cutover. `follow_task_id` is
     the task that follows: if it ends before, this one fails.
 
     A cutover that was done already counts as well.
@@ -320,7 +320,7 @@ def behind(run: RunStatus, limit_seconds: float) -> str:
     if found.phase is Phase.COPYING:
         return ""
     if not run.active:
-        return "no process follows: the source keeps its log until one does"
+        return "no process follows: the source keeps its WAL until one does"
     since = found.measured_seconds_ago
     if since is None or since > limit_seconds:
         return "the process that follows has not reported for too long"

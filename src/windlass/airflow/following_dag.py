@@ -105,7 +105,7 @@ class _Tasks:
         ready = AwaitFollowingOperator(
             task_id="await_following",
             follow_task_id="follow",
-            doc_md="Waits until all rows are copied and a cutover would have no hindrance.",
+            doc_md="Waits until all rows are copied and nothing blocks a cutover.",
             **_TARGET,
         )
         plan >> [self._follow(tuning), ready]
@@ -207,7 +207,7 @@ class _Tasks:
         )
         finish = FinishOperator(
             task_id="finish",
-            doc_md="Removes all that following needed. There is no way back after that.",
+            doc_md="Removes everything that following needed. There is no way back after that.",
             **_SIDES,
         )
         back = CutoverOperator(

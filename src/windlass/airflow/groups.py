@@ -107,7 +107,7 @@ def _check_dag(dag: DAG, flow: Flow[Any], tuning: Tuning) -> None:
     if flow.lasting and tuning.hold_in == "worker" and dag.max_active_tasks < 2:
         raise ValueError(
             f"DAG {dag.dag_id}: max_active_tasks is {dag.max_active_tasks}, and"
-            f" {flow.lasting.task} runs beside the tasks that it waits for: allow 2 at least"
+            f" {flow.lasting.task} runs beside the tasks that it waits for: allow at least 2"
         )
 
 

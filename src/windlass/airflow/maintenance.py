@@ -131,7 +131,7 @@ def status_dag(
             doc_md="Logs all runs that are known there, or one in detail.",
         )
 
-    options = {"description": "Which runs a database knows, and how far each is.", **dag_options}
+    options = {"description": "The runs of a database, and their progress.", **dag_options}
     return _dag(dag_id, forms.status_params(target_conn_id), "list_runs", tasks, ending, options)
 
 

@@ -39,14 +39,14 @@ def rollback_params(target_conn_id: str) -> Params:
             description="The run to undo: `run` in the summary of its DAG run.",
             section=Section.WHAT.value,
         ),
-        "force": _switch("force", "Also lose what others have written since the run."),
+        "force": _switch("force", "Also discard changes that others have made since the run."),
         "skip_changed": _switch(
             "skip_changed",
-            "Of a rewrite: leave rows that others have changed since, and undo the rest.",
+            "For a rewrite: leave rows that others have changed since, and undo the rest.",
         ),
         "into": _text(
             "into",
-            "Of a rewrite: restore its rows in this new table, schema.table, and change nothing"
+            "For a rewrite: restore its rows in this new table, schema.table, and change nothing"
             " else.",
         ),
         "yes": _yes("rolls back"),
@@ -113,7 +113,7 @@ def _where_params(target_conn_id: str) -> Params:
         "target_conn_id": forms.connection(target_conn_id, about),
         "to": _text(
             "to",
-            "Of exports: where their files are, such as s3://bucket/folder.",
+            "For exports: the folder of their files, such as s3://bucket/folder.",
             Section.DATABASES,
         ),
         "store_conn_id": _text(

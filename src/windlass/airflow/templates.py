@@ -106,7 +106,7 @@ def check_same(board: Board, first: str, given: Mapping[str, Any], *, is_first: 
         board.ti.xcom_push(key="spec", value=mine)
     elif board.pushed(first, "spec") not in (None, mine):
         raise WindlassError(
-            "a template of the spec gives something else now than when this run began",
+            "a template of the spec renders to something else than when this run began",
             hint="set the Variable back to what it was, or trigger a new run",
         )
 

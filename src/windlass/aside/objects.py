@@ -113,7 +113,7 @@ def _drop_schema(connection: Connection, schema: str) -> None:
     except psycopg.errors.DependentObjectsStillExist as error:
         guests = (error.diag.message_detail or "").replace("\n", "; ")
         message = f"holds what the run did not put there: {guests}"
-        raise Refused([Problem(f"schema {schema}", message, "move or drop that")]) from None
+        raise Refused([Problem(f"schema {schema}", message, "move or drop them")]) from None
     except psycopg.Error as error:
         raise explain(error, f"dropping schema {schema}", side="target") from error
 

@@ -115,7 +115,7 @@ def ending_question(emit: Emit, *, yes: bool) -> Callable[[Ending], None]:
         if ending.end is Phase.FINISHED:
             what = f"There is no way back to {ending.source} after that. Finish run {ending.run}?"
         else:
-            what = f"The target will not follow {ending.source} any more. Abandon run {ending.run}?"
+            what = f"The target will no longer follow {ending.source}. Abandon run {ending.run}?"
         emit(Asked())
         try:
             confirm(what)

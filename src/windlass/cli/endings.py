@@ -150,7 +150,7 @@ def _fault(fault: str) -> Problem:
 
 
 def _usage_hint(error: click.UsageError) -> str:
-    return f"{error.ctx.command_path} --help lists what there is" if error.ctx else ""
+    return f"{error.ctx.command_path} --help lists the options" if error.ctx else ""
 
 
 def _lower(message: str) -> str:

@@ -28,7 +28,7 @@ class AllFaults(click.Command):
                 faults += _faults_of_spec(read)
             if len(faults) < 2:
                 raise
-            hint = f"{ctx.command_path} --help lists what there is"
+            hint = f"{ctx.command_path} --help lists the options"
             raise BadSpec(faults, hint=hint) from first
 
     def _read(self, ctx: click.Context, given: list[str]) -> tuple[dict[str, Any], list[str]]:

@@ -245,7 +245,7 @@ def faults(url: str, folder: Path) -> list[str]:
     if total != (TOTAL,):
         found.append(f"the total is {total and total[0]}, not {TOTAL}")
     if wrong != (0,):
-        found.append(f"accounts that are not what their entries make them: {wrong and wrong[0]}")
+        found.append(f"accounts that are not the sum of their entries: {wrong and wrong[0]}")
     return found
 
 

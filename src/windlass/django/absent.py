@@ -88,7 +88,7 @@ def _default(field: ModelField, connection: Any) -> str | None:
         return _now(field, connection)
     values = [field.get_default() for _ in range(_CALLS if callable(given) else 1)]
     if any(one != values[0] for one in values):
-        message = f"the default of field {field.name} is another one for each row"
+        message = f"the default of field {field.name} is different for each row"
         hint = "give it a field, or a db_default that the database computes"
         raise Refused([Problem(field.model._meta.label, message, hint)])
     return None if values[0] is None else literal(field, values[0], connection)

@@ -150,7 +150,7 @@ def _microseconds(text: str) -> str:
     except ValueError:
         found = None
     if found is None:
-        raise Unfit("not a duration, as 1 02:30:00 is")
+        raise Unfit("not a duration such as 1 02:30:00")
     whole = found.days * 86_400 + found.seconds
     return str(whole * _MICROSECONDS + found.microseconds)
 

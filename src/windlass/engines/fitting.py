@@ -43,7 +43,7 @@ def fit(
         dropped = {name: column.type for name, column in rest.items()}
         return Fit(export.name, export.table, tuple(faults), added, others, dropped)
     if not by_case and (alike := _alike(added, rest)):
-        written = " and ".join(f"{name} is there as {other}" for name, other in alike.items())
+        written = " and ".join(f"{name} exists as {other}" for name, other in alike.items())
         hint = "`rename` them to the names that they have there, or alter or drop the table"
         faults = [*faults, Problem(export.table, f"{written}: only their case differs", hint)]
         added = {name: type_ for name, type_ in added.items() if name not in alike}

@@ -61,10 +61,10 @@ class Demands:
         if (one, is_mutual) in self._reported:
             return
         self._reported.add((one, is_mutual))
-        what = "what uses the table waits behind it"
+        what = "other sessions that use the table wait behind it"
         if is_mutual:
             seconds = f"{PATIENCE_SECONDS:.0f} s"
-            what = f"this run waits behind it, and lets go of its locks after {seconds} of that"
+            what = f"this run waits behind it, and releases its locks after {seconds}"
         self._emit(Noticed(f"{SIDE}: {one}; {what}"))
 
     def _judge(

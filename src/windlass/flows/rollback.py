@@ -65,7 +65,7 @@ def restore(connection: Connection, run: str, into: Name) -> Undone:
     beside = journalled(found.flow).beside
     if not beside:
         message = f"is of {found.flow}, which keeps no rows that could be restored in a new table"
-        raise Refused([Problem(f"run {run}", message, "roll it back, or not at all")])
+        raise Refused([Problem(f"run {run}", message, "roll back the whole run")])
     undone: Undone = resolve(beside)(connection, found, into)
     return undone
 

@@ -101,7 +101,7 @@ def stray_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
             side,
             f"others have written to it: {late_where(found.late)}",
             f"windlass verify {word('follow')} names the rows that differ: undo what was written;"
-            " once it finds both sides equal, these writes hinder no more",
+            " once it finds both sides equal, these writes no longer block a cutover",
         )
 
 
@@ -157,7 +157,7 @@ def _fence_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
         yield Problem(
             side,
             "is read-only already: ALTER DATABASE has set default_transaction_read_only",
-            f"reset it, or give {word('fence', 'none')} if you have stopped the writers so",
+            f"reset it, or give {word('fence', 'none')} if you have stopped the writers that way",
         )
 
 

@@ -76,7 +76,7 @@ def drop_backup(connection: Connection, backup: Name, run: str) -> None:
 def whose(owner: tuple[str, str], table: Name) -> str:
     """Why the backup's place cannot be taken; empty if it holds an earlier run's backup."""
     if not owner[1]:
-        return "has the name of the backup, and is none of ours"
+        return "has the name of the backup, but was not made by Windlass"
     return f"holds the backup of {owner[0]}" if owner[0] != str(table) else ""
 
 

@@ -111,7 +111,7 @@ class _Checking:
         self._named_columns()
         said = tables.try_condition(self.connection, self.name, spec.select)
         if said:
-            self.refuse("select", said, "a condition as it stands after WHERE")
+            self.refuse("select", said, "a condition, as after WHERE")
         changes = [*self._set(), *self._added()]
         columns = [one.column for one in changes]
         if keys := read_resetting(self.connection, self.table.oid, columns):
@@ -199,7 +199,7 @@ class _Checking:
             self.refuse(
                 self.name,
                 f"deleting its rows would change other tables' rows too: {keys}",
-                "no backup would have those; drop the ON DELETE action, or do not delete",
+                "the backup would not have those rows; drop the ON DELETE action, or do not delete",
             )
         if spec.max_lag_seconds is not None and not may_read_lag(self.connection):
             self.refuse(
@@ -223,7 +223,7 @@ class _Checking:
         if may_create is None and not tables.may_create_schemas(self.connection):
             self.refuse(
                 "schema windlass",
-                "is missing, and this user may not make schemas",
+                "is missing, and this user may not create schemas",
                 "grant create on the database, or make it for this user",
             )
         return table.may_select
@@ -241,9 +241,9 @@ class _Checking:
             return
         may_create = tables.may_create_in(self.connection, spec.backup_schema)
         if may_create is False:
-            self.refuse(what, "this user may not make tables in it", "grant create, usage")
+            self.refuse(what, "this user may not create tables in it", "grant create, usage")
         if may_create is None and not tables.may_create_schemas(self.connection):
-            self.refuse(what, "is missing, and this user may not make schemas", "make it")
+            self.refuse(what, "is missing, and this user may not create schemas", "make it")
         backup = Name(spec.backup_schema, self.name.name)
         found = tables.read_table(self.connection, backup)
         if found is not None:
@@ -251,7 +251,7 @@ class _Checking:
             if said:
                 self.refuse(backup, said, HINT)
             elif not found.owns:
-                self.refuse(backup, "the backup before belongs to another role", HINT)
+                self.refuse(backup, "the previous backup belongs to another role", HINT)
 
     # what its columns can
 

@@ -116,7 +116,7 @@ def restore_beside(connection: Connection, plan: RewritePlan, into: Name) -> int
     """
     backup = find_backup(connection, plan)
     if may_create_in(connection, into.schema) is not True:
-        message = "is missing, or this user may not make tables in it"
+        message = "is missing, or this user may not create tables in it"
         raise Refused([Problem(f"schema {into.schema}", message, "create it, or grant create")])
     if read_table(connection, into) is not None:
         raise Refused([Problem(str(into), "exists", "name a table that does not")])
@@ -191,7 +191,7 @@ def _beside(connection: Connection, plan: RewritePlan, done: Done) -> _Beside:
     kept = read_columns(connection, _oid(connection, backup))
     lost = [one.name for one in kept if one.name not in found]
     if lost:
-        message = f"{', '.join(lost)}: {plan.table} has lost what the backup has"
+        message = f"{', '.join(lost)}: {plan.table} no longer has these columns of the backup"
         raise Refused([Problem(f"run {plan.run}", message, "restore it by hand")])
     names = {one.name for one in kept}
     stored = [one for one in columns if one.name in names and not one.generated]

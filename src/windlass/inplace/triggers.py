@@ -11,7 +11,9 @@ from psycopg.rows import class_row
 from windlass.engines.postgres.session import Connection
 
 RESETS = "changing its key would set values of other tables' rows to NULL or a default"
-RESETS_HINT = "no backup would have those; drop the ON UPDATE action, or do not change the key"
+RESETS_HINT = (
+    "the backup would not have those rows; drop the ON UPDATE action, or do not change the key"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ ROOM = Room(
     events=True,
     function=FUNCTION,
     body=function_body(),
-    hint="look at who has changed it; DROP SCHEMA windlass CASCADE forgets all runs",
+    hint="find out who has changed it; DROP SCHEMA windlass CASCADE forgets all runs",
 )
 _CREATING = int.from_bytes(b"windjrnl", "big")  # windlass's advisory lock key
 

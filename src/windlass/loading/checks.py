@@ -68,7 +68,7 @@ def _of_history(words: LoadWords, table: Table, filled: Sequence[str]) -> Iterat
         elif column and column.kind not in (*_MARKS[1:], None):
             yield f"column {name} of the history is {column.type}", "it has to hold a time"
         elif column and option == "valid-to" and column.not_null:
-            yield f"column {name} is NOT NULL, and a row that is true now has none", ""
+            yield f"column {name} is NOT NULL, and a row that is still valid has no value", ""
     alone = [key for key in table.keys if set(key) <= set(words.key)]
     for key in alone:
         yield (

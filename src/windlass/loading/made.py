@@ -134,7 +134,7 @@ def _undivided(spec: OneLoad, table: Table, fields: Sequence[Field]) -> tuple[st
     found = [one for one in _DELIMITERS if all(name.split(one)) and one in name]
     if not found:
         return None
-    message = f"the input has one field, {name!r}: its delimiter is another one"
+    message = f"the input has one field, {name!r}: it has another delimiter"
     return message, word("csv", f"delimiter={found[0]}")
 
 

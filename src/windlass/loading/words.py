@@ -113,7 +113,7 @@ def _unsaid(spec: OneLoad) -> Iterator[Fault]:
     own = (spec.matched, spec.missing, spec.history, spec.slice)
     if spec.load is None and not any(own):
         yield (
-            "it is not said what becomes of the rows",
+            "it is not specified what happens to the rows",
             f"give {word('load')}: append adds them all, merge updates those that are there by"
             " their key, replace makes them the table's content",
         )
@@ -166,7 +166,7 @@ def _wrong_take(name: LoadName, short: Short, words: LoadWords) -> Fault:
     if words.take is SINCE:
         return (
             f"load {name} needs all rows: with a watermark the input has only those that changed,"
-            " and the others would be taken for deleted",
+            " and the others would count as deleted",
             f"leave out {word('since')}, or give {word('load', 'merge')}",
         )
     return (

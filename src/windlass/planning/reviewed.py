@@ -20,13 +20,13 @@ from windlass.planning.document.as_json import document
 MOST_CHANGES = 50
 MOST_DIGESTS = 5_000
 _MADE = (
-    "is in the plan, and would not be done now",
-    "has come since the plan was made",
+    "is in the plan, but would no longer be done",
+    "is new since the plan was made",
     "has changed since the plan was made",
 )
 _REVIEWED = (
-    "is in the reviewed plan, and would not be done now",
-    "has come since the plan was reviewed",
+    "is in the reviewed plan, but would no longer be done",
+    "is new since the plan was reviewed",
     "has changed since the plan was reviewed",
 )
 _HINT = "review it again: windlass plan -o FILE"

@@ -99,5 +99,5 @@ def _tasks(words: dict[str, Any], files: str, tuning: Tuning, alias: str) -> Non
 _SET_UP = "Sets up the project, and checks all updates. Writes nothing."
 _MIGRATE = "Applies the project's migrations, only where some are missing; never makes any."
 _DOWNLOAD = "Fetches the files of an update: in pieces if the connection breaks, whole or not."
-_CHECK = "Has missing tables made by the project's migrations."
+_CHECK = "Creates missing tables by the project's migrations."
 _UPDATE = "Loads the rows in one transaction, which can be undone."

@@ -112,7 +112,7 @@ def _faults(
         if not dot:
             yield f"include_secrets: {pattern} is not a pattern on table.column"
         elif not any(fnmatchcase(one, table) for one in known):
-            yield f"include_secrets: {pattern} names no table of Airflow's"
+            yield f"include_secrets: {pattern} names no table of Airflow"
 
 
 def _common_spec(preset: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

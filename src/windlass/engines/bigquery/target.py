@@ -282,7 +282,7 @@ class BigQueryTarget:
 
     def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
         """A spec with hooks is refused: jobs are no transactions."""
-        raise WindlassError(f"{self.place} runs no statements of yours")
+        raise WindlassError(f"{self.place} does not support hooks")
 
     def assets(self, table: str) -> list[dict[str, str]]:
         return [{"uri": f"bigquery://{self._project}/{self._dataset}/{table}"}]

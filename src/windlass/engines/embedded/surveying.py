@@ -62,7 +62,7 @@ class _Survey:
         if there is None and not load.creates:
             return [self._problem("there is no such table")]
         if there is not None and load.creates:
-            return [self._problem("the table is there already")]
+            return [self._problem("the table already exists")]
         if there is not None and there.problems:
             return list(there.problems)
         found = [*self._of_columns(), *self._of_words()]

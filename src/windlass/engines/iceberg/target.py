@@ -147,7 +147,7 @@ class IcebergTarget:
 
     def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
         """A spec with hooks is refused: a catalog runs no statements."""
-        raise WindlassError(f"{self.place} runs no statements of yours")
+        raise WindlassError(f"{self.place} does not support hooks")
 
     def count(self, table: str) -> int:
         with self._connected(f"counting {table}") as catalog:

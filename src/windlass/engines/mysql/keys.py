@@ -57,7 +57,7 @@ def _orphans(
         why += f"; {near} of them differ from a key by case, accents or trailing blanks"
     message = (
         f"{plural(count, 'row')} {why} (foreign key {key.name}; first: {example}): the key is not"
-        " enforced for rows that are there (NOT VALID)"
+        " enforced for existing rows (NOT VALID)"
     )
     return Loss(str(child.name), message, LossClass.CONSTRAINTS)
 

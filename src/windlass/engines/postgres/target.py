@@ -123,7 +123,7 @@ class PostgresTarget:
     @property
     def _records(self) -> Room:
         only = quoted_pattern(RECORDS)
-        hint = f"look at who has changed it; without {RECORDS} the next load loads everything"
+        hint = f"find out who has changed it; without {RECORDS} the next load loads everything"
         return Room(self._schema, only, only, defaults=("now()",), shared=True, hint=hint)
 
     def _own(self, tables: Tables, exports: Sequence[Export]) -> list[Problem]:

@@ -11,7 +11,7 @@ _STEPS = "windlass.flows.cutover.steps"
 _LOOK = step_in(
     _STEPS,
     "find_hindrances",
-    doc="Looks at both sides for all that would keep the cutover from succeeding.",
+    doc="Looks on both sides for everything that would make the cutover fail.",
 )
 _PROVE: Any = step_in(
     _STEPS,

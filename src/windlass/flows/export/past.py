@@ -100,7 +100,7 @@ class ExportPast:
             size_bytes += manifest.size_bytes if manifest else 0
             others += [path for path in found if not is_own(path)]
         hint = f"save it, or roll back with {word('force')}"
-        written = [Problem(path, "was not written by the run, and would go", hint)
+        written = [Problem(path, "was not written by the run, and would be deleted", hint)
                    for path in others]  # fmt: skip
         return Foreseen(
             f"removes {plural(files, 'file')} ({bytes_text(size_bytes)})",
@@ -117,7 +117,7 @@ class ExportPast:
         may_have = record.state is State.RUNNING or any(one.chunks or one.rows for one in relations)
         if record.loads and (loaded or may_have):
             has = "has" if loaded else "may have"
-            message = f"{has} loaded into {record.target}: what its rows replaced was not kept"
+            message = f"{has} loaded into {record.target}: the rows that it replaced were not kept"
             hint = "restore the tables by the warehouse's own means, or export again"
             return [Problem(f"run {record.run}", message, hint)]
         commits = Commits(self._store)
@@ -148,7 +148,7 @@ class ExportPast:
     def restore(self, run: str, into: Name) -> Undone:
         self._find(run)
         message = "is of an export, which keeps no rows that could be restored in a new table"
-        raise Refused([Problem(f"run {run}", message, "roll it back, or not at all")])
+        raise Refused([Problem(f"run {run}", message, "roll back the whole run")])
 
     # what dead runs have left
 

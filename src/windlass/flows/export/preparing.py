@@ -23,7 +23,7 @@ from windlass.spec.choices import Format
 from windlass.spec.export import ExportSpec
 from windlass.transfer.hashing import hasher_of_environment
 
-NEW_SNAPSHOT = "what it has not read yet is read in a new snapshot"
+NEW_SNAPSHOT = "the rest is read in a new snapshot"
 
 
 @dataclass(frozen=True, slots=True)

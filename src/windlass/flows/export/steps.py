@@ -93,7 +93,7 @@ def check_objects(run: Exporting, item: Item) -> Result:
             raise WindlassError(f"{place} has {rows} rows, {file.rows} were read")
     if export.rules.require_rows and not manifest.rows:
         raise WindlassError(
-            f"{export.name} has no rows, and require-rows was asked for",
+            f"{export.name} has no rows, but require-rows is set",
             hint="nothing was loaded; the warehouse is as it was",
         )
     return {"rows": manifest.rows, "bytes": manifest.size_bytes}

@@ -31,7 +31,7 @@ _FOLLOW: Step[Any] = step_in(
     _STEPS,
     "follow",
     "end_copy",
-    doc="Applies what is written to the source, until a cutover or until it is given up.",
+    doc="Applies changes made on the source, until a cutover or until the run is given up.",
 )
 
 

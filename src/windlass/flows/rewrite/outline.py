@@ -15,7 +15,7 @@ REWRITE: Flow[Any] = Flow(
             _REWRITE,
             "read_rows",
             scheduler_name="reading_from_database",
-            doc="Picks the rows, and copies them with their positions into a staging table.",
+            doc="Selects the rows, and copies them with their positions into a staging table.",
         ),
         step_in(
             _REWRITE,
@@ -57,7 +57,7 @@ REWRITE: Flow[Any] = Flow(
     spec="windlass.spec.rewrite:RewriteSpec",
     entries="windlass.spec.fields.rewrite:REWRITE",
     known_by="table",
-    help="Change rows of a table in place: pick, change, back up, write, stamp.\n\n"
+    help="Change rows of a table in place: select, change, back up, write, stamp.\n\n"
     "Killed at any moment, the same command resumes, with the same result. Rows that others change"
     " while it runs are left as they are. `windlass plan -f SPEC` shows what it would do.",
     past="windlass.flows.past:past_of",

@@ -91,7 +91,7 @@ def standby_problems(source: Catalog, relations: Iterable[Relation]) -> list[Pro
     return [
         Problem(
             str(name),
-            "is unlogged, and the source is a standby, which has nothing of what is unlogged",
+            "is unlogged, and the source is a standby, which has no rows of unlogged tables",
             f"read from the primary, or {word('exclude', name.plain)}",
         )
         for name in sorted(source.unlogged & wanted)

@@ -30,7 +30,7 @@ _NO_FILE = "F0000"  # nothing is known of a template that does not exist yet
 _LABEL = "SECURITY LABEL"
 _PROVIDER = re.compile(r'^SECURITY LABEL FOR ("(?:[^"]|"")+"|[\w$]+) ON ', re.MULTILINE)
 _NOT_LOADED = "22023"  # no other check comes before this one
-_PROBED = "a target whose server has it, or leave them out"
+_PROBED = "use a target whose server has it, or leave them out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class _Repointing:
         if relation is None or not one.column:
             return
         if one.column not in {column.name for column in relation.columns}:
-            message = f"refers to column {one.column} of {one.refers_to}, which has none afterwards"
+            message = f"refers to column {one.column} of {one.refers_to}, which will not have it"
             self._problems.append(Problem(one.object, message, _DROP))
 
     def _written(self, found: Mapping[Address, list[Reference]]) -> list[Dependent]:

@@ -18,8 +18,8 @@ from windlass.planning.postgres.build import in_schema
 _FUNCTION = re.compile(r"^\s*M?\w*FUNC = (\S+?),?$", re.MULTILINE)
 _NO_FUNCTION = "42883"
 _ANYCOMPATIBLE = (
-    "version 14 gave array_append and its like other types: create it by hand on the target, with"
-    " anycompatiblearray and anycompatible, and drop it on the source"
+    "version 14 changed the types of array_append and similar functions: create it by hand on the"
+    " target, with anycompatiblearray and anycompatible, and drop it on the source"
 )
 
 

@@ -130,7 +130,7 @@ def _rules(text: sql.Composable, value: sql.Composable, column: TableColumn) -> 
             pattern = "[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){4}[0-9a-fA-F]{8}"
             return [_unlike(text, pattern, "not a UUID"), _no_value(value, "not a UUID")]
         case Kind.DATE:
-            return [_unlike(text, r"\d{4}-\d\d-\d\d", "not a date, as 2024-12-31 is"),
+            return [_unlike(text, r"\d{4}-\d\d-\d\d", "not a date such as 2024-12-31"),
                     _no_value(value, "there is no such date")]  # fmt: skip
         case Kind.TIME | Kind.TIMESTAMP | Kind.INSTANT:
             return _moment_rules(text, value, column)
@@ -176,11 +176,11 @@ def _decimal_rules(text: sql.Composable, value: sql.Composable, column: TableCol
 def _moment_rules(text: sql.Composable, value: sql.Composable, column: TableColumn) -> list[_Rule]:
     day = r"\d{4}-\d\d-\d\d"
     pattern, reason = {
-        Kind.TIME: (_TIME, "not a time, as 23:59:59 is"),
-        Kind.TIMESTAMP: (f"{day}([T ]{_TIME})?", "not a timestamp, as 2024-12-31 23:59:59 is"),
+        Kind.TIME: (_TIME, "not a time such as 23:59:59"),
+        Kind.TIMESTAMP: (f"{day}([T ]{_TIME})?", "not a timestamp such as 2024-12-31 23:59:59"),
         Kind.INSTANT: (
             rf"{day}([T ]{_TIME}(Z|[+-]\d\d(:?\d\d)?)?)?",
-            "not a moment, as 2024-12-31 23:59:59+00 is",
+            "not a moment such as 2024-12-31 23:59:59+00",
         ),
     }[column.kind or Kind.TIME]
     rules = [

@@ -58,7 +58,9 @@ def read_table(connection: Connection, name: str) -> Table | None:
     taken = [one.name for one in columns if one.name in RESERVED]
     place = Name(facts.schema, facts.name)
     problems = [*_problems(place, facts), *_others_code(connection, place, oid)]
-    problems += [Problem(str(place), f"has a column {one}, a name of ours") for one in taken]
+    problems += [
+        Problem(str(place), f"has a column {one}, a name that Windlass uses") for one in taken
+    ]
     return Table(
         name=place,
         columns=tuple(one.described for one in columns),

@@ -143,7 +143,7 @@ def _fitting(load: Load, columns: dict[str, Column]) -> Iterator[Problem]:
         elif column.plain not in types:
             yield Problem(f"{what}.{name}", f"is {column.type}, expected one of {', '.join(types)}")
     if words.history and (end := columns.get(words.valid_to)) and end.not_null:
-        yield Problem(f"{what}.{end.name}", "is NOT NULL: rows that are true now have none")
+        yield Problem(f"{what}.{end.name}", "is NOT NULL: rows that are still valid have no value")
     given = {one.column for one in load.assigned}
     for name in words.key:
         if name in columns and name not in given:

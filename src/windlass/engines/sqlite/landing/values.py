@@ -183,7 +183,7 @@ def _bytes(value: Plain) -> bytes:
 def _date(value: Plain) -> str:
     text = _written(value)
     if not _DATE.fullmatch(text):
-        raise Unfit("not a date, as 2024-12-31 is")
+        raise Unfit("not a date such as 2024-12-31")
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
@@ -193,7 +193,7 @@ def _date(value: Plain) -> str:
 def _time(value: Plain) -> str:
     text = _written(value)
     if not _CLOCK.fullmatch(text):
-        raise Unfit("not a time, as 23:59:59 is")
+        raise Unfit("not a time such as 23:59:59")
     _check_fraction(text)
     return time.fromisoformat(text).isoformat()
 
@@ -201,7 +201,7 @@ def _time(value: Plain) -> str:
 def _timestamp(value: Plain) -> str:
     text = _written(value)
     if not _MOMENT.fullmatch(text):
-        raise Unfit("not a timestamp, as 2024-12-31 23:59:59 is")
+        raise Unfit("not a timestamp such as 2024-12-31 23:59:59")
     _check_fraction(text)
     try:
         moment = datetime.fromisoformat(text)

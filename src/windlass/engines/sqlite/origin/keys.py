@@ -100,6 +100,6 @@ def _orphans(session: sqlite3.Connection, table: SourceTable, key: ForeignKey) -
 def _unkept(table: SourceTable, key: ForeignKey, many: int) -> Loss:
     message = (
         f"foreign key {key.name}: {plural(many, 'row')} refer{'s' if many == 1 else ''} to no row"
-        f" of {key.refers_to.name}: the key is not enforced for rows that are there (NOT VALID)"
+        f" of {key.refers_to.name}: the key is not enforced for existing rows (NOT VALID)"
     )
     return Loss(str(table.name), message, LossClass.CONSTRAINTS)
