@@ -147,6 +147,6 @@ def test_a_hint_that_many_problems_share_is_said_once() -> None:
     assert list(found) == [
         "a: exists on the target",
         "b: exists on the target",
-        "to do about these: drop it",
+        "remedy: drop it",
         "c: is odd (look at it)",
     ]

@@ -120,10 +120,10 @@ def test_templates_reach_the_tasks_that_render_them(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("spec: {schema: 'x_{{ dss }}'}", "schema: Airflow knows no 'dss' in templates"),
+        ("spec: {schema: 'x_{{ dss }}'}", "schema: Airflow has no 'dss' in templates"),
         ("spec: {schema: '{{ ds'}", "schema: is not a template that Jinja can read"),
-        ("spec: {schema: '{{1,2}}'}", "schema: has braces, and is no template"),
-        ("spec: {schema: 'a{# b #}'}", "schema: has braces, and is no template"),
+        ("spec: {schema: '{{1,2}}'}", "schema: has braces, but is not a template"),
+        ("spec: {schema: 'a{# b #}'}", "schema: has braces, but is not a template"),
         ("pool: '{{ var.value.pool }}'", "pool: is not rendered"),
         ("source-conn-id: '{{ ds }}'", "source-conn-id: is not rendered"),
         ("params: {retries: 1, require_approval: maybe}", "params.require_approval: "),

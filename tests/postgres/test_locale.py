@@ -50,7 +50,7 @@ SAME = [
 ]
 OTHER = [
     (Locale("en_US.UTF-8", "C"), Locale("C", "C"), "text sorts by en_US.UTF-8"),
-    (Locale("C", "en_US.UTF-8"), Locale("C", "C"), "upper() and lower() go by en_US.UTF-8"),
+    (Locale("C", "en_US.UTF-8"), Locale("C", "C"), "upper() and lower() follow en_US.UTF-8"),
     (Locale("ICU en", "ICU en", "&b < a"), Locale("ICU en", "ICU en"), "with rules &b < a"),
     (Locale("de_DE@euro", "C"), Locale("de_DE", "C"), "text sorts by de_DE@euro"),
 ]

@@ -92,7 +92,7 @@ def test_a_hash_goes_into_text_that_is_long_enough() -> None:
 
 
 FAULTS: list[tuple[list[str], dict[str, Any], str]] = [
-    (["ID"], {}, "id differs from ID in case only (say that it is meant: columns='ID=id')"),
+    (["ID"], {}, "id differs from ID in case only (to use it: columns='ID=id')"),
     (["id", "totl"], {}, "field totl has no column in the table (columns='totl=total'"),
     (["total"], {}, "column id is NOT NULL without a default, and the input lacks it"),
     (["id", "double"], {}, "column double is computed by the target"),

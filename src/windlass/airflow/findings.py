@@ -46,7 +46,7 @@ def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
             yield from (problem.text for problem in some)
         else:
             yield from (f"{problem.object}: {problem.message}" for problem in some)
-            yield f"to do about these: {hint}"
+            yield f"remedy: {hint}"
 
 
 def difference_lines(

@@ -126,8 +126,9 @@ class _Tasks:
             on_failure_callback=notified,
             report_folder=self._ending.report_folder,
             report_url=self._ending.report_url,
-            doc_md="Copies, then applies what is written to the source, until the run is finished"
-            " or abandoned; after a cutover it applies the other way. Another try resumes it.",
+            doc_md="Copies, then applies changes made on the source, until the run is finished or"
+            " abandoned; after a cutover, applies changes in the other direction. A retry resumes"
+            " it.",
             **_SIDES,
         )
 
@@ -168,7 +169,7 @@ class _Tasks:
         return CutoverOperator(
             task_id="rehearse_cutover",
             rehearse=True,
-            doc_md="Proves the way back, and measures all of a cutover but the fence.",
+            doc_md="Tests the way back, and measures everything in a cutover except the fence.",
             **self._cutover,
         )
 
@@ -213,8 +214,9 @@ class _Tasks:
         back = CutoverOperator(
             task_id="flip_back",
             back=True,
-            doc_md="Lets applications write to the source again, with what was written to the"
-            " target. It is followed again; to be asked once more, clear rehearse_cutover.",
+            doc_md="Lets applications write to the source again, which has all changes made on the"
+            " target. The target then follows it again; for another cutover, clear"
+            " rehearse_cutover.",
             **self._cutover,
         )
         ask >> [finish, back]

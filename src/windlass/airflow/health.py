@@ -24,7 +24,7 @@ _JOBS = {
 }
 _WHAT_FOR = {
     "scheduler": "no task is started",
-    "triggerer": "approvals, waits for other DAGs, deadlines, and runs that it holds stand still",
+    "triggerer": "approvals, waits for other DAGs, deadlines and runs that it holds do not proceed",
     "dag-processor": "changed DAG files are not read",
 }
 

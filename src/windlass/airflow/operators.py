@@ -314,7 +314,7 @@ class EndOperator(Traced, StepOperator):
         failed = self.checks and part.board.failed_of(self.checks)
         if failed:  # without differences: those would have ended the run as different
             context["ti"].xcom_push(key="return_value", value=result)
-            words = "is over, and the two sides are equal as far as it has compared them itself"
+            words = "is over, and its own comparison found both sides equal"
             task = failed[0]
             give_up(context, [f"{task} has failed, see its log; the run {words} (clear {task},"
                               " hold_snapshot and this task together)"])  # fmt: skip

@@ -78,13 +78,13 @@ def _faults_of(text: str, *, is_closed: bool) -> Iterator[str]:
         yield f"is not a template that Jinja can read: {error.message} ({_RAW})"
         return
     if not names and "raw" not in text:
-        yield f"has braces, and is no template: it names nothing ({_RAW})"
+        yield f"has braces, but is not a template ({_RAW})"
     if "conn" in names:
         yield "takes a secret from a connection; name the connection by its id instead"
     if found := _SECRET_VARIABLE.search(text):
         yield f"takes a secret from the Variable {found[1]}; use a connection"
     for name in sorted(names - _NAMES - {"conn"}) if is_closed else ():
-        yield f"Airflow knows no {name!r} in templates, but params, var, ds, dag_run and so on"
+        yield f"Airflow has no {name!r} in templates; it has params, var, ds, dag_run and so on"
 
 
 def password_faults(words: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

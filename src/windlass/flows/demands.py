@@ -82,9 +82,10 @@ class Demands:
 
 def _error(one: Demand) -> GaveWay:
     return GaveWay(
-        f"{one}, and this run waits behind it, as all others do who use the table: after"
-        f" {PATIENCE_SECONDS:.0f} s the run has let go of its locks and its snapshot",
+        f"{one}, and this run waits behind it, as do all other sessions that use the table: after"
+        f" {PATIENCE_SECONDS:.0f} s the run has released its locks and its snapshot",
         hint="let that statement end first; if it changes the table's definition, the next run says"
-        " what that means; keep such statements for after the run, or give them a lock_timeout",
+        " what that means; postpone such statements until after the run, or set a lock_timeout for"
+        " them",
         side=SIDE,
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_HINT = "convert it in the function: what it returns is written as it is, or not at all"
+_HINT = "convert it in the function: its values are written exactly, or not at all"
 _MODIFIER = re.compile(r"\([^)]*\)")
 _SCALE = re.compile(r"numeric\(\d+,(-?\d+)\)")
 _DIGITS = {16: 3, 32: 6, 64: 15}  # decimal digits that every float of so many bits keeps

@@ -130,8 +130,8 @@ def _expect_unrounded(connection: Connection, staging: Staging) -> None:
             message = f"column {name}, row {ordinal}: more digits or blanks than {type_} keeps"
             raise WindlassError(
                 f"function {staging.plan.call.function}: {message}",
-                hint="round it in the function: what it returns is written as it is, or not at"
-                f" all; {show_row(staging.name(), ordinal)}",
+                hint="round it in the function: its values are written exactly, or not at all;"
+                f" {show_row(staging.name(), ordinal)}",
             )
 
 

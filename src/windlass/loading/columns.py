@@ -190,7 +190,7 @@ class _Fitting:
             self.meant.append(twin)
             self.complain(
                 f"{subject} no column: {twin} differs from {name} in case only",
-                f"say that it is meant: {_rename(one.name, twin)}" if one else f"write {twin}",
+                f"to use it: {_rename(one.name, twin)}" if one else f"write {twin}",
             )
             return
         near = difflib.get_close_matches(name, [it.name for it in self.table.columns], n=1)

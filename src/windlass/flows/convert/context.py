@@ -146,7 +146,7 @@ class Conversion(Reporting):
         left is not completed, and no restart undoes an unfinished run.
 
         Raises:
-            Refused: an unfinished run is in the way.
+            Refused: there is an unfinished run.
             AlreadyFinished: there is nothing left to do.
         """
         if writes and (placed := self.target.settle()) is not None:

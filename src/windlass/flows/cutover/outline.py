@@ -17,15 +17,15 @@ _PROVE: Any = step_in(
     _STEPS,
     "prove_way_back",
     "find_hindrances",
-    doc="Makes the stream in the other direction, and waits until a marker has come through it.",
+    doc="Creates the stream in the other direction, and waits for a marker to arrive through it.",
 )
 
 _RECOPY: Any = step_in(
     _STEPS,
     "copy_unstreamed",
     "prove_way_back",
-    doc="Copies unlogged tables and large objects again, refreshes materialized views, and sees how"
-    " long that takes: the freeze does it again.",
+    doc="Copies unlogged tables and large objects again, refreshes materialized views, and measures"
+    " how long that takes: the freeze does it again.",
 )
 
 CUTOVER: Flow[Any] = Flow(
@@ -66,7 +66,7 @@ REHEARSAL: Flow[Any] = replace(
             _STEPS,
             "rehearse",
             "copy_unstreamed",
-            doc="Measures each part of a cutover but the fence, and predicts how long it takes.",
+            doc="Measures each part of a cutover except the fence, and predicts how long it takes.",
         ),
     ),
     words=Words("cutover", "Rehearsing", "Rehearsed", "rehearsal", "Reading both databases"),

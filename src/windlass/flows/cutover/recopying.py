@@ -61,7 +61,9 @@ class Recopying:
             filter(None, [self._named, *(one.object for one in self.what.problems)])
         )
         self.what = replace(self.what, tables=(), objects=None, problems=())
-        return f"not copied again: the other side keeps what it has of {found}" if found else ""
+        if not found:
+            return ""
+        return f"not copied again: the other side keeps its present copies of {found}"
 
     def rehearse(self, limit: Limit, max_freeze_seconds: float) -> Iterator[str]:
         """Do it a first time, while both sides are in use; yields what people should know.
@@ -310,8 +312,8 @@ def _too_long(what: str, seconds: float, share: float) -> Problem:
         what,
         f"no stream carries it, and to copy it again takes more than {seconds_text(share)} of the"
         f" freeze: it took {seconds_text(seconds)}",
-        f"{word('max-freeze')} {SHARE * seconds * 1.5:.0f}s, or {word('no-recopy')}: what the other"
-        " side has of it stays",
+        f"{word('max-freeze')} {SHARE * seconds * 1.5:.0f}s, or {word('no-recopy')}: the other side"
+        " keeps its present copy",
     )
 
 

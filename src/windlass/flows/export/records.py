@@ -329,7 +329,7 @@ def other_options(run: str) -> Problem:
 def finished(run: str) -> Problem:
     return Problem(
         f"run {run}",
-        "has finished: all that this spec asks for has arrived, and nothing would be read again",
+        "has finished: everything in this spec has arrived, and nothing would be read again",
         f"leave {word('run')} out, which the same command needs only for a name, or give another",
     )
 

@@ -39,8 +39,8 @@ class Called:
         first = next(iter(setting_aside(source, Aside(most_bad)).batches()), None)
         if first is None:
             raise WindlassError(
-                f"{self.place}: there are no records, so that nothing is known of what function"
-                f" {function} returns",
+                f"{self.place}: there are no records, so the columns that function {function}"
+                " returns are unknown",
                 hint="leave the input out",
             )
         self._schema = self._called(first, 1).schema

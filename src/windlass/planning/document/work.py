@@ -44,7 +44,7 @@ def work(plan: Plan) -> Iterator[tuple[str, str]]:
             yield from _after_the_rows(plan)
         if phase is Phase.LAST and plan.dependents:
             count = plural(len(plan.dependents), "object")
-            yield "point", f"{count} that referred to what is set aside, at the new, at once"
+            yield "point", f"{count} that referred to set-aside objects, at the new ones, at once"
         if words := _kinds(kinds[phase]):
             yield str(phase), words + _note(plan, phase)
     if plan.how.copies_rows:

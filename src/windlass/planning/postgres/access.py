@@ -35,7 +35,7 @@ def reading_problems(sides: Sides) -> Iterator[Problem]:
                 lift = f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"
             yield Problem(
                 str(name),
-                f"row security would hide rows from {source.server.user}, and not all be copied",
+                f"row security would hide rows from {source.server.user}: not all would be copied",
                 f"ALTER ROLE {_quoted(source.server.user)} BYPASSRLS, or {lift}",
             )
     for sequence in source.sequences:

@@ -18,7 +18,7 @@ def locale_losses(source: Locale, target: Locale) -> Iterator[Loss]:
         found.append(f"text sorts by {_sorting(source)} on the source and {_sorting(target)}")
     if not source.classifies_like(target):
         of = f"{source.classification} on the source and {target.classification}"
-        found.append(f"upper() and lower() go by {of}")
+        found.append(f"upper() and lower() follow {of}")
     if found:
         message = (
             f"{' on the target, and '.join(found)} on the target: ORDER BY, comparisons, patterns"

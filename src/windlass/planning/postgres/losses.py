@@ -73,7 +73,8 @@ def _inherited(relations: Iterable[CatalogRelation]) -> list[Loss]:
     """Tables that pg_dump's CREATE TABLE ... INHERITS makes different from the source's."""
     order = "gets its columns in another order: the inherited ones first"
     nulls = (
-        "may be NULL although the parent's may not, and becomes NOT NULL: rows without it will stop"
+        "may be NULL although the parent's may not, and becomes NOT NULL: a NULL in it stops the"
+        " run"
     )
     reordered = [
         Loss(str(one.name), order, LossClass.BEHAVIOUR) for one in relations if one.family.reordered

@@ -83,8 +83,8 @@ def _question(column: ColumnPlan, held: Column, takes: Column) -> Question | Pro
     if not takes.known_everywhere:
         return Problem(
             "",
-            f"column {column.target}: whether values of {column.source_type} arrive whole in"
-            f" {column.target_type} cannot be found out on the source",
+            f"column {column.target}: the source cannot tell whether values of"
+            f" {column.source_type} would change in {column.target_type}",
             "give the column the source's type, with the same definition, or exclude the table",
         )
     return Question(column.source, how, is_not_null=is_not_null)

@@ -291,9 +291,9 @@ def _check_confirmed(like: Connection, slot: str, after: Lsn, side: str) -> None
     if state is None or state.confirmed_lsn is None or state.confirmed_lsn <= after:
         return
     raise SlotLost(
-        f"the {side} was assured that everything up to {text(state.confirmed_lsn)} is applied,"
-        f" and only what was before {text(after)} is: the other side has lost changes that were on"
-        " its disk, as by a restored backup",
+        f"changes up to {text(state.confirmed_lsn)} were confirmed to the {side} as applied, but"
+        f" only those before {text(after)} are: the other side has lost changes that were on its"
+        " disk, as after a restored backup",
         hint=way_on(side),
         side=side,
         slot=slot,

@@ -44,7 +44,7 @@ def read_schema(session: sqlite3.Connection) -> SourceSchema:
         elif kind == "view":
             try:
                 rows = _rows(session, "select name, type from pragma_table_xinfo(?)", name)
-            except sqlite3.OperationalError:  # it reads what is not there any more
+            except sqlite3.OperationalError:  # it reads a table or column that is gone
                 others.append(("broken view", Name(SCHEMA, name)))
                 continue
             columns = tuple(SourceColumn(column, type_) for column, type_ in rows)

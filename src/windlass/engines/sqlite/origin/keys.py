@@ -53,8 +53,8 @@ def _case(table: SourceTable, fields: Sequence[Field]) -> Iterator[Loss]:
     for key in keys:
         if by_case & set(key.columns):
             message = (
-                f"key {key.name} ({', '.join(key.columns)}) is one without case (NOCASE): the"
-                " target takes keys that differ by case only"
+                f"key {key.name} ({', '.join(key.columns)}) ignores case (NOCASE): the target"
+                " accepts keys that differ only in case"
             )
             yield Loss(str(table.name), message, LossClass.CONSTRAINTS)
 
