@@ -136,7 +136,7 @@ def test_a_connection_becomes_the_options_of_its_store(
         (
             "gs",
             {**GOOGLE, "extra": {"impersonation_chain": "a@b", "keyfile_dict": KEY}},
-            "cannot do: impersonation_chain",
+            "does not support: impersonation_chain",
         ),
         (
             "gs",
