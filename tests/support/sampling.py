@@ -137,6 +137,9 @@ SAMPLED = {
         "test_a_statement_stops_the_run_just_before_it": 2,
         "test_without_event_triggers_the_first_row_after_a_statement_stops_the_run": 1,
     },
+    "test_follow_identities": {
+        "test_abandon_puts_back_what_a_killed_process_has_set": 1,
+    },
     "test_follow_renames": {
         "test_what_stops_a_run_again_and_again_is_repaired_and_followed_from_there": 1,
         "test_what_is_written_to_a_renamed_table_after_a_cutover_comes_back": 1,

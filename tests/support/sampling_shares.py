@@ -66,6 +66,7 @@ SHARES = {
     "test_fingerprint": 5,
     "test_follow": 4,
     "test_follow_definitions": 5,
+    "test_follow_identities": 2,
     "test_follow_renames": 1,
     "test_follow_resync": 1,
     "test_follower": 7,

@@ -95,6 +95,7 @@ class Spec(SpecModel):
     snapshot: str = field("snapshot")
     follow: bool = field("follow")
     no_reverse: bool = field("no-reverse")
+    set_identity: bool = field("set-identity")
     max_retained_wal: AnySize = field("max-retained-wal")
     apply_ddl: bool = field("apply-ddl")
 

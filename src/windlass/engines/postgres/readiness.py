@@ -94,13 +94,17 @@ class Readiness:
 def read_readiness(connection: Connection, address: Address) -> Readiness:
     """What the session's user can follow there. Opens a replication session for a moment."""
     (server,) = _read(connection, "stream_server", StreamServer)
-    relations = _read(connection, "stream_relations", StreamRelation)
     return Readiness(
         server=server,
-        relations={Name(one.schema, one.name): one for one in relations},
+        relations=read_stream_relations(connection),
         waiting=tuple(_read(connection, "old_transactions", OldTransaction)),
         refusal=_refusal(connection, address) if server.may_replicate else "",
     )
+
+
+def read_stream_relations(connection: Connection) -> dict[Name, StreamRelation]:
+    found = _read(connection, "stream_relations", StreamRelation)
+    return {Name(one.schema, one.name): one for one in found}
 
 
 def _read(connection: Connection, query: str, row: type[Row]) -> list[Row]:

@@ -37,7 +37,8 @@ def forget_run(run: Sides) -> None:
     """Delete a run of which nothing was copied from the journal, and remove its stream."""
     from windlass.flows.follow.removal import remove_source_side  # only a refusal needs it
 
-    remove_source_side(run.hold.source, run.plan.run)
+    found = read_phase(run.control, run.plan.run)
+    remove_source_side(run.hold.source, run.plan.run, found[1] if found else {})
     with run.control.transaction():
         run.control.execute("set local synchronous_commit = on")
         run.control.execute("delete from windlass.applied where run = %s", (run.plan.run,))

@@ -11,6 +11,7 @@ from windlass.engines.postgres.largeobjects import read_size_bytes
 from windlass.engines.postgres.readiness import read_readiness
 from windlass.flows.follow.fitting import fitting_problems
 from windlass.model.plan import Plan, RelationPlan
+from windlass.model.relation import Name
 from windlass.model.report import Loss, Problem
 from windlass.planning.postgres.following import (
     firing_back,
@@ -21,6 +22,7 @@ from windlass.planning.postgres.following import (
     stream_notices,
     stream_problems,
 )
+from windlass.planning.postgres.identities import identity_notices
 from windlass.planning.postgres.unstreamed import (
     Unstreamed,
     unstreamed_losses,
@@ -55,8 +57,9 @@ class Checks:
         user = plan.source.user
         yield from stream_problems("source", user, source, slots=SLOTS)
         if not source.server.is_standby:
-            logged = [one.relation.name for one in plan.relations if not self._is_unlogged(one)]
-            yield from publishing_problems(user, logged, source)
+            logged = self._logged
+            sets = self._spec.set_identity
+            yield from publishing_problems(user, logged, source, sets=sets)
         if not plan.how.silences_triggers:
             yield from firing_problems(plan.target.user)
         back = not self._spec.no_reverse
@@ -74,8 +77,14 @@ class Checks:
     def notices(self) -> Iterator[str]:
         yield from stream_notices("source", self._source)
         yield from unstreamed_notices(self._unstreamed)
+        if self._spec.set_identity:
+            yield from identity_notices(self._logged, self._source)
         if not self._spec.no_reverse:
             yield from narrower_values(self._plan)
+
+    @property
+    def _logged(self) -> list[Name]:
+        return [one.relation.name for one in self._plan.relations if not self._is_unlogged(one)]
 
     def _is_unlogged(self, item: RelationPlan) -> bool:
         found = self._source.relations.get(item.relation.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from windlass.engines.postgres.lock import control_name, end_sessions, try_lock
 from windlass.engines.postgres.session import Address
 from windlass.errors import Refused, WindlassError
 from windlass.flows.follow.begin import settled_phase
+from windlass.flows.follow.identities import IDENTITIES, left_of_identities, put_back
 from windlass.flows.follow.removal import left_of, remove_source_side, remove_streams, writing
 from windlass.flows.holding import parse_sides
 from windlass.following.fence import CLOSED, Before, Fence
@@ -40,6 +41,11 @@ class Followed:
     run: records.Run
     phase: Phase
     detail: dict[str, Any]
+
+    def identities(self, side: str) -> Sequence[Any]:
+        """What the run has set there."""
+        found: Sequence[Any] = self.detail.get(IDENTITIES, {}).get(side, ())
+        return found
 
 
 def find_followed(target: Session, name: str = "") -> Followed:
@@ -105,7 +111,7 @@ def end_following(
             _remove(session, source, followed)
             records.set_state(session, followed.run.run, _STATES[end])
             note_detail(session, followed.run.run, {REMOVED: True})
-        nothing_left = _look_for_rest(session, source, followed.run.run)
+        nothing_left = _look_for_rest(session, source, followed)
         notices = list(_closed_notice(source)) if end is Phase.FINISHED else []
     for notice in notices:
         emit(Noticed(notice))
@@ -192,22 +198,25 @@ def _remove(session: Session, source: Address, followed: Followed) -> None:
     """Slots of both servers first."""
     run = followed.run.run
     remove_streams(session, run, side="target")
-    made = bool(followed.detail.get("made_journal"))
-    remove_source_side(source, run, made_journal=made)
+    put_back(session, followed.identities("target"), side="target")
+    remove_source_side(source, run, followed.detail)
     session.execute("delete from windlass.applied where run = %s", (run,))
     session.execute("delete from windlass.marker where run = %s", (run,))
     session.execute("delete from windlass.request where run = %s", (run,))
 
 
-def _look_for_rest(session: Session, source: Address, run: str) -> str:
+def _look_for_rest(session: Session, source: Address, followed: Followed) -> str:
     """Look on both servers.
 
     Raises:
         WindlassError: something is left.
     """
+    run = followed.run.run
     with writing(source, "windlass end") as there:
-        left = [f"{one} on the source" for one in left_of(there, run)]
-    left += [f"{one} on the target" for one in left_of(session, run)]
+        kept = left_of_identities(there, followed.identities("source"))
+        left = [f"{one} on the source" for one in (*left_of(there, run), *kept)]
+    kept = left_of_identities(session, followed.identities("target"))
+    left += [f"{one} on the target" for one in (*left_of(session, run), *kept)]
     if left:
         raise WindlassError(f"still there: {', '.join(left)}", hint="run the same command again")
     return "nothing is left: no slot, publication or trigger of the run is on either server"

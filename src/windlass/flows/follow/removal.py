@@ -6,7 +6,7 @@ Idempotent; each part is looked for by its name, so it also finds what a killed 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.replication.ddl_trigger import drop_triggers
 from windlass.engines.postgres.session import Address, Role
 from windlass.errors import WindlassError
+from windlass.flows.follow.identities import IDENTITIES, put_back
 from windlass.model.following import Direction, stream_name
 from windlass.trust.noting import function_name
 
@@ -37,13 +38,14 @@ def writing(address: Address, purpose: str) -> Iterator[Session]:
         session.close()
 
 
-def remove_source_side(address: Address, run: str, *, made_journal: bool = False) -> None:
+def remove_source_side(address: Address, run: str, detail: Mapping[str, Any]) -> None:
     """Remove slot, publication and rows of a run on its source; the schema too, if this run has
-    made it (`made_journal`) and no other run uses it."""
+    made it, as its details say, and no other run uses it. What it has set is put back."""
     with writing(address, "windlass remove") as session:
         remove_streams(session, run, side="source")
+        put_back(session, detail.get(IDENTITIES, {}).get("source", ()), side="source")
         remove_rows(session, run)
-        if made_journal:
+        if detail.get("made_journal"):
             remove_journal(session)
 
 

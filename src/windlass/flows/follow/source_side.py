@@ -10,6 +10,13 @@ from windlass.engines.postgres.replication import lsn, publications, slots
 from windlass.engines.postgres.replication.ddl_trigger import make_triggers
 from windlass.engines.postgres.replication.trees import read_leaves
 from windlass.flows.follow.definitions import OUTSIDE, TRIGGERS, outside_tables
+from windlass.flows.follow.identities import (
+    IDENTITIES,
+    chosen,
+    put_back,
+    set_identities,
+    to_set,
+)
 from windlass.flows.follow.published import logged, published
 from windlass.flows.follow.removal import Session, drop_slot, remove_source_side, writing
 from windlass.flows.follow.watching import check_timeline, slot_lost
@@ -42,6 +49,7 @@ def begin_stream(run: Migration) -> None:
             _make_journal(run, source)
             timeline = check_timeline(source, None, side="source")
             note_detail(control, name, {TIMELINE: timeline})
+            _identify(run, source)
             _publish(run, source, slot)
             _watch_definitions(run, source, slot)
             drop_slot(source, slot, side="source")  # of a process that was killed right here
@@ -82,6 +90,34 @@ def _make_journal(run: Migration, source: Session) -> None:
         door.create(source)
 
 
+def _identify(run: Migration, source: Session) -> None:
+    """Set the identities that are missing, if that is asked for."""
+    if not run.spec.set_identity:
+        return
+    found = read_phase(run.control, run.plan.run)
+    known = found[1].get(IDENTITIES, {}) if found else {}
+    if "source" not in known:
+        names = logged(source, run.plan, Direction.FORWARD)
+        known = {**known, "source": to_set(source, chosen(source, names))}
+        note_detail(run.control, run.plan.run, {IDENTITIES: known})
+    set_identities(source, known["source"], side="source")
+
+
+def identify_target(run: Migration) -> None:
+    """Let the target's tables have what those of the source have got, once they have indexes."""
+    target = run.sessions().target()
+    found = read_phase(target, run.plan.run)
+    known = found[1].get(IDENTITIES, {}) if found else {}
+    if not known.get("source"):
+        return
+    if "target" not in known:
+        given = {one for _, one, *_ in known["source"]}
+        names = [one.target for one in run.plan.relations if str(one.relation.name) in given]
+        known = {**known, "target": to_set(target, chosen(target, names))}
+        note_detail(target, run.plan.run, {IDENTITIES: known})
+    set_identities(target, known["target"], side="target")
+
+
 def _publish(run: Migration, source: Session, name: str) -> None:
     if publications.read(source, name.replace("_", "\\_"), side="source"):
         return
@@ -109,5 +145,7 @@ def end_stream(run: Migration) -> None:
     """Remove it: nothing is followed."""
     with run.sessions().target().transaction():
         found = read_phase(run.sessions().target(), run.plan.run)
-    made = bool(found and found[1].get("made_journal"))
-    remove_source_side(run.hold.source, run.plan.run, made_journal=made)
+    detail = found[1] if found else {}
+    remove_source_side(run.hold.source, run.plan.run, detail)
+    target = run.sessions().target()
+    put_back(target, detail.get(IDENTITIES, {}).get("target", ()), side="target")

@@ -6,7 +6,7 @@ from windlass.errors import Different
 from windlass.flows.follow.context import BEGUN, CATCH_UP, Following
 from windlass.flows.follow.positions import read_starts
 from windlass.flows.follow.pursuit import pursue, pursue_until
-from windlass.flows.follow.source_side import end_stream
+from windlass.flows.follow.source_side import end_stream, identify_target
 from windlass.flows.migrate.ending import check_complete, notice_snapshots
 from windlass.flows.migrate.steps import summary
 from windlass.model.flow import ONE, Item, Result
@@ -15,7 +15,8 @@ from windlass.model.outcome import State
 
 def catch_up(run: Following, _: Item) -> Result:
     """Apply changes up to the last snapshot, if there is more than one. Once it is journalled,
-    every row is as of one moment."""
+    every row is as of one moment. Before that, set the identities that the source has got."""
+    identify_target(run)
     starts = read_starts(run)
     if len(set(starts.values())) > 1 and ONE.id not in run.lines(CATCH_UP):
         run.once(CATCH_UP, BEGUN, lambda _: {})

@@ -18,6 +18,7 @@ from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import plural, seconds_text, several
 from windlass.model.wording import word
+from windlass.planning.postgres.identities import choice_of
 
 LOGICAL = {
     "rds": "set rds.logical_replication = 1 in the parameter group, and reboot the instance",
@@ -117,13 +118,17 @@ def _ago(one: OldTransaction) -> str:
     return seconds_text(one.seconds)
 
 
-def publishing_problems(user: str, names: Iterable[Name], read: Readiness) -> Iterator[Problem]:
-    """What prevents these relations of the source from being published."""
+def publishing_problems(
+    user: str, names: Iterable[Name], read: Readiness, *, sets: bool = False
+) -> Iterator[Problem]:
+    """What prevents these relations of the source from being published. `sets`: the run sets what
+    identities it can."""
     for name in names:
         if found := read.relations.get(name):
             if not read.server.is_superuser:
                 yield from _owning(user, name, found)
-            yield from _identity(name, found)
+            if not (sets and choice_of(found)):
+                yield from _identity(name, found)
 
 
 def _owning(user: str, name: Name, found: StreamRelation) -> Iterator[Problem]:
@@ -166,7 +171,8 @@ def _remedy(table: str, found: StreamRelation) -> str:
         return f"{key}, or {out}"
     return (
         f"{key}; or ALTER TABLE {table} REPLICA IDENTITY FULL, by which each update and delete"
-        f" writes the whole old row to the WAL; or {out}"
+        f" writes the whole old row to the WAL; or {word('set-identity')}, which does so until the"
+        f" end of the run; or {out}"
     )
 
 

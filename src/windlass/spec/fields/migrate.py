@@ -373,6 +373,17 @@ MIGRATE = Entries(
         tells_runs_apart=False,
     ),
     Entry(
+        word="set-identity",
+        kind=Kind.FLAG,
+        help="When following: set the replica identity of tables that have none, until the end.",
+        about="When following: give tables without a replica identity one, a unique index or FULL,"
+        " on both sides. `finish` and `abandon` put back what was there.",
+        example="false",
+        default=False,
+        section=Section.HOW,
+        tells_runs_apart=False,
+    ),
+    Entry(
         word="max-retained-wal",
         kind=Kind.SIZE,
         help="When following: drop the source's slot and stop before the slot keeps more WAL than"
