@@ -221,7 +221,7 @@ def test_the_approval_is_asked_for_once(migration: Read) -> None:
 def test_the_snapshot_is_held_beside_all_others_until_the_summary(
     process: Executor, migration: Read
 ) -> None:
-    """Its task ends last: what came after it would wait for ever."""
+    """Its task ends last: what came after it would wait forever."""
     assert migration.next("hold_snapshot") == set()
     assert process.submit(last_of_hold, MIGRATION, "hold_snapshot").result() == (
         "generate_migration_summary",

@@ -206,7 +206,7 @@ def test_what_was_held_is_held_again_by_the_triggerer_after_a_loss(process: Exec
     assert kind == "TaskDeferred"
     kind, _ = process.submit(ended, {"failed": failed, "was_held": False}).result()
     assert kind == "WindlassError"
-    # and not for ever: after some losses it is a failed try
+    # and not forever: after some losses it is a failed try
     kind, _ = process.submit(ended, {"failed": failed, "was_held": True}, 5).result()
     assert kind == "WindlassError"
 

@@ -155,7 +155,7 @@ def test_the_same_run_again_loads_nothing_twice(shop: Database, tmp_path: Path) 
 def test_a_run_that_has_finished_is_refused_under_its_name(
     quiet: tuple[str, ...], words: dict[str, Any], shop: Database, tmp_path: Path
 ) -> None:
-    """A constant name in a nightly job would load once, and look like success for ever."""
+    """A constant name in a nightly job would load once, and look like success forever."""
     path = spec_file(tmp_path, relations="shop.orders", **words)
     command = ["export", "-f", str(path), "--run", "nightly", *quiet]
     windlass(*command, env={"WINDLASS_SOURCE": shop.url}).expect(0)

@@ -45,6 +45,14 @@ BAD = re.compile(
     | by\ whatever
     | beside\ us
     | what\ is\ asked\ for
+    | does\ without
+    | and\ should\ at
+    | for\ ever
+    | in\ silence
+    | and\ its\ like
+    | (is|are)\ none\ of\ ours
+    | what\ there\ is
+    | what\ (it|they)\ (has|have)\ of
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -107,6 +115,10 @@ def test_one_in_several_lines_is_found(code: str) -> None:
         "what stands there",
         "it ought to be",
         "the backup is not there any more",
+        "--yes does without",
+        "it waited for ever",
+        "the table is none of ours",
+        "it keeps what it has of them",
     ],
 )
 def test_one_that_comes_back_is_found(text: str) -> None:
@@ -114,7 +126,8 @@ def test_one_that_comes_back_is_found(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["rows are told apart", "its own", "on the way", "an answer", "it moves rows"]
+    "text",
+    ["rows are told apart", "its own", "on the way", "an answer", "it moves rows", "for every row"],
 )
 def test_good_english_is_not(text: str) -> None:
     assert phrases(text) == []

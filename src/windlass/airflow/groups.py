@@ -102,7 +102,7 @@ def _not_of_a_group(ending: Ending) -> list[str]:
 
 def _check_dag(dag: DAG, flow: Flow[Any], tuning: Tuning) -> None:
     """Raises:
-    ValueError: it would wait for itself for ever.
+    ValueError: it would wait for itself forever.
     """
     if flow.lasting and tuning.hold_in == "worker" and dag.max_active_tasks < 2:
         raise ValueError(

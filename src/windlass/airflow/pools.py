@@ -1,7 +1,7 @@
 """Notices that a run cannot advance, as its pool does not exist or has no room.
 
 A task cannot look at pools. What it sees is that Airflow starts none of the tasks that use one: a
-scheduler leaves tasks of a missing pool scheduled for ever, and says so in its own log only. It
+scheduler leaves tasks of a missing pool scheduled forever, and says so in its own log only. It
 does the same with a full pool, until that has room: so a DAG of which such tasks have run before
 waits for longer.
 """

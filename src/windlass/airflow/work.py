@@ -267,7 +267,7 @@ class Part:
 
     def _watching(self, context: Held) -> contextlib.AbstractContextManager[None]:
         """The process that holds or plans the run watches for locks, and lets go of it where others
-        have to wait for it for ever. The other tasks only look who keeps them waiting."""
+        have to wait for it forever. The other tasks only look who keeps them waiting."""
         return context.watching() if self.flow.lasting else contextlib.nullcontext()
 
     def _context(self) -> Held:

@@ -39,7 +39,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What there is to migrate, and what prevents it."""
+    """The migrations to apply, and what prevents it."""
 
     migrations: tuple[Migration, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -41,7 +41,7 @@ def sign(connection: Connection, table: Name, run: str, place: Name) -> None:
 
 
 def read_owner(comment: object) -> tuple[str, str]:
-    """The table and the run of a backup with this comment; empty if it is none of ours."""
+    """The table and the run of a backup with this comment; empty if Windlass did not make it."""
     found = _OWNER.fullmatch(str(comment or ""))
     return (found[1], found[2]) if found else ("", "")
 

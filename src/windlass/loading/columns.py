@@ -229,7 +229,7 @@ class _Fitting:
 
 
 def _holds_hashes(column: TableColumn) -> bool:
-    """A type that is none of ours may: the target decides."""
+    """A type that Windlass does not know may: the target decides."""
     is_long = not column.longest or column.longest >= HASH_CHARACTERS
     return column.kind is None or (column.kind is Kind.TEXT and is_long)
 

@@ -37,7 +37,7 @@ from windlass.spec.choices import Format, PartitionUnit, Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
 
 NO_KEY = "none"  # in place of its id
-_SHOWN = 5  # names of what there is
+_SHOWN = 5  # of the names that exist
 _SPELLING = "check the spelling; `unmatched: ignore` lets such patterns pass"
 
 

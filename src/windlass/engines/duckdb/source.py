@@ -121,7 +121,7 @@ class DuckDbSource:
         with explaining(self.place, doing, self._stops), self._session() as session:
             yield session
 
-    # what there is
+    # what exists
 
     def relations(self) -> Sequence[Readable]:
         return self._relations

@@ -119,7 +119,7 @@ class PostgresSource:
     def cancel(self) -> None:
         self._stops.cancel()
 
-    # what there is
+    # what exists
 
     @property
     def _held(self) -> Connection:

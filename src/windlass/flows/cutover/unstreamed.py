@@ -1,6 +1,6 @@
 """What of a run no stream of changes carries: unlogged tables, large objects, materialized views.
 
-Finds what there is on the side that is left, and what of it can be brought to the other one.
+Finds such objects on the side that is left, and which of them can be brought to the other one.
 """
 
 from __future__ import annotations

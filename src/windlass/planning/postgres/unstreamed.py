@@ -30,7 +30,7 @@ _STAYS = "no stream carries what is written to {} after the copy"
 
 @dataclass(frozen=True, slots=True)
 class Unstreamed:
-    """What there is of it on the source."""
+    """What the source has of it."""
 
     tables: Sequence[RelationPlan] = ()  # unlogged
     objects: int = 0

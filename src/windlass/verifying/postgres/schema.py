@@ -3,7 +3,7 @@ has.
 
 Both sides are read from the catalogs by the same pg_dump and written as the statements that this
 target would get: renamed, without roles that it lacks, without what is a named loss. So there is
-one meaning of "the same definition", for every kind of object there is.
+one meaning of "the same definition", for every kind of object.
 """
 
 from __future__ import annotations

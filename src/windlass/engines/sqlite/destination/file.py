@@ -218,7 +218,7 @@ class TargetFile:
         self._books.set_state(session, run, state)
 
     def loads(self) -> list[LoadRun]:
-        """Runs of loads into it, which are none of ours."""
+        """Runs of loads into it: a migration has none."""
         with self.reading("reading its runs") as session:
             return [one for one in self._books.runs(session) if not is_conversion(one)]
 
