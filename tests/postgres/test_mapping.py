@@ -251,6 +251,45 @@ def test_what_the_rows_do_not_allow_is_counted_before_anything_is_written(
     assert not shop.target.rows("select 1 from pg_namespace where nspname in ('shop', 'windlass')")
 
 
+def test_what_goes_with_a_column_goes_with_it_and_what_cannot_follow_is_named(
+    pair: Pair, spec: Any
+) -> None:
+    pair.source.run(
+        "create schema shop",
+        "create table shop.a (id int generated always as identity primary key, n serial, a text,"
+        " b text, c int default 7)",
+        "insert into shop.a (a, b) select i, i from generate_series(1, 9) i",
+        "comment on column shop.a.b is 'gone'",
+        "create view shop.seen as select x.id as one, x.a from shop.a x where x.c > 0",
+        "create view shop.over_it as select a from shop.seen",
+        "create materialized view shop.kept as select count(*) as n from shop.a",
+        "create materialized view shop.whole as select row_to_json(a.*) as r from shop.a",
+        "create rule ignored as on delete to shop.a do also select 1",
+    )
+    columns = {"n": None, "b": None, "c": {"mask": "hash"}, "id": "key", "a": "b2"}
+    mapping = {"shop.a": {"into": "b", "where": "id > 4", "columns": columns}}
+    path = spec(mapping)
+    found = "\n".join(problems(windlass("migrate", "--json", "-f", path, pair=pair, env=ENV)))
+    for expected in (
+        "view shop.seen: is left out: it uses column c of shop.a, which has another type",
+        "view shop.over_it: left out: it needs view shop.seen, which is left out",
+        "materialized view shop.whole: is left out: it uses a row as a whole",
+        "rule shop.a ignored: is left out: it is a rule",
+        "column c has no default, as its type is another: 7",
+    ):
+        assert expected in found, f"{expected} is not in\n{found}"
+    accepted = ("--accept", "objects", "--accept", "behaviour")
+    words = ("--json", "-f", path, *accepted)
+    done = windlass("migrate", *words, pair=pair, env=ENV).expect(DONE).result
+    assert any("it reads mapped tables" in one for one in done["notices"])
+    windlass("verify", *words, pair=pair, env=ENV).expect(DONE)
+    assert pair.target.value("select n from shop.kept") == 5
+    assert pair.target.value("insert into shop.b (b2) values ('x') returning key") == 10
+    names = "select string_agg(relname, ' ' order by relname) from pg_class"
+    schema = "relnamespace = 'shop'::regnamespace and relkind in ('r', 'S', 'm', 'v')"
+    assert pair.target.value(f"{names} where {schema}") == "a_id_seq b kept"
+
+
 def test_following_a_mapped_source_is_refused_with_a_sentence(pair: Pair, spec: Any) -> None:
     ran = windlass("migrate", "-f", spec({"shop.users": {}}, follow=True), pair=pair)
     assert "follow applies the source's changes as they are" in ran.expect(BAD_SPEC).said

@@ -5,8 +5,8 @@ Decides nothing and imports no driver. `windlass.engines.registry` chooses an en
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, Self, runtime_checkable
 
 from windlass.model.chunk import Range
 from windlass.model.plan import Server
@@ -20,6 +20,14 @@ from windlass.model.translation import (
     SourceSchema,
     SourceTable,
 )
+
+
+@runtime_checkable
+class Hashes(Protocol):
+    """An origin whose sessions can hash values with a secret key, as `mask: hash` asks."""
+
+    def hash_with(self, hashed: Callable[[str], str], pads: tuple[bytes, bytes]) -> None:
+        """Called before it is held. `pads` are the key as HMAC needs it, inside and outside."""
 
 
 class Origin(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from windlass.model.mapping import Mapping as Mapped
 from windlass.model.relation import Name
 from windlass.model.report import Loss, Problem
 
@@ -136,6 +137,15 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Selected:
+    """What is read in place of a table whose mapping says so: columns by the names that they get
+    there, each a column or an expression, and a condition; all in the source's SQL."""
+
+    columns: tuple[tuple[str, str, str], ...]  # name; the source's column, or else its expression
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceTable:
     name: Name
     columns: tuple[SourceColumn, ...]
@@ -149,6 +159,9 @@ class SourceTable:
     size_bytes: int = 0  # about
     next_number: int = 0  # that a column that counts up would get; 0: not known
     pages_by: tuple[str, ...] = ()  # ordered columns by whose ranges its rows can be read
+    selected: Selected | None = None  # of a mapped table: then the columns have its names
+    mapping: Mapped | None = None
+    parents: tuple[SourceTable, ...] = ()  # mapped, that its foreign keys refer to
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +225,7 @@ class Reading:
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ()
     is_hashed: bool = False
+    selected: Selected | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,8 +129,12 @@ class Spec(SpecModel):
                 "follow applies the source's changes as they are, column by column: leave out"
                 " mapping, or migrate without follow"
             )
-        if self.mapping and (self.is_translated or self.is_converted):
-            raise ValueError("mapping is of tables of PostgreSQL: leave it out for another engine")
+        if self.mapping and self.django:
+            raise ValueError("django decides what becomes of tables: leave out mapping")
+        if self.mapping and self.is_converted:
+            raise ValueError(
+                "mapping is of a migration into PostgreSQL: leave it out for this target"
+            )
         if self.follow and self.snapshot:
             raise ValueError(
                 "follow takes the snapshot in which its stream begins: leave out snapshot"

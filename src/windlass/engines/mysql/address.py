@@ -32,6 +32,7 @@ class Address:
     ssl_cert: str = ""
     ssl_key: str = ""
     connect_seconds: int = 10
+    pads: tuple[bytes, bytes] = field(default=(b"", b""), repr=False)  # a secret to hash with
 
     @property
     def place(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from windlass.engines.mysql.quoting import Quoted, part, table
+from windlass.engines.mysql.quoting import Quoted, part, rows_of
 from windlass.engines.mysql.quoting import Whole as Number
 from windlass.engines.mysql.session import Session
 from windlass.model.chunk import KeyRange, Range, Whole
@@ -21,7 +21,7 @@ def cut_table(session: Session, found: SourceTable, count: int) -> Sequence[Rang
     if count < 2 or not found.pages_by:
         return [Whole()]
     (name,) = found.pages_by
-    rows = table(found.name)
+    rows = rows_of(found.name, found.selected)
     low, high = session.one(part("select min({0}), max({0}) from {1}", Quoted(name), rows))
     if low is None or high is None:
         return [Whole()]
@@ -55,7 +55,7 @@ def _pieces(
             " where {key} between {low} and {high}"
             " group by floor((cast({key} as decimal(20, 0)) - {low}) / {width}) order by 1",
             key=Quoted(found.pages_by[0]),
-            rows=table(found.name),
+            rows=rows_of(found.name, found.selected),
             low=Number(span.low),
             high=Number(span.high),
             width=Number(width),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from windlass.engines.jsonb_text import NoJsonb, printed
-from windlass.engines.mysql.quoting import Quoted, listed, part, table
+from windlass.engines.mysql.quoting import Quoted, listed, part
 from windlass.engines.mysql.session import Session
-from windlass.model.relation import Name
 
 _SLICE_ROWS = 16
 
@@ -38,12 +39,14 @@ class Documents:
         self.reprinted += found.text != text
 
 
-def read_documents(session: Session, name: Name, columns: Sequence[str]) -> dict[str, Documents]:
-    """By column."""
+def read_documents(
+    session: Session, held: sql.Composable, columns: Sequence[str]
+) -> dict[str, Documents]:
+    """By column, of the rows of a FROM item."""
     found = {one: Documents() for one in columns}
     if not columns:
         return found
-    query = part("select {} from {}", listed(Quoted(one) for one in columns), table(name))
+    query = part("select {} from {}", listed(Quoted(one) for one in columns), held)
     place = 0
     for rows in session.stream(query, _SLICE_ROWS):
         for row in rows:

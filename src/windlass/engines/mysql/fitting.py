@@ -15,7 +15,7 @@ from windlass.engines.mysql.answering import answered, offered
 from windlass.engines.mysql.documents import Documents, read_documents
 from windlass.engines.mysql.forms import BAD_DATE
 from windlass.engines.mysql.keys import orphans
-from windlass.engines.mysql.quoting import Quoted, Whole, listed, part, table
+from windlass.engines.mysql.quoting import Quoted, Whole, listed, part, rows_of
 from windlass.engines.mysql.session import Session
 from windlass.engines.mysql.types import ALWAYS_DECODES, charset_of, declared, first_guess
 from windlass.engines.mysql.zones import local_times
@@ -88,7 +88,7 @@ def fit_table(session: Session, found: SourceTable, schema: SourceSchema, answer
             one.asked |= _asked(one, found, schema)
             columns.append(one)
     rows, longest = _count(session, found, columns)
-    documents = read_documents(session, found.name, _json_names(columns))
+    documents = read_documents(session, rows_of(found.name, found.selected), _json_names(columns))
     for one in columns:
         _judge(session, one, findings)
         if one.column.name in documents:
@@ -180,7 +180,7 @@ def _counts(
     """If it counts up, or refers to a column that does: both need the same type."""
     if column.counts_up:
         return True
-    tables = {one.name: one for one in schema.tables}
+    tables = {one.name: one for one in (*schema.tables, *found.parents)}
     for key in found.foreign_keys:
         pairs = dict(zip(key.columns, key.referred, strict=True))
         parent, name = tables.get(key.refers_to), pairs.get(column.name)
@@ -201,7 +201,7 @@ def _count(session: Session, found: SourceTable, columns: Sequence[_Column]) -> 
         "select count(*), {}, {} from {}",
         _longest(columns),
         listed([*sums, part("0")]),
-        table(found.name),
+        rows_of(found.name, found.selected),
     )
     rows, longest, *counts = session.one(query)
     for (one, what), many in zip(asked, counts, strict=False):
@@ -323,7 +323,7 @@ def _first(session: Session, one: _Column, what: str, findings: _Findings) -> st
     query = part(
         "select {} from {} where {} order by {} limit 1",
         shown,
-        table(findings.table.name),
+        rows_of(findings.table.name, findings.table.selected),
         one.asked[what],
         listed(names),
     )

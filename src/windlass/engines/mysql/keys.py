@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from windlass.engines.mysql.quoting import Quoted, listed, part, table
+from windlass.engines.mysql.quoting import Quoted, listed, part, rows_of, table
 from windlass.engines.mysql.session import Session
 from windlass.engines.mysql.types import charset_of
 from windlass.model.report import Loss, LossClass
@@ -16,7 +16,7 @@ from windlass.model.units import plural
 def orphans(session: Session, found: SourceTable, schema: SourceSchema) -> dict[str, Loss]:
     """The foreign keys that PostgreSQL could not validate, by name."""
     losses = {}
-    tables = {one.name: one for one in schema.tables}
+    tables = {one.name: one for one in (*schema.tables, *found.parents)}
     for key in found.foreign_keys:
         parent = tables.get(key.refers_to)
         loss = parent and _orphans(session, found, parent, key)
@@ -40,8 +40,8 @@ def _orphans(
         "select count(*), sum(exists (select 1 from {parent} as p where {alike})), {first}"
         " from {child} as c where {given}"
         " and not exists (select 1 from {parent} as p where {same})",
-        parent=table(parent.name),
-        child=table(child.name),
+        parent=_rows(parent),
+        child=_rows(child),
         alike=listed(alike, " and "),
         same=listed([*alike, *exact], " and "),
         given=listed(given, " and "),
@@ -60,6 +60,12 @@ def _orphans(
         " enforced for existing rows (NOT VALID)"
     )
     return Loss(str(child.name), message, LossClass.CONSTRAINTS)
+
+
+def _rows(one: SourceTable) -> sql.Composable:
+    if one.selected is None:
+        return table(one.name)
+    return part("(select * from {})", rows_of(one.name, one.selected))
 
 
 def _column(found: SourceTable, name: str) -> SourceColumn:

@@ -5,7 +5,8 @@ process in one snapshot.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from threading import Lock
 from typing import Self
@@ -54,7 +55,7 @@ class MysqlOrigin:
         self._address = read_address(url)
         self.place = self._address.place
         self.schema = self._address.database
-        self._stops = Stops()
+        self._stops, self._most = Stops(), sessions
         self._sessions = Sessions(self._address, self._stops, sessions)
         self._reading_catalog = Lock()
 
@@ -98,6 +99,10 @@ class MysqlOrigin:
                 identity=f"mysql:{name}:{port}/{self._address.database}",
                 engine=engine,
             )
+
+    def hash_with(self, hashed: Callable[[str], str], pads: tuple[bytes, bytes]) -> None:
+        self._address = replace(self._address, pads=pads)
+        self._sessions = Sessions(self._address, self._stops, self._most)
 
     def notices(self) -> Sequence[str]:
         """Empty before the snapshot is held."""

@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from windlass.model.relation import Name
+from windlass.model.translation import Selected
 
 
 class Quoted(sql.Composable):
@@ -65,6 +66,29 @@ def listed(parts: Iterable[sql.Composable], between: LiteralString = ", ") -> sq
 
 def table(name: Name) -> Quoted:
     return Quoted(name.schema, name.name)
+
+
+def rows_of(name: Name, selected: Selected | None) -> sql.Composable:
+    """A FROM item: the table, or what its mapping makes of it, which the server reads through."""
+    if selected is None:
+        return table(name)
+    columns = [
+        part("{} as {}", _own(expression) if expression else Quoted(column), Quoted(one))
+        for one, column, expression in selected.columns
+    ]
+    where = _own(selected.where) if selected.where else Whole(1)
+    return part(
+        "(select {} from {} where {}) as {}",
+        listed(columns),
+        table(name),
+        where,
+        Quoted(name.name),
+    )
+
+
+def _own(text: str) -> sql.Composable:
+    """A user's SQL as it is; the line break ends a comment."""
+    return part("({})", sql.SQL(text + "\n"))
 
 
 def text_of(query: sql.Composable) -> str:

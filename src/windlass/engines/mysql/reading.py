@@ -12,7 +12,7 @@ from hashlib import md5
 from psycopg import sql
 
 from windlass.engines.mysql.forms import Written, absence, hashed, in_row, needs_client, travelling
-from windlass.engines.mysql.quoting import Quoted, Whole, listed, part, table
+from windlass.engines.mysql.quoting import Quoted, Whole, listed, part, rows_of
 from windlass.engines.mysql.session import Session
 from windlass.errors import WindlassError
 from windlass.model.chunk import KeyRange, Range
@@ -43,7 +43,7 @@ def within(range_: Range) -> sql.Composable:
 def read_lines(session: Session, reading: Reading, range_: Range) -> Iterator[bytes]:
     """Blocks of whole lines."""
     written = [travelling(one) for one in reading.fields]
-    end = part(" from {}{}", table(reading.table), within(range_))
+    end = part(" from {}{}", rows_of(reading.table, reading.selected), within(range_))
     if any(one.finish for one in written):
         yield from _finished_lines(session, reading, written, end)
         return
@@ -120,7 +120,12 @@ def read_digest(session: Session, reading: Reading, range_: Range) -> Digest:
             whole += _of(hash_)
         return whole
     sums = _Sums()
-    query = part("select {} from {}{}", _hash(reading), table(reading.table), within(range_))
+    query = part(
+        "select {} from {}{}",
+        _hash(reading),
+        rows_of(reading.table, reading.selected),
+        within(range_),
+    )
     for rows in session.stream(query, _HASHES_AT_ONCE):
         sums.add(reading, [one for (one,) in rows])
     return sums.digest
@@ -134,7 +139,12 @@ def read_buckets(session: Session, reading: Reading) -> dict[int, Digest]:
             found[bucket] += _of(hash_)
         return dict(found)
     sums: defaultdict[int, _Sums] = defaultdict(_Sums)
-    query = part("select {}, {} from {}", _bucket(reading), _hash(reading), table(reading.table))
+    query = part(
+        "select {}, {} from {}",
+        _bucket(reading),
+        _hash(reading),
+        rows_of(reading.table, reading.selected),
+    )
     for rows in session.stream(query, _HASHES_AT_ONCE):
         for place, two in rows:
             sums[int(place or _no_bucket(reading))].add(reading, [two])
@@ -169,7 +179,13 @@ def _hashed_rows(
     written = [hashed(one) for one in reading.fields]
     expressions = [one.expression for one in written]
     wrong = _wrong(reading, expressions)
-    query = part("select {}, {} from {}{}", wrong, listed(expressions), table(reading.table), where)
+    query = part(
+        "select {}, {} from {}{}",
+        wrong,
+        listed(expressions),
+        rows_of(reading.table, reading.selected),
+        where,
+    )
     for rows in session.stream(query, slice_rows(reading)):
         for is_wrong, *values in rows:
             if is_wrong != b"0":

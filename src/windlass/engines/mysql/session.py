@@ -15,7 +15,7 @@ from psycopg import sql
 
 from windlass.engines.mysql.address import Address
 from windlass.engines.mysql.errors import explaining, number_of
-from windlass.engines.mysql.quoting import Quoted, Text, Whole, part, text_of
+from windlass.engines.mysql.quoting import Bytes, Quoted, Text, Whole, part, text_of
 from windlass.errors import WindlassError
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ class Session:
         # what the server would end a long statement or an idle transaction by
         if self.is_mariadb:  # the cache takes 'a' for 'A' where their collation does
             self.run(part("set session optimizer_switch = {}", Text("subquery_cache=off")))
+        if all(self.address.pads):
+            inner, outer = map(Bytes, self.address.pads)
+            self.run(part("set @windlass_inner = {}, @windlass_outer = {}", inner, outer))
         limits = ["max_statement_time", "idle_transaction_timeout"] if self.is_mariadb else []
         limits += ["idle_readonly_transaction_timeout"] if self.is_mariadb else []
         limits += [] if self.is_mariadb else ["max_execution_time"]

@@ -96,6 +96,26 @@ def users_of(source: Connection, table: Name) -> Mapping[Name, frozenset[str]]:
     return {Name(str(one), str(two)): frozenset(columns) for one, two, columns in found}  # type: ignore[call-overload]
 
 
+def readers_of(source: Connection, tables: Sequence[Name]) -> set[Name]:
+    """Views that read one of these tables, also through other views."""
+    query = """
+        with recursive reads (oid) as (
+            select unnest(%s::regclass[])::oid
+             union
+            select w.ev_class
+              from reads r
+              join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = r.oid
+              join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+        )
+        select n.nspname::text, c.relname::text
+          from reads r
+          join pg_class c on c.oid = r.oid and c.relkind in ('v', 'm')
+          join pg_namespace n on n.oid = c.relnamespace
+    """
+    quoted = [sql.Identifier(one.schema, one.name).as_string(source) for one in tables]
+    return {Name(str(schema), str(name)) for schema, name in source.execute(query, (quoted,))}
+
+
 def count_where(source: Connection, name: Name, mapping: Mapped, test: str) -> int | Refused:
     """How many of the rows that arrive fulfil a condition on their columns."""
     query = sql.SQL("select count(*) from {} where {}").format(rows(name, mapping), condition(test))

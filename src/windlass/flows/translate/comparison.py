@@ -59,8 +59,9 @@ class TranslatedComparison(Comparison):
     def begin_reading(self) -> None:
         self.hold.connect(patient=self._patient)
         plan = read_and_translate(new_run_id(), self.spec, self.hold, Purpose.COMPARE)
-        if plan.findings.problems:
-            raise Refused(plan.findings.problems)
+        problems = [*plan.findings.problems, *self._unrepairable(plan)]
+        if problems:
+            raise Refused(problems)
         self._index = PlanIndex(plan)
         self.announce()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from windlass.engines.postgres.presence import read_presence
 from windlass.errors import CannotResume, Refused
 from windlass.flows.migrate.finding import Finder
-from windlass.flows.migrate.resuming import BEGIN_AGAIN, check_target
+from windlass.flows.migrate.resuming import BEGIN_AGAIN, check_key, check_target
 from windlass.flows.translate.hold import TranslateHold
 from windlass.flows.translate.reading import read_and_translate
 from windlass.journal import records
@@ -78,6 +78,7 @@ def check_source(plan: Plan, schema: SourceSchema) -> None:
     """Raises:
     CannotResume: rows that are still to be read or compared have another definition now.
     """
+    check_key(plan)
     if changes := list(_changes(plan, schema)):
         raise CannotResume(
             f"the source has changed since the plan: {several(changes, MOST_NAMED)}",
@@ -95,6 +96,8 @@ def _changes(plan: Plan, schema: SourceSchema) -> Iterator[str]:
             continue
         types = {column.name: column.type for column in now.columns}
         then = {column.source: column.source_type for column in item.columns}
+        if item.mapping is not None:
+            then = {column.name: column.type for column in item.mapping.given}
         for name, type_ in then.items():
             if name not in types:
                 yield f"{now.name}: column {name} is gone"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from windlass.engines.origin import Origin
+from windlass.engines.origin import Hashes, Origin
 from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.session import Address, Connection
 from windlass.engines.registry import open_origin
@@ -52,6 +52,8 @@ class TranslateHold(Hold):
         found, target = _parse(spec)
         super().__init__(target, target)
         self.origin = kept.origin if kept else found
+        if spec.hashes and not kept:
+            _give_key(found)
         self._is_reading = kept is not None
         if kept:
             self.snapshot = kept.snapshot
@@ -131,6 +133,15 @@ class TranslateHold(Hold):
         if self._is_reading:
             self.leave_source()
         super().close()
+
+
+def _give_key(origin: Origin) -> None:
+    """To an engine that can hash; without a key, the plan says so."""
+    from windlass.transfer.hashing import hasher_of_environment  # few migrations hash
+
+    hasher = hasher_of_environment()
+    if hasher is not None and isinstance(origin, Hashes):
+        origin.hash_with(hasher.text, hasher.pads())
 
 
 def _parse(spec: Spec) -> tuple[Origin, Address]:

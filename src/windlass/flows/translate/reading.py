@@ -16,6 +16,7 @@ from windlass.engines.postgres import catalog
 from windlass.engines.postgres.census import Answer, Question
 from windlass.engines.postgres.largeobjects import Collisions
 from windlass.engines.postgres.trial import count_true, try_out
+from windlass.errors import Interrupted, WindlassError
 from windlass.flows.migrate.target_reading import (
     dump_target,
     read_references_with_states,
@@ -30,10 +31,14 @@ from windlass.model.relation import LargeObjects, Name
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.model.translation import (
     Answers,
+    Field,
+    Fit,
     Reading,
+    Sort,
     SourceSchema,
     SourceTable,
     SourceView,
+    Type,
 )
 from windlass.planning.chunks import Limits
 from windlass.planning.postgres.inputs import (
@@ -70,7 +75,9 @@ def read_and_translate(
     with _beside() as beside:
         there = beside.submit(catalog.read_catalog, target).result()
         sides = look_at(spec, hold, there, purpose)
-        request = Request(run, _in_postgres(spec, sides.schema, sides.default), purpose)
+        request = Request(
+            run, _in_postgres(spec, sides.schema, sides.default), purpose, sides.called
+        )
         wanted, problems = _chosen(sides.schema, spec, sides.default, request.wanted)
         chosen = [one for one in wanted if sides.takes(one)]
         reading_target = start_reading(beside, target, sides.there)
@@ -248,7 +255,7 @@ def _fit_all(
             for name in _spellings(one.name, column.written)
             if name in types
         }
-        return Fitted(one, hold.fit(one, Answers(mine, accepts)), sides.default)
+        return Fitted(one, _fit(hold, one, Answers(mine, accepts)), sides.default)
 
     ordered = sorted(tables, key=lambda one: -one.size_bytes)
     with ThreadPoolExecutor(max(1, min(spec.jobs, 4)), "windlass-scan") as pool:
@@ -256,10 +263,25 @@ def _fit_all(
     return [found[one.name] for one in tables]
 
 
+def _fit(hold: TranslateHold, table: SourceTable, answers: Answers) -> Fit:
+    """What the engine does not take of a mapping is a problem of that table."""
+    try:
+        return hold.fit(table, answers)
+    except WindlassError as error:
+        if table.selected is None or error.retryable or isinstance(error, Interrupted):
+            raise
+        hint = "correct its mapping; see docs/mapping.md"
+        problem = Problem(str(table.name), f"cannot be read as it is mapped: {error}", hint)
+        fields = tuple(Field(one.name, Type(Sort.TEXT)) for one in table.columns)
+        return Fit(fields, 0, 0, (problem,))
+
+
 def _some_rows(origin: Origin, one: Fitted) -> bytes:
     """Lines of COPY; of all rows of a small table."""
     is_small = one.fit.size_bytes < SAMPLE_BYTES
-    blocks = origin.lines(Reading(one.table.name, one.fit.fields), Whole())
+    blocks = origin.lines(
+        Reading(one.table.name, one.fit.fields, selected=one.table.selected), Whole()
+    )
     try:
         return b"".join(blocks) if is_small else next(blocks, b"")
     finally:
@@ -283,6 +305,8 @@ def _losses(
     if not request.migrates:
         return
     yield from archive.losses
+    if sides.mapped is not None:
+        yield from sides.mapped.losses
     if sides.project is not None:
         yield from losses_of(sides.project, wanted)
         return

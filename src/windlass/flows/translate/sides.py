@@ -18,6 +18,7 @@ from windlass.model.units import several
 from windlass.planning.postgres.inputs import Request
 from windlass.planning.postgres.select import is_wanted
 from windlass.planning.postgres.translated.archive import Archive, Fitted, Trials
+from windlass.planning.postgres.translated.mapped import MappedTables, map_tables
 from windlass.planning.postgres.translated.modelled import (
     Described,
     orphans_of,
@@ -29,6 +30,7 @@ from windlass.planning.postgres.translated.naming import folded, folded_name, na
 from windlass.planning.postgres.translated.source import archive_of
 from windlass.spec.choices import Existing
 from windlass.spec.migrate import Spec
+from windlass.transfer.hashing import hasher_of_environment
 
 MOST_NAMED = 10
 
@@ -69,6 +71,12 @@ class Both:
     default: str
     project: Described | None = None
     standing: Standing = field(default_factory=Standing)
+    mapped: MappedTables | None = None  # whose schema this is
+
+    @property
+    def called(self) -> Mapping[Name, Name]:
+        """The real names of mapped tables."""
+        return self.mapped.called if self.mapped else {}
 
     def takes(self, table: SourceTable) -> bool:
         """Whether the target can take a table's rows."""
@@ -78,7 +86,13 @@ class Both:
         """By column, where it is decided already."""
         if self.project is not None:
             return self.project.types(table)
-        return self.standing.types(table, folded_name(table.name, self.default))
+        name = folded_name(table.name, self.default)
+        found = self.standing.types(table, table.mapping.into if table.mapping else name)
+        if self.mapped and (types := self.mapped.types.get(table.name)):
+            asked = {folded(name): type_ for name, type_ in types.items()}
+            names = [one.name for one in table.columns]
+            found |= {name: asked[folded(name)] for name in names if folded(name) in asked}
+        return found
 
     def is_refilled(self, name: Name) -> bool:
         """Whether the rows of a table of the target are replaced."""
@@ -86,6 +100,13 @@ class Both:
 
     def problems(self, wanted: Sequence[SourceTable]) -> Iterator[Problem]:
         yield from naming_problems(self.schema)
+        if self.mapped is not None:
+            yield from self.mapped.problems
+            chosen_names = {one.name for one in wanted}
+            for one in self.schema.tables:
+                if one.mapping is not None and one.name not in chosen_names:
+                    hint = "select it as well, or leave it out of mapping"
+                    yield Problem(str(one.name), "is mapped and not selected", hint)
         if self.project is not None:
             chosen = [one for one in wanted if self.takes(one)]
             yield from problems_of(self.project, self.schema.tables, chosen)
@@ -145,14 +166,29 @@ def look_at(spec: Spec, hold: TranslateHold, there: Catalog, purpose: Purpose) -
     """Raises:
     BadSpec, Refused, WindlassError: the project cannot be asked, or refuses.
     """
-    schema = hold.schema()
+    schema, default = hold.schema(), hold.origin.schema
     if not spec.django:
-        return Both(schema, there, hold.origin.schema, standing=_standing(spec, there, purpose))
+        standing = _standing(spec, there, purpose)
+        mapped = _mapped(spec, hold) if spec.mapping else None
+        known = mapped.schema if mapped else schema
+        return Both(known, there, default, standing=standing, mapped=mapped)
     from windlass.flows.translate.project import describe  # no other source needs it
 
     project = describe(spec, hold, schema, there)
     relations = with_tables(there.relations, project)
     return Both(schema, replace(there, relations=relations), project.schema, project)
+
+
+def _mapped(spec: Spec, hold: TranslateHold) -> MappedTables:
+    hasher = hasher_of_environment()
+    return map_tables(
+        hold.schema(),
+        spec.mapping,
+        hold.origin.dialect,
+        hold.origin.schema,
+        spec.map_schema,
+        hasher.id if hasher else "",
+    )
 
 
 def _standing(spec: Spec, there: Catalog, purpose: Purpose) -> Standing:

@@ -18,6 +18,7 @@ from windlass.flows.translate.context import Translation
 from windlass.flows.translate.views import VIEW, make_view
 from windlass.flows.validate.steps import reported
 from windlass.model.flow import Item, Result
+from windlass.model.plan import RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
 from windlass.model.statement import Phase, Statement
@@ -60,8 +61,17 @@ def _numbers(run: Translation) -> Iterator[tuple[Name, str, int]]:
         assert item.reading is not None, "planned by another flow"
         table = tables[item.reading.table]
         for column in table.columns:
-            if column.counts_up and table.next_number:
-                yield item.target, folded(column.name), table.next_number
+            name = _arrives_as(item, column.name)
+            if name and column.counts_up and table.next_number:
+                yield item.target, folded(name), table.next_number
+
+
+def _arrives_as(item: RelationPlan, column: str) -> str:
+    """The name of what has a column's values; nothing if there is none."""
+    if item.mapping is None:
+        return column
+    name = item.mapping.names.get(column, "")
+    return "" if column in item.mapping.changed else name
 
 
 def _set(target: Connection, name: Name, column: str, number: int) -> bool:

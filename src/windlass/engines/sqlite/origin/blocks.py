@@ -29,7 +29,7 @@ def batches(
     query = statement(
         "select {columns} from {table}{where}",
         columns=columns,
-        table=names(order.table),
+        table=order.rows,
         where=where,
     )
     cursor = session.execute(query, given)
@@ -55,7 +55,7 @@ class Blocks:
     ) -> None:
         self._session = session
         self._width = 200  # in numbers, of which rows may have few
-        parts = {"number": names(order.number), "table": names(order.table)}
+        parts = {"number": names(order.number), "table": order.rows}
         self._first = statement("select min({number}) from {table} where {number} >= ?", **parts)
         self._query = statement(
             "select {aggregates}, count(*) from {table} where {number} between ? and ?",

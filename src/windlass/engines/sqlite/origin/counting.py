@@ -230,9 +230,7 @@ def _portions(
         for row in blocks.read(range_, lambda row: _size(row[many:])):
             yield row[:many], row[many:]
         return
-    query = statement(
-        "select {counts} from {table}", counts=listed(counts), table=names(order.table)
-    )
+    query = statement("select {counts} from {table}", counts=listed(counts), table=order.rows)
     yield session.execute(query).fetchone(), [None] * len(texts)
     if texts:
         nothing = [0] * len(counts)

@@ -33,7 +33,7 @@ def fit_table(
         BadSpec: an answer is no type.
     """
     session = sessions[0]
-    order = read_order(session, table.name.name)
+    order = read_order(session, table.name.name, table.selected)
     choices = [choose(one, f"{table.name}.{one.name}", answers) for one in table.columns]
     rows, counted = count_forms(sessions, order, choices)
     namer = Namer(session, table, order)

@@ -202,6 +202,19 @@ def add_functions(session: sqlite3.Connection) -> None:
         session.create_function(f"windlass_{name}", count, function, deterministic=True)
 
 
+def add_hash(session: sqlite3.Connection, hashed: Callable[[str], str]) -> None:
+    """Of texts and whole numbers, whose text is the same wherever it is written; others fail."""
+
+    def hash_of(value: object) -> str | None:
+        if value is None:
+            return None
+        if not isinstance(value, str | int):
+            raise TypeError("no text or whole number")
+        return hashed(str(value))
+
+    session.create_function("windlass_hash", 1, hash_of, deterministic=True)
+
+
 FLOAT_FORMAT = "%!.17g"
 # a double that `printf` may not write exactly; so may be a negative zero
 ODD = "not (abs({0}) between 1e-20 and 1e20)"

@@ -7,7 +7,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from windlass.engines.sqlite.origin.counting import Counted
+from windlass.engines.sqlite.origin.selecting import rows_of
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import Field, ForeignKey, SourceTable
@@ -87,14 +90,19 @@ def _orphans(session: sqlite3.Connection, table: SourceTable, key: ForeignKey) -
     ]
     present = [verbatim("child.{} is not null").format(names(one)) for one in key.columns]
     query = statement(
-        "select count(*) from {child} as child where {all} and not exists"
-        " (select 1 from {parent} as parent where {pairs})",
-        child=names(table.name.name),
+        "select count(*) from (select * from {child}) as child where {all} and not exists"
+        " (select 1 from (select * from {parent}) as parent where {pairs})",
+        child=rows_of(table.name.name, table.selected),
         all=listed(present, " and "),
-        parent=names(key.refers_to.name),
+        parent=_parent(table, key),
         pairs=listed(pairs, " and "),
     )
     return int(session.execute(query).fetchone()[0])
+
+
+def _parent(table: SourceTable, key: ForeignKey) -> sql.Composable:
+    mapped = {one.name: one.selected for one in table.parents}
+    return rows_of(key.refers_to.name, mapped.get(key.refers_to))
 
 
 def _unkept(table: SourceTable, key: ForeignKey, many: int) -> Loss:

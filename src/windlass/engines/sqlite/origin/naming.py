@@ -88,7 +88,7 @@ class Namer:
         column = names(choice.column.name)
         test = verbatim(f"length(cast({{}} as blob)) > {MOST_BYTES}").format(column)
         query = statement(
-            "select count(*) from {table} where {test}", table=names(self._order.table), test=test
+            "select count(*) from {table} where {test}", table=self._order.rows, test=test
         )
         (found,) = self._session.execute(query).fetchone()
         if not found:
@@ -128,7 +128,7 @@ class Namer:
         return found
 
     def _census(self, column: str) -> Counts:
-        table = names(self._order.table).as_string(None)
+        table = self._order.rows.as_string(None)
         return take_census(self._session, table, [column])[1][0]
 
     def _long(self, field: Field) -> int:
@@ -148,7 +148,7 @@ class Namer:
     def _total(self, template: str, column: str) -> int:
         query = statement(
             "select count(*) from {table} where {test}",
-            table=names(self._order.table),
+            table=self._order.rows,
             test=verbatim(template).format(names(column)),
         )
         return int(self._session.execute(query).fetchone()[0])
@@ -162,7 +162,7 @@ class Namer:
         query = statement(
             "select {key} from {table} where {test} limit 1",
             key=self._key(),
-            table=names(self._order.table),
+            table=self._order.rows,
             test=test,
         )
         found = self._session.execute(query).fetchone()

@@ -4,7 +4,7 @@ one snapshot. See `windlass.engines.origin.Origin`."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from os import cpu_count
@@ -17,7 +17,7 @@ from windlass.engines.sqlite.catalog import SCHEMA
 from windlass.engines.sqlite.origin import digests, ranges
 from windlass.engines.sqlite.origin.catalog import read_schema
 from windlass.engines.sqlite.origin.fitting import fit_table
-from windlass.engines.sqlite.origin.functions import add_functions
+from windlass.engines.sqlite.origin.functions import add_functions, add_hash
 from windlass.engines.sqlite.origin.lines import read_lines
 from windlass.engines.sqlite.origin.seen import Seen, unseen
 from windlass.engines.sqlite.session import File
@@ -42,9 +42,13 @@ from windlass.model.translation import (
 class _File(File):
     """Its sessions have our functions."""
 
+    hashed: Callable[[str], str] | None = None  # with a secret key
+
     def connect(self, busy_seconds: float = 10.0) -> sqlite3.Connection:
         session = super().connect(busy_seconds)
         add_functions(session)
+        if self.hashed is not None:
+            add_hash(session, self.hashed)
         return session
 
 
@@ -109,6 +113,9 @@ class SqliteOrigin:
         self._seen, self._is_held = {}, True
         return Snapshot(number, uuid4().hex, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")
 
+    def hash_with(self, hashed: Callable[[str], str], pads: tuple[bytes, bytes]) -> None:
+        self._file.hashed = hashed
+
     def notices(self) -> Sequence[str]:
         found = []
         if self._sessions.blocks_writers:
@@ -140,7 +147,7 @@ class SqliteOrigin:
 
     def cut(self, table: SourceTable, count: int) -> Sequence[Range]:
         with self._reading(str(table.name)) as session:
-            order = ranges.read_order(session, table.name.name)
+            order = ranges.read_order(session, table.name.name, table.selected)
             return ranges.cut(session, order, count)
 
     def can_hash(self, reading: Reading) -> bool:
@@ -149,24 +156,24 @@ class SqliteOrigin:
 
     def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
         with self._reading(str(reading.table)) as session:
-            order = ranges.read_order(session, reading.table.name)
+            order = ranges.read_order(session, reading.table.name, reading.selected)
             yield from read_lines(session, order, range_, reading, self._seen_of(reading))
 
     def digest(self, reading: Reading, range_: Range) -> Digest:
         with self._reading(str(reading.table)) as session:
-            order = ranges.read_order(session, reading.table.name)
+            order = ranges.read_order(session, reading.table.name, reading.selected)
             seen = self._seen_of(reading)
             return digests.digest(session, order, range_, reading.fields, seen)
 
     def buckets(self, reading: Reading) -> Mapping[int, Digest]:
         with self._reading(str(reading.table)) as session:
-            order = ranges.read_order(session, reading.table.name)
+            order = ranges.read_order(session, reading.table.name, reading.selected)
             key, seen = _key(reading), self._seen_of(reading)
             return digests.buckets(session, order, reading.fields, key, seen)
 
     def rows(self, reading: Reading, buckets: Sequence[int]) -> Iterator[Row]:
         with self._reading(str(reading.table)) as session:
-            order = ranges.read_order(session, reading.table.name)
+            order = ranges.read_order(session, reading.table.name, reading.selected)
             key = _key(reading)
             yield from digests.rows_of(session, order, reading.fields, key, buckets)
 

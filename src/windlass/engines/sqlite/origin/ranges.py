@@ -11,9 +11,11 @@ from itertools import pairwise
 
 from psycopg import sql
 
+from windlass.engines.sqlite.origin.selecting import NUMBER, rows_of
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.errors import WindlassError
 from windlass.model.chunk import KeyRange, Range, Whole
+from windlass.model.translation import Selected
 
 _NUMBERS = ("rowid", "_rowid_", "oid")  # names of the row's number, where no column has them
 _LEAST_NUMBERS = 50_000  # that are worth several sessions
@@ -28,13 +30,29 @@ class Order:
     table: str
     number: str = ""
     key: tuple[str, ...] = ()
+    selected: Selected | None = None
+    inner: str = ""  # the row's number in the table itself, where a mapping is read
+
+    @property
+    def rows(self) -> sql.Composable:
+        """The FROM item."""
+        return rows_of(self.table, self.selected, self.inner)
 
     @property
     def named(self) -> tuple[str, ...]:
         return (self.number,) if self.number else self.key
 
 
-def read_order(session: sqlite3.Connection, table: str) -> Order:
+def read_order(session: sqlite3.Connection, table: str, selected: Selected | None = None) -> Order:
+    """The keys of a mapped table are read as one range where its rows have no numbers."""
+    found = _read_order(session, table)
+    if selected is None:
+        return found
+    number = NUMBER if found.number else ""
+    return Order(table, number=number, selected=selected, inner=found.number)
+
+
+def _read_order(session: sqlite3.Connection, table: str) -> Order:
     without_rowid, type_ = session.execute(
         "select wr, type from pragma_table_list where schema = 'main' and name = ?", (table,)
     ).fetchone()
@@ -81,7 +99,7 @@ def parts(session: sqlite3.Connection, order: Order, count: int) -> Sequence[Ran
     query = statement(
         "select (select min({number}) from {table}), (select max({number}) from {table})",
         number=names(order.number),
-        table=names(order.table),
+        table=order.rows,
     )
     low, high = session.execute(query).fetchone()
     if low is None or high - low < _LEAST_NUMBERS or count < 2:
@@ -94,7 +112,7 @@ def _numbers(session: sqlite3.Connection, order: Order, count: int) -> list[tupl
     query = statement(
         "select min({number}), max({number}), count(*) from {table}",
         number=names(order.number),
-        table=names(order.table),
+        table=order.rows,
     )
     low, high, rows = session.execute(query).fetchone()
     if not rows or rows < count:
@@ -107,7 +125,7 @@ def _numbers(session: sqlite3.Connection, order: Order, count: int) -> list[tupl
 
 def _keys(session: sqlite3.Connection, order: Order, count: int) -> list[tuple[str, ...]]:
     """Every so many rows: one scan, in the order in which they are kept."""
-    table = names(order.table)
+    table = order.rows
     (rows,) = session.execute(statement("select count(*) from {table}", table=table)).fetchone()
     if rows < count:
         return []

@@ -5,7 +5,7 @@ certainty is left out, and is a loss with its text; nothing is changed by text r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from windlass.engines.postgres.archive import ATTRIBUTES, Entry
@@ -15,7 +15,7 @@ from windlass.model.mapping import Mapping as Mapped
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.text import one_line
-from windlass.planning.postgres.mapped.resolve import retyped
+from windlass.planning.postgres.mapped.resolve import recounted, retyped
 from windlass.planning.postgres.mapped.tables import Broken, Table
 from windlass.planning.postgres.mapped.trees import (
     Dropped,
@@ -41,6 +41,7 @@ _KINDS = {
     "FK CONSTRAINT": LossClass.CONSTRAINTS,
     "CHECK CONSTRAINT": LossClass.CONSTRAINTS,
     "DEFAULT": LossClass.BEHAVIOUR,
+    "SEQUENCE": LossClass.BEHAVIOUR,  # of an identity
 }
 
 
@@ -66,7 +67,7 @@ def names_of(one: Mapped) -> Names:
             alias += "_"  # a query of the source never names what is computed
         taken.add(alias)
         aliases.append(alias)
-    return Names(one.relation, one.into, names, retyped(one), tuple(aliases))
+    return Names(one.relation, one.into, names, retyped(one), recounted(one), tuple(aliases))
 
 
 class Rewriting:
@@ -87,7 +88,11 @@ class Rewriting:
         """In the same order. An entry that needs one that is left out is left out, too."""
         self._add_indexes(entries)
         used = {name: users_of(name) for name in self._tables}
+        owned = set(self._owned_by_dropped(entries))
         for entry in entries:
+            if entry.kind == "SEQUENCE" and Name(entry.schema, entry.tag) in owned:
+                self._lost[entry.id] = entry  # as the server drops it with its column
+                continue
             missing = [self._lost[id_] for id_ in entry.depends_on if id_ in self._lost]
             if missing:
                 self._lost[entry.id] = entry
@@ -112,6 +117,16 @@ class Rewriting:
             if table in self.names and self.names[table].new.schema != entry.schema:
                 new = Name(self.names[table].new.schema, entry.tag)
                 self._relations[Name(entry.schema, entry.tag)] = new
+
+    def _owned_by_dropped(self, entries: Iterable[Entry]) -> Iterator[Name]:
+        """Sequences that belong to dropped columns."""
+        for entry in entries:
+            if entry.kind != "SEQUENCE OWNED BY":
+                continue
+            try:
+                rename_referred(parse(entry.definition)[0].tree, self.names)
+            except Dropped:
+                yield Name(entry.schema, entry.tag)
 
     def _lose(self, entry: Entry, error: Unmapped) -> None:
         self._lost[entry.id] = entry

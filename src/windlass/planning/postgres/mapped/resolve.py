@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from windlass.engines.postgres.catalog import Catalog
+from windlass.engines.postgres.mapped import hashed
 from windlass.engines.postgres.mapped_reading import Refused
 from windlass.engines.postgres.relation import CatalogRelation
 from windlass.model.hashing import LEAST_KEY, NO_KEY
@@ -139,7 +141,7 @@ class _Table:
     def resolve(self, into: Name, hash_key: str) -> Resolved | None:
         """None if something is wrong: then `faults` says what."""
         relation, spec = self._relation, self._spec
-        rules = ruled(relation.columns, spec.columns, hash_key)
+        rules = ruled(relation.columns, spec.columns, partial(hashed, key_id=hash_key))
         self.faults += rules.faults
         where = spec.where.strip()
         expressions = [
@@ -238,6 +240,19 @@ def retyped(mapping: Mapped) -> frozenset[str]:
     )
 
 
+_NUMBERS = {"smallint", "integer", "bigint"}
+
+
+def recounted(mapping: Mapped) -> frozenset[str]:
+    """Columns of the source that are whole numbers, as their successors are."""
+    names = mapping.names
+    return frozenset(
+        one.name
+        for one in mapping.given
+        if one.name in names and {one.type, mapping.column(names[one.name]).type} <= _NUMBERS
+    )
+
+
 _TEXTS = ("text", "character varying")
 
 
@@ -249,8 +264,7 @@ def _same_kind(one: str, other: str) -> bool:
 def _cast(column: Column, takes: Column | None) -> Column:
     if takes is None:
         return column
-    numbers = {"smallint", "integer", "bigint"}
-    keeps = column.type in numbers and takes.type in numbers
+    keeps = {column.type, takes.type} <= _NUMBERS
     return replace(
         takes,
         name=column.name,

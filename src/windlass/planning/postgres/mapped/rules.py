@@ -3,12 +3,11 @@ and what the server thinks of expressions, are found elsewhere (`resolve`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from windlass.engines.postgres.mapped import hashed
 from windlass.model.load import Mask
 from windlass.model.mapping import MappedColumn
 from windlass.model.relation import Column
@@ -25,12 +24,16 @@ class Ruled:
     faults: list[tuple[str, str]] = field(default_factory=list)  # message, hint
 
 
-def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec], key_id: str = "") -> Ruled:
+Hashed = Callable[[str, str], str]
+"""The expression that hashes a column, by its name and type. ValueError: there is none."""
+
+
+def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec], hashed: Hashed) -> Ruled:
     """Apply the rules. A column of the source that a rule renames or hides arrives in its place;
     one that no rule names arrives as it is; what is computed besides comes last."""
     known = {column.name: column for column in given}
     found = Ruled()
-    made = dict(_made(known, rules, key_id, found))
+    made = dict(_made(known, rules, hashed, found))
     consumed = _consumed(known, rules, made)
     for column in given:
         for name in consumed.get(column.name, ()):
@@ -41,7 +44,7 @@ def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec], key_id: str 
 
 
 def _made(
-    known: Mapping[str, Column], rules: Mapping[str, ColumnSpec], key_id: str, found: Ruled
+    known: Mapping[str, Column], rules: Mapping[str, ColumnSpec], hashed: Hashed, found: Ruled
 ) -> Iterator[tuple[str, MappedColumn]]:
     """By their names on the target; those that only say where a column goes are left to
     `_consumed`."""
@@ -55,14 +58,14 @@ def _made(
             found.faults.append(_unknown(source, known))
             continue
         try:
-            yield name, _column(name, source, rule, known, key_id)
+            yield name, _column(name, source, rule, known, hashed)
         except ValueError as error:
             message = f"column {source}: there is no hash of {error}, whose text may vary"
             found.faults.append((message, "give sql that makes a text of it, or mask it with null"))
 
 
 def _column(
-    name: str, source: str, rule: ColumnSpec, known: Mapping[str, Column], key_id: str
+    name: str, source: str, rule: ColumnSpec, known: Mapping[str, Column], hashed: Hashed
 ) -> MappedColumn:
     type_ = known[source].type if source in known else ""
     origin = source if source in known else ""
@@ -70,7 +73,7 @@ def _column(
         return MappedColumn(name, "", origin, rule.sql, _SQL)
     if rule.mask is Mask.HASH:
         column = known[source]
-        expression = hashed(source, column.base or column.type, key_id)
+        expression = hashed(source, column.base or column.type)
         return MappedColumn(name, "", source, expression, _HASH)
     if rule.mask is Mask.NULL:
         return MappedColumn(name, "", source, f"null::{type_}", _NULL)

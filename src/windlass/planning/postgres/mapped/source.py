@@ -98,8 +98,10 @@ def mapped_source(
     rewriting = Rewriting(mappings, sequences, _broken(tables, asking.counts))
     done = rewriting.rewrite([one for one in entries if one.id not in left], asking.users_of)
     renamed = {name: one.mapping.into for name, one in tables.items()} | sequences
+    kept = _sequences(done.entries)
+    gone = {one for one in _sequences(entries) if sequences.get(one, one) not in kept}
     return MappedSource(
-        read=_read(read, tables, renamed, rewriting.names),
+        read=_read(read, tables, renamed, rewriting.names, gone),
         entries=done.entries,
         tables=tables,
         called={new: old for old, new in renamed.items()},
@@ -107,6 +109,10 @@ def mapped_source(
         problems=[*problems, *done.problems],
         left_out=[*(describe(entry) for entry, _ in lost), *done.left_out],
     )
+
+
+def _sequences(entries: Sequence[Entry]) -> set[Name]:
+    return {Name(one.schema, one.tag) for one in entries if one.kind == "SEQUENCE"}
 
 
 def _unchosen(tables: Collection[Name], chosen: Collection[Name]) -> list[Problem]:
@@ -145,6 +151,7 @@ def _read(
     tables: Mapping[Name, Resolved],
     renamed: Mapping[Name, Name],
     names: Mapping[Name, Names],
+    gone: Collection[Name],
 ) -> SourceRead:
     catalog = read.catalog
 
@@ -159,7 +166,9 @@ def _read(
         catalog=replace(
             catalog,
             relations=tuple(sorted(relations, key=lambda one: one.name)),
-            sequences=tuple(_sequence(one, called) for one in catalog.sequences),
+            sequences=tuple(
+                _sequence(one, called) for one in catalog.sequences if one.name not in gone
+            ),
             unreadable=frozenset(map(called, catalog.unreadable)),
             hiding=frozenset(map(called, catalog.hiding)),
             forced=frozenset(map(called, catalog.forced)),

@@ -62,7 +62,10 @@ class Table:
             if part.contype == "CONSTR_GENERATED":
                 if not one.is_changed and self._is_computed(one, part):
                     yield part
-            elif part.contype == "CONSTR_DEFAULT" and one.source in self.own.retyped:
+            elif (
+                part.contype == "CONSTR_DEFAULT"
+                and one.source in self.own.retyped - self.own.recounted
+            ):
                 default = expression_to_text(part.raw_expr)
                 self._lose(
                     f"column {one.target} has no default, as its type is another: {default}",

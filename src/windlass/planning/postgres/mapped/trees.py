@@ -32,6 +32,7 @@ class Names:
     new: Name
     columns: Mapping[str, str]
     retyped: frozenset[str]
+    recounted: frozenset[str]  # those of them that were and are whole numbers: they may count up
     aliases: tuple[str, ...]  # for a query: of every column on the target, its name there
 
     def column(self, name: str) -> str:
@@ -91,6 +92,9 @@ _OF_COLUMN = {
 }  # fmt: skip
 
 
+_OF_TYPE = {"AT_ColumnDefault", "AT_AddIdentity", "AT_SetIdentity"}
+
+
 def rename_columns(tree: Node, own: Names) -> None:
     """Rename the columns in a statement of one table.
 
@@ -123,6 +127,8 @@ def rename_referred(tree: Node, tables: Mapping[Name, Names]) -> None:
 def _rename_in(node: Node, own: Names) -> None:
     match node.tag:
         case "AlterTableCmd" if node.subtype in _OF_COLUMN:
+            if node.subtype in _OF_TYPE and node.name in own.retyped - own.recounted:
+                raise Unmapped(f"is of column {node.name}, which has another type")
             node.name = own.column(node.name)
         case "IndexElem" | "StatsElem" if node.name:
             node.name = own.column(node.name)

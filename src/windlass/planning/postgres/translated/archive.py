@@ -15,7 +15,7 @@ from windlass.model.report import Loss, Problem
 from windlass.model.translation import Field, Fit, Sort, SourceTable, Type
 from windlass.model.units import plural
 from windlass.planning.postgres.translated.expressions import translated
-from windlass.planning.postgres.translated.naming import folded, folded_name
+from windlass.planning.postgres.translated.naming import folded, folded_name, given_names
 
 TRIAL = "windlass_trial"
 
@@ -31,6 +31,8 @@ class Fitted:
     @property
     def name(self) -> Name:
         """Before schemas are mapped."""
+        if self.table.mapping is not None:
+            return self.table.mapping.into
         return folded_name(self.table.name, self.schema)
 
     def field(self, column: str) -> Field:
@@ -38,7 +40,7 @@ class Fitted:
 
     def translated(self, text: str, dialect: str) -> str | None:
         """An expression over its columns in PostgreSQL's SQL; None where that cannot be."""
-        names = {one.name.lower(): folded(one.name) for one in self.table.columns}
+        names = given_names(self.table)
         booleans = {folded(one.name) for one in self.fit.fields if one.type.sort is Sort.BOOLEAN}
         return translated(text, dialect, names, booleans)
 

@@ -42,6 +42,56 @@ def translated(
     return tree.sql(dialect="postgres", unsupported_level=sqlglot.ErrorLevel.IGNORE)
 
 
+def columns_of(text: str, dialect: str) -> set[str] | None:
+    """The columns that an expression uses, in lower case. None: it cannot be read."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        tree = sqlglot.parse_one(text, dialect=dialect)
+    except SqlglotError:
+        return None
+    return {node.name.lower() for node in tree.find_all(exp.Column)}
+
+
+# whose results differ from one reading to the next
+_UNSTEADY = {
+    "rand", "random", "randomblob", "now", "sysdate", "curdate", "curtime", "current_date",
+    "current_time", "current_timestamp", "localtime", "localtimestamp", "utc_date", "utc_time",
+    "utc_timestamp", "uuid", "uuid_short", "last_insert_id", "last_insert_rowid", "changes",
+    "total_changes", "connection_id", "found_rows", "row_count", "sleep", "user", "current_user",
+    "session_user", "unix_timestamp", "get_lock", "load_extension", "load_file",
+}  # fmt: skip
+
+
+def expression_fault(text: str, dialect: str) -> str:
+    """Why this cannot be an expression of a mapping; nothing if it can."""
+    import re
+
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        trees = sqlglot.parse(f"select ({text}\n)", dialect=dialect)
+    except SqlglotError as error:
+        return f"is not one expression of SQL: {str(error).splitlines()[0]}"
+    tree = trees[0] if len(trees) == 1 else None
+    given = {key for key, value in tree.args.items() if value} if tree is not None else set()
+    if not isinstance(tree, exp.Select) or given - {"expressions", "kind"}:
+        return "is not one expression of SQL: there is more than that"
+    if len(tree.expressions) != 1 or not isinstance(tree.expressions[0], exp.Paren | exp.Subquery):
+        return "is not one expression of SQL: there is more than that"
+    bare = re.sub(r"'(?:[^']|'')*'", "''", text).lower()
+    words = set(re.findall(r"(?<![\w.`\"])[a-z_]\w*", bare))
+    called = set(re.findall(r"([a-z_]\w*)\s*\(", bare))
+    bare_words = {one for one in _UNSTEADY if one.startswith(("current_", "local", "utc_"))}
+    if unsteady := sorted((called & _UNSTEADY) | (words & bare_words)):
+        return f"calls {unsteady[0]}, which may give another value each time it is read"
+    return ""
+
+
 def compare_as_boolean(column: exp.Expression) -> None:
     """0 and 1 that a column is compared with become false and true."""
     from sqlglot import exp

@@ -11,7 +11,7 @@ from windlass.model.plan import ColumnPlan, Plan, RelationPlan, Server
 from windlass.model.translation import Reading, SourceTable
 from windlass.planning.chunks import is_shared, plan_loads
 from windlass.planning.postgres.translated.archive import Fitted
-from windlass.planning.postgres.translated.naming import folded
+from windlass.planning.postgres.translated.naming import folded, folded_name
 
 Cut = Callable[[SourceTable, int], Sequence[Range]]
 
@@ -55,8 +55,21 @@ def _as_read(item: RelationPlan, one: Fitted, sources: Sources) -> RelationPlan:
         one.table.name,
         tuple(one.field(column.source) for column in columns),
         _key(one, {column.source for column in columns}),
+        selected=one.table.selected,
     )
-    return replace(item, columns=columns, chunks=chunks, reading=reading)
+    made = replace(item, columns=columns, chunks=chunks, reading=reading)
+    return _named(made, one) if one.table.mapping else made
+
+
+def _named(item: RelationPlan, one: Fitted) -> RelationPlan:
+    """With the real name of a mapped table."""
+    name = folded_name(one.table.name, one.schema)
+    return replace(
+        item,
+        relation=replace(item.relation, name=name),
+        chunks=tuple(replace(chunk, relation=name) for chunk in item.chunks),
+        mapping=one.table.mapping,
+    )
 
 
 def _column(column: ColumnPlan, one: Fitted, name: str) -> ColumnPlan:

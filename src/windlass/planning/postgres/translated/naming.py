@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.model.translation import SourceSchema
+from windlass.model.translation import SourceSchema, SourceTable
 from windlass.planning.naming import MOST_BYTES
 
 
@@ -53,6 +53,15 @@ def _clashes(names: Iterable[tuple[str, str]], what: str) -> Iterator[Problem]:
         if len(olds) > 1:
             message = f"{' and '.join(olds)} would all be {new} on the target"
             yield Problem(f"{what} {new}", message, "rename one of them on the source")
+
+
+def given_names(table: SourceTable) -> dict[str, str]:
+    """The columns that an expression of the source may name, by those names in lower case: those
+    that have the same values on the target."""
+    if table.mapping is None:
+        return {one.name.lower(): folded(one.name) for one in table.columns}
+    names, changed = table.mapping.names, table.mapping.changed
+    return {old.lower(): folded(new) for old, new in names.items() if old not in changed}
 
 
 class Free:

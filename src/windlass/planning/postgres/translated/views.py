@@ -130,6 +130,9 @@ class _Adding:
         default: str,
     ) -> None:
         self._archive, self._tables, self._default = archive, tables, default
+        # over a mapped table, whose rows are others, nothing could be proven
+        self._mapped = {folded(one.table.name.name) for one in tables if one.table.mapping}
+        tables = [one for one in tables if one.table.mapping is None]
         self._ids = {one.name.name: ids[one.table.name] for one in tables}
         self._scripts = {one.name.name: [_trial_table(one)] for one in tables}
         self._schemas = {one.name.name: one.name.schema for one in tables}
@@ -152,7 +155,8 @@ class _Adding:
             self._lose(view, "its query cannot be read")
             return
         if unknown := sorted(query.reads - self._schemas.keys()):
-            self._lose(view, f"it reads {', '.join(unknown)}, which is not migrated")
+            why = "is mapped" if self._mapped.issuperset(unknown) else "is not migrated"
+            self._lose(view, f"it reads {', '.join(unknown)}, which {why}")
             return
         name = folded_name(view.name, self._default)
         columns = ", ".join(quoted(folded(one)) for one in view.columns)

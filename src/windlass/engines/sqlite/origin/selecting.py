@@ -1,0 +1,33 @@
+"""What is read of a table: itself, or what its mapping makes of it."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from windlass.engines.statements import listed, names, statement, verbatim
+from windlass.model.translation import Selected
+
+NUMBER = "windlass number"
+"""The row's number, in what is read of a mapped table."""
+
+
+def rows_of(table: str, selected: Selected | None, number: str = "") -> sql.Composable:
+    """A FROM item. SQLite reads through it, as it is no more than expressions and a condition."""
+    if selected is None:
+        return names(table)
+    columns = [
+        verbatim("{} as {}").format(
+            verbatim("({})").format(verbatim(f"{expression}\n")) if expression else names(column),
+            names(name),
+        )
+        for name, column, expression in selected.columns
+    ]
+    if number:
+        columns.append(verbatim("{} as {}").format(names(number), names(NUMBER)))
+    query = statement(
+        "(select {columns} from {table} where {where}) as {table}",
+        columns=listed(columns),
+        table=names(table),
+        where=verbatim(f"({selected.where}\n)" if selected.where else "1"),
+    )
+    return verbatim(query)
