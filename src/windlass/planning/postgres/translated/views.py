@@ -155,8 +155,8 @@ class _Adding:
             self._lose(view, "its query cannot be read")
             return
         if unknown := sorted(query.reads - self._schemas.keys()):
-            why = "is mapped" if self._mapped.issuperset(unknown) else "is not migrated"
-            self._lose(view, f"it reads {', '.join(unknown)}, which {why}")
+            how = "mapped" if self._mapped.issuperset(unknown) else "not migrated"
+            self._lose(view, f"it reads {', '.join(unknown)}, which is {how}")
             return
         name = folded_name(view.name, self._default)
         columns = ", ".join(quoted(folded(one)) for one in view.columns)
