@@ -3,6 +3,8 @@ proven, resumed and undone."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from command import BAD_SPEC, DIFFERENT, DONE, REFUSED, Ran, windlass
 from killing import kill
 from servers import Database
+from windlass import api
+from windlass.model.event import BytesCopied, Event
+from windlass.model.outcome import State
+from windlass.spec.migrate import Spec
 
 CUSTOMERS, ITEMS = 300, 12_000
 SHOP = (
@@ -61,6 +68,10 @@ class Move:
     @property
     def env(self) -> dict[str, str]:
         return {"WINDLASS_SOURCE": self.source.url, "WINDLASS_TARGET": self.url}
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(source=SecretStr(self.source.url), target=SecretStr(self.url))
 
     def command(self, *words: str) -> Ran:
         return windlass(*words, "--json", env=self.env)
@@ -368,6 +379,39 @@ def test_what_was_read_from_two_snapshots_is_named(move: Callable[..., Move]) ->
     assert any("not all was read in one snapshot" in it for it in found["notices"])
     again = one.migrate()
     assert again["already"] and again["run"] == found["run"]
+
+
+def _at_first_bytes(act: Callable[[], None]) -> Callable[[Event], None]:
+    left = [act]
+
+    def emit(event: Event) -> None:
+        if isinstance(event, BytesCopied) and left:
+            left.pop()()
+
+    return emit
+
+
+def test_a_lost_snapshot_does_not_end_the_run(move: Callable[..., Move]) -> None:
+    one = move(*SHOP)
+    cut = (
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and application_name like 'windlass%'"
+    )
+    spec = one.spec
+    found = api.migrate(spec, _at_first_bytes(lambda: one.source.run(cut)))
+    assert (found.state, found.proof.verified, found.rows) == (State.DONE, "full", ROWS)
+    assert len(found.snapshots) == 2
+    assert one.beside() == ["shop.db"]
+
+
+def test_ctrl_c_is_journalled_and_resumed(move: Callable[..., Move]) -> None:
+    one = move(*SHOP)
+    spec = one.spec
+    found = api.migrate(spec, _at_first_bytes(lambda: os.kill(os.getpid(), signal.SIGINT)))
+    assert found.state is State.INTERRUPTED
+    assert [it.state for it in api.status(one.url)] == [State.INTERRUPTED]
+    again = api.migrate(spec)
+    assert (again.state, again.run, again.rows) == (State.DONE, found.run, ROWS)
 
 
 def test_a_rollback_removes_the_file_unless_others_have_changed_it(

@@ -73,6 +73,7 @@ class Conversion(Reporting):
         self.ended: State | None = None
         self.undone: Sequence[Problem] = ()
         self._plan: ConversionPlan | None = None
+        self._is_cancelled = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -229,10 +230,18 @@ class Conversion(Reporting):
         return nullcontext()
 
     def end(self, state: State, outcome: Outcome) -> None:
+        self._answer()
         self.target.end(self.run_id, state, outcome)
         self.ended = state
         if state not in UNFINISHED:
             self.emit(RunEnded())
+
+    def _answer(self) -> None:
+        """A target whose work was cancelled begins nothing new: it is opened again."""
+        if self._is_cancelled:
+            _, target = open_pair(self.spec)
+            self.target = self._stack.enter_context(target)
+            self._is_cancelled = False
 
     def hand_over(self) -> Handover:
         return Handover({"restart": False}, "resuming from the journal; its snapshot is lost")
@@ -253,6 +262,7 @@ class Conversion(Reporting):
             self.source.check()
 
     def cancel(self) -> None:
+        self._is_cancelled = True
         self.source.cancel()
         self.target.cancel()
 
@@ -295,6 +305,7 @@ class Conversion(Reporting):
     def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         if self._plan is None:
             return Outcome("", state, self.story.seconds, reason=reason)
+        self._answer()
         return outcome_of(self, state, reason)
 
 
