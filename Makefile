@@ -111,7 +111,7 @@ clean: ## Remove the virtual environment and everything made from the sources
 .venv/.for-dev: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[airflow,bigquery,celery,demo,django,docs,duckdb,export,frames,iceberg,load,mongodb,mysql,openlineage,sqlite,dev]'
+	@$(PIP) -e '.[airflow,bigquery,celery,demo,django,docs,duckdb,export,frames,iceberg,load,mongodb,mysql,odbc,openlineage,sqlite,dev]'
 	@$(BIN)/python tests/support/npm_servers.py
 	@touch $@ .venv/.for-demo .venv/.for-airflow .venv/.for-celery .venv/.for-docs
 

@@ -136,6 +136,8 @@ CASES: list[tuple[Type, Any, Any]] = [
     (Type(Sort.DECIMAL), Decimal128("1.50"), "1.50"),
     (Type(Sort.DECIMAL), Decimal128("-1E+3"), "-1000"),
     (Type(Sort.DECIMAL), -0.0, "0"),
+    (Type(Sort.DECIMAL), Decimal128(f"-{'9' * 34}"), f"-{'9' * 34}"),
+    (Type(Sort.DECIMAL, precision=40, scale=2), Decimal128(f"{'9' * 33}.5"), f"{'9' * 33}.50"),
     (Type(Sort.DECIMAL), float("nan"), M),
     (Type(Sort.DECIMAL, precision=5, scale=2), 123.4, "123.40"),
     (Type(Sort.DECIMAL, precision=5, scale=2), Decimal128("-0.0500"), "-0.05"),

@@ -310,6 +310,7 @@ def test_what_mysql_s_columns_do_by_themselves_is_done_by_the_target(
         ("sqlite:///nowhere.db", "windlass-db[sqlite]"),
         ("mysql://root@127.0.0.1:1/shop", "windlass-db[mysql]"),
         ("mongodb://127.0.0.1:1/shop", "windlass-db[mongodb]"),
+        ("odbc:DSN=shop", "windlass-db[odbc]"),
         ("redis://h/shop", "source: redis:// is not supported"),
     ],
 )
@@ -317,7 +318,7 @@ def test_what_mysql_s_columns_do_by_themselves_is_done_by_the_target(
 def test_what_is_not_installed_or_not_there_is_named(url: str, said: str, command: str) -> None:
     """In a Python without the libraries that only these engines need."""
     code = (
-        "import sys; sys.modules.update(sqlglot=None, asyncmy=None, pymongo=None);"
+        "import sys; sys.modules.update(sqlglot=None, asyncmy=None, pymongo=None, pyodbc=None);"
         " from windlass.cli.main import main; main()"
     )
     words = (command, "--source", url, "--target", "postgresql://127.0.0.1:1/shop")

@@ -33,6 +33,9 @@ SPELLINGS = [
     f"host=h password={PASSWORD} user=app",
     f"host=h password = '{PASSWORD}' user=app",
     f"postgresql://host/shop?user=app&password={QUOTED}",
+    f"odbc:DRIVER=SQL Server;SERVER=h;UID=app;PWD={PASSWORD};DATABASE=shop",
+    f"odbc:DSN=shop;PWD={{{PASSWORD}}};DATABASE=shop",
+    f"odbc://app:{QUOTED}@shop",
 ]
 
 

@@ -32,7 +32,10 @@ SHORTEST_SECRET = 4
 
 _URL_PASSWORD = re.compile(r"(\w+://[^\s:@/'\"]*:)([^\s'\"]+)(?=@)")  # somewhere in a text
 _URL = re.compile(r"(\w+://[^:@/]*:)(.+)(?=@)", re.DOTALL)  # the whole of a word: may hold anything
-_WORD_PASSWORD = re.compile(r"(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)")
+_WORD_PASSWORD = re.compile(  # of libpq, and of ODBC, which has braces for apostrophes
+    r"(?i)((?:password|passwd|\bpwd)\s*=\s*)"
+    r"('(?:[^'\\]|\\.)*'|\{(?:[^}]|\}\})*\}|[^\s&'\"]+)"
+)
 
 
 def mask(text: str, secrets: Sequence[str] = ()) -> str:
@@ -53,7 +56,10 @@ def secrets_in(text: str) -> set[str]:
         word = match[2]
         if word.startswith("'"):
             word = re.sub(r"\\(.)", r"\1", word[1:-1])
-        found.append(word)
+        elif word.startswith("{"):
+            found.append(word)
+            word = word[1:-1].replace("}}", "}")
+        found += [word, word.partition(";")[0]]
     return {form for word in found for form in (word, unquote(word))}
 
 

@@ -18,6 +18,8 @@ def name_of(address: str) -> str:
     Empty if it cannot be read. So is one with an ``@`` left in it: libpq and others do not agree on
     which ``@`` ends a password, so what is left may be a part of one.
     """
+    if address.strip().lower().startswith("odbc:"):
+        return _odbc(address.strip())
     scheme, colon, _ = address.strip().partition("://")
     is_url = bool(colon) and "=" not in scheme
     made = _url(address) if is_url and scheme.partition("+")[0] not in _POSTGRES else _pg(address)
@@ -36,6 +38,15 @@ def _pg(address: str) -> str:
     host = words.get("host") or words.get("hostaddr") or "local"
     place = f"{host}:{words.get('port', 5432)}"
     return f"{words['dbname']} on {place}" if "dbname" in words else place
+
+
+def _odbc(address: str) -> str:
+    from windlass.engines.odbc.address import read_address
+
+    try:
+        return read_address(address).place
+    except BadSpec:
+        return ""
 
 
 def _url(address: str) -> str:

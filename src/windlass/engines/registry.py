@@ -66,6 +66,12 @@ ENGINES = (
         needs=("pymongo",),
         extra="mongodb",
     ),
+    Engine(
+        ("odbc",),
+        origin="windlass.engines.odbc.origin:OdbcOrigin",
+        needs=("pyodbc", "sqlglot"),
+        extra="odbc",
+    ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
     Engine(("iceberg",), target="windlass.engines.iceberg.target:IcebergTarget", extra="iceberg"),
 )
@@ -92,6 +98,8 @@ def engine_of(url: str, role: str) -> Engine:
         BadSpec: no engine has this scheme, or it is the path of a file. The message does not repeat
         the URL, which may contain a password.
     """
+    if role == "origin" and url.lower().startswith("odbc:"):  # a connection string has no `//`
+        return next(one for one in ENGINES if "odbc" in one.schemes)
     scheme, colon, _ = url.partition("://")
     if not colon or "=" in scheme:
         if role != "warehouse" and "=" not in url and _FILE.fullmatch(url):

@@ -42,6 +42,8 @@ field = partial(made_from, MIGRATE)
 
 def _is_of_others(url: str) -> bool:
     """Of conninfo strings and names of services, none is."""
+    if url.lower().startswith("odbc:"):
+        return True
     scheme, separator, _ = url.partition("://")
     return bool(separator) and "=" not in scheme and not scheme.lower().startswith("postgres")
 

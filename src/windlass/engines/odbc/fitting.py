@@ -1,0 +1,149 @@
+"""Which type holds all values of a column, by a scan of all rows; and what people have to decide,
+with counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from windlass.engines.answers import read_type
+from windlass.engines.odbc.catalog import Found
+from windlass.engines.odbc.reading import read_raw
+from windlass.engines.odbc.session import Session
+from windlass.engines.odbc.types import PLAIN, Choice, choose
+from windlass.engines.odbc.values import Misfit, Notes, Read, can_be, reader
+from windlass.model.chunk import Whole
+from windlass.model.report import Loss, LossClass, Problem
+from windlass.model.translation import Answers, Field, Fit, Sort, SourceColumn, SourceTable, Type
+from windlass.model.units import plural
+from windlass.model.wording import word
+
+_VALUE_BYTES = 8  # of what is no text
+_ACCEPT = word("accept", str(LossClass.VALUES))
+
+
+@dataclass(slots=True)
+class _Try:
+    """A type, and what it does not have of the values."""
+
+    type: Type
+    read: Read
+    notes: Notes = field(default_factory=Notes)
+    misfits: Counter[str] = field(default_factory=Counter)
+    first: str = ""
+
+
+@dataclass(slots=True)
+class _Column:
+    column: SourceColumn
+    tries: list[_Try]
+    form: str = PLAIN
+    lossy: str = ""
+    kept: str = ""
+    is_answered: bool = False
+
+    @property
+    def best(self) -> _Try:
+        """The first that has all values; else the one that has most of them."""
+        return min(self.tries, key=lambda one: one.misfits.total())
+
+
+def fit_table(session: Session, table: SourceTable, found: Found, answers: Answers) -> Fit:
+    """Raises:
+    BadSpec: an answer is no type.
+    """
+    problems: list[Problem] = []
+    columns = [_started(session, table, one, found, answers, problems) for one in table.columns]
+    fields = [Field(one.column.name, one.tries[0].type, one.form) for one in columns]
+    rows = size = 0
+    key = _places(table)
+    for row in read_raw(session, found, table.name, fields, Whole()):
+        rows += 1
+        for one, value in zip(columns, row, strict=True):
+            if value is not None:
+                size += len(value) if isinstance(value, str | bytes) else _VALUE_BYTES
+                _look(one, value, row, key)
+    losses = list(found.losses.get(table.name, ()))
+    for one in columns:
+        for lossy, becomes in _lossy(one):
+            about = f"{table.name}.{one.column.name}"
+            if answers.accepts_values:
+                losses.append(Loss(about, f"{lossy}: {becomes}", LossClass.VALUES))
+            else:
+                problems.append(Problem(about, lossy, f"{_ACCEPT}: {becomes}"))
+        problems += _misfits(table, one)
+        if one.kept:
+            losses.append(Loss(f"{table.name}.{one.column.name}", one.kept, LossClass.BEHAVIOUR))
+    fitted = tuple(Field(one.column.name, one.best.type, one.form) for one in columns)
+    return Fit(fitted, rows, size, tuple(problems), tuple(losses))
+
+
+def _started(
+    session: Session,
+    table: SourceTable,
+    column: SourceColumn,
+    found: Found,
+    answers: Answers,
+    problems: list[Problem],
+) -> _Column:
+    about, words = f"{table.name}.{column.name}", answers.types.get(column.name, "")
+    described = found.described[table.name][column.name]
+    choice = choose(described, session.server)
+    if words:
+        wanted = read_type(words, about)
+        if can_be(wanted):
+            form = choice.form if choice else PLAIN
+            return _Column(column, [_Try(wanted, reader(wanted))], form, is_answered=True)
+        problems.append(Problem(about, f"no value can become {words}", "choose another type"))
+    elif choice is None:
+        message = f"the type {column.type} of {session.server} is not known"
+        hint = f"{word('types', f'{column.name}: text')} takes what the driver gives"
+        problems.append(Problem(about, message, hint))
+    known = choice or Choice((Type(Sort.TEXT),))
+    tries = [_Try(one, reader(one)) for one in known.types]
+    return _Column(column, tries, known.form, known.lossy, known.kept)
+
+
+def _look(one: _Column, value: Any, row: Sequence[Any], key: Sequence[tuple[str, int]]) -> None:
+    """Types that hold fewer values come first, so nobody asks the others while one fits all."""
+    for attempt in one.tries:
+        try:
+            attempt.read(value, attempt.notes)
+        except Misfit as error:
+            attempt.misfits[str(error)] += 1
+            if not attempt.first:
+                attempt.first = ", ".join(f"{name} = {row[at]}" for name, at in key)
+
+
+def _places(table: SourceTable) -> list[tuple[str, int]]:
+    key = table.primary_key or next(iter(table.uniques), None)
+    names = [one.name for one in table.columns]
+    return [(name, names.index(name)) for name in key.columns] if key else []
+
+
+def _misfits(table: SourceTable, one: _Column) -> Iterator[Problem]:
+    best = one.best
+    if not best.misfits:
+        return
+    kinds = ", ".join(f"{many:,} {kind}" for kind, many in best.misfits.most_common())
+    values = plural(best.misfits.total(), "value")
+    verb = "does" if best.misfits.total() == 1 else "do"
+    first = f" (first: {best.first})" if best.first else ""
+    message = f"{values} {verb} not fit {best.type.described}: {kinds}{first}"
+    ways = "" if one.is_answered else f"{word('types', f'{one.column.name}: text')}, or "
+    hint = f"choose another type: {ways}correct them on the source"
+    yield Problem(f"{table.name}.{one.column.name}", message, hint)
+
+
+def _lossy(one: _Column) -> Iterator[tuple[str, str]]:
+    notes = one.best.notes
+    if notes.digits:
+        values = f"{plural(notes.digits, 'value')} with more than six digits of a second"
+        yield values, "the digits after the sixth are left out"
+    if notes.offsets:
+        values = f"{plural(notes.offsets, 'time')} with an offset that is not zero"
+        yield values, "the moment is kept, the offset is not"
+    if one.lossy:
+        yield f"any of its values may have them: {one.lossy}", "they are left out"
