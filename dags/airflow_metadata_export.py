@@ -1,6 +1,6 @@
 """An Airflow DAG for each table of Airflow's own database, into BigQuery.
 
-`refresh_source_tables` reads which tables there are; until it has run, there are no other DAGs. It
+`refresh_source_tables` reads the list of tables; until it has run, there are no other DAGs. It
 needs the connection `airflow_db`; the others need the Variables that docs/export.md names.
 """
 

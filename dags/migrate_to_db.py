@@ -1,4 +1,4 @@
-"""Rows that wait to be exported get their product, in place, every five minutes."""
+"""Sets the product of rows that wait to be exported, in place, every five minutes."""
 
 from config import BACKUP_SCHEMA, DB_SCHEMA, DB_TABLE
 

@@ -1,4 +1,4 @@
-"""One Postgres database into another: one snapshot, chunks that survive any crash, verified."""
+"""Migrates a Postgres database: one snapshot, chunks that survive any crash, verified."""
 
 from datetime import timedelta
 

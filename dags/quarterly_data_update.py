@@ -1,6 +1,6 @@
-"""Every quarter, files and URLs go into the tables of a Django project; see docs/airflow.md.
+"""Loads files and URLs into the tables of a Django project every quarter; see docs/airflow.md.
 
-Which ones is in the Variable DATA_UPDATE_URLS, the database is the connection postgres_db.
+The Variable DATA_UPDATE_URLS lists them; the connection postgres_db is the database.
 """
 
 from config import DJANGO_FOLDER, DJANGO_PYTHON, DJANGO_SETTINGS, UPDATE_EMAIL

@@ -1,4 +1,4 @@
-"""Are two Postgres databases equal, and if not, where: definitions, sequences, every row."""
+"""Compares two Postgres databases, and names what differs: definitions, sequences, every row."""
 
 from windlass.airflow import Ending, Tuning
 from windlass.airflow.presets.earlier import validate_migration_env

@@ -17,22 +17,22 @@ from bench.result import Case, Metric, Result
 
 INTRODUCTION = """\
 Data and servers are those of the first case in [benchmarks](benchmarks.md). Both ways verify every
-row themselves; the validation DAG, which the form triggers by default, is left out
-(`trigger_validation` is off).
+row; the validation DAG, which the form triggers by default, is left out (`trigger_validation` is
+off).
 """
 
 PATH = """\
 ## Where they go
 
-The tasks that each waited for the one before, in the run with the median time; seconds.
-Waiting: from the end of the task before until the worker has begun, which is the
-scheduler's turn, the queue, and the start of a process that loads Airflow and the DAG.
+The longest chain of tasks, each of which waited for the one before, in the run with the median
+time, in seconds. Waiting is the time from the end of the previous task until the worker begins: the
+scheduler, the queue, and the start of a process that loads Airflow and the DAG.
 """
 
 MAPPED = """\
 ## Mapped tasks that do nothing
 
-CPU is that of the whole machine, on which nothing else ran.
+CPU is that of the whole machine, which was otherwise idle.
 """
 
 

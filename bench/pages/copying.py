@@ -24,42 +24,42 @@ from bench.result import Case, Goal, Metric, Result
 HEAD = """\
 # Benchmarks
 
-Every contestant is a whole process that copies a whole database into an empty one: schema, rows,
+Every contestant is a separate process that copies a whole database into an empty one: schema, rows,
 indexes, constraints and statistics; only `keyset` measures rows alone. Source and target are
 two servers on one machine with equal settings, reached over TCP. Both checkpoint before every run,
-and the order rotates. After every run the rows of each relation (count and fingerprint), its
-indexes, constraints, sequences and statistics are compared with the source's; an incomplete copy
+and the order rotates. After every run, the rows of each relation (count and fingerprint), its
+indexes, constraints, sequences and statistics are compared with the source's. An incomplete copy
 gets no figures.
 """
 
 METHOD = """\
 ## What the figures mean
 
-Every peer gets its own best way to gather statistics, within its time: pgcopydb does so by default,
-the others are followed by vacuumdb.
+Each tool gathers statistics in the way that is best for it, and the time includes that: pgcopydb
+does so by default; for the others, vacuumdb runs afterwards.
 
-Client CPU is what the kernel accounts to all processes of the contestant. Client memory is the
-sum of what they hold, sampled twenty times a second; a page that two processes share counts
-twice. The servers are in neither. Megabytes are millions of bytes.
+Client CPU is the CPU time of all processes of the contestant, as the kernel counts it. Client
+memory is the sum of their memory, sampled twenty times a second; a page that two processes share
+counts twice. Neither includes the servers. Megabytes are millions of bytes.
 
-The floor is what the servers alone must spend: COPY to nowhere on the source, COPY from a file
-and building indexes and constraints on the target, one after another, divided by the number of
-cores. Statistics are not in it.
+The floor is the time that the servers alone need: COPY to nowhere on the source, then COPY from a
+file and building indexes and constraints on the target, divided by the number of cores. It does not
+include statistics.
 
 `keyset` measures the rows of `pgbench_accounts` and `events`, copied into existing tables without
-indexes; what else the copy needs is added before and after, unmeasured. The earlier method is
-`bench/programs/keyset.py`, written from the description of a published Airflow pipeline: pages of
-100,000 rows in the order of the key, fetched whole, made CSV text by Python, loaded by COPY. It is
-one stream, without Airflow's own time, so the goal is for one stream. All copy the same rows, so
-the ratio of seconds, turned round, is that of rows/s.
+indexes; other work that the copy needs is done before and after, and not measured. The earlier
+method is `bench/programs/keyset.py`, written from the description of a published Airflow pipeline:
+pages of 100,000 rows in the order of the key, each fetched as a whole, converted to CSV by Python
+and loaded by COPY. It is one stream, without the time that Airflow takes, so the goal is for one
+stream. All copy the same rows, so the inverse ratio of seconds is that of rows/s.
 """
 
 REPEATING = """\
 ## Repeating it
 
-`make bench` repeats all of it, and what the other pages on benchmarks show. It makes the servers
-and the data in the folder for temporary files, which needs about 40 GB of room, and removes them.
-It needs Debian's postgresql-15 and pgcopydb, and a machine with nothing else to do.
+`make bench` repeats these benchmarks and those of the other pages. It creates servers and data in
+the folder for temporary files, which needs about 40 GB of space, and removes them afterwards. It
+needs Debian's postgresql-15 and pgcopydb, and a machine that is otherwise idle.
 """
 
 COMMANDS = (WINDLASS, WINDLASS_VERIFIED, PGCOPYDB, DUMP_RESTORE, DUMP_PSQL)

@@ -16,8 +16,9 @@ HEAD = """\
 # Other engines
 
 Whole migrations: reading the catalog, scanning every row for types that hold all values, copying,
-keys and indexes, statistics and, where it says so, the comparison of every row. Starting the
-program is in the time. After every run sums over the rows are compared; other rows get no figures.
+keys and indexes, statistics and, if the case says so, the comparison of every row. The time
+includes the start of the program. After every run, sums over the rows are compared; a run with
+wrong rows gets no figures.
 """
 
 SECTIONS = {

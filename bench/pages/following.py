@@ -16,8 +16,8 @@ from bench.result import Metric, Result
 HEAD = """\
 # Following
 
-Two servers on one machine, which share its cores with the writers and with windlass. Both sides
-are compared at the end; a difference would fail the case.
+Two servers on one machine share its cores with the writers and with Windlass. Both sides are
+compared at the end; a difference would fail the case.
 """
 
 SECTIONS = {

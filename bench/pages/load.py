@@ -15,10 +15,10 @@ from bench.result import Metric, Result
 HEAD = """\
 # Loading
 
-What `windlass load` does to check an input, to journal the run and to be able to undo it is in its
-time, as is starting the program. Peers get the way of theirs that is the fastest, but for dlt into
-DuckDB, which gets its default. After every run the rows are compared with what they have to be;
-other rows get no figures.
+The time of `windlass load` includes checking the input, journaling the run, keeping the old rows
+for an undo, and starting the program. Other tools run in their fastest way, except dlt into DuckDB,
+which runs with its defaults. After every run, the rows are compared with the expected ones; a run
+with wrong rows gets no figures.
 """
 
 SECTIONS = {

@@ -14,9 +14,9 @@ from bench.pages.markdown import (
 from bench.result import Case, Metric, Result
 
 PG_DUMP = """\
-pg_dump reads the source before anything can be written, and the target when all is written, so its
-time counts twice, whatever the rest takes. Before version 16 it locks tables one by one, a round
-trip each; over a slow link a newer one reads, if there is one.
+pg_dump reads the source before anything can be written, and the target after everything is written,
+so its time always counts twice. Before version 16 it locks tables one by one, with a round trip
+each; over a slow link, a newer pg_dump is used if there is one.
 """
 
 

@@ -14,16 +14,16 @@ from bench.pages.markdown import (
 from bench.result import Case, Metric, Result, Statistic
 
 INTRODUCTION = """\
-How long it takes from the start of the process until `windlass --version` ends, and until
-`windlass plan` opens its first connection. A listening socket stands in for both databases. The
-least of the runs counts: other work on the machine can only add to it.
+The time from the start of the process until `windlass --version` ends, and until `windlass plan`
+opens its first connection. A listening socket stands in for both databases. The shortest of the
+runs counts, as other work on the machine can only add to it.
 """
 
 
 def render(results: Sequence[Result]) -> str:
     (result,) = results
     return page_of(
-        "How soon commands start",
+        "Start-up time",
         results,
         INTRODUCTION,
         cases_table("", result.cases, *COLUMNS),

@@ -78,7 +78,7 @@ def _is_wanted(session: Session, row: Sequence[Any]) -> bool:
         return False
     if {str(catalog).lower(), str(schema).lower()} & _SYSTEM or str(schema).startswith("pg_toast"):
         return False
-    if session.server == ORACLE:  # which has hundreds of schemas of its own
+    if session.server == ORACLE:  # which brings hundreds of schemas
         return str(schema).upper() == session.user.upper()
     is_here = not catalog or not session.database or catalog == session.database
     return is_here

@@ -122,7 +122,7 @@ class OdbcOrigin:
             " count up by themselves: they are not migrated",
         ]
         if own := _OWN.get(session.server):
-            found.append(f"{session.server} is a source of its own: {own} migrates more of it")
+            found.append(f"{session.server} has its own kind of source: {own} migrates more of it")
         return found
 
     def check(self) -> None:
