@@ -72,7 +72,7 @@ class Sides:
                     "select pg_terminate_backend(active_pid) from pg_replication_slots"
                     " where active_pid is not null"
                 )
-                _until(
+                until(
                     lambda connection=connection: (
                         not connection.execute(
                             "select 1 from pg_replication_slots where active"
@@ -150,7 +150,7 @@ class Follower:
                 raise RunFailed(f"it ended: {self.said}")
             return self.phase() == "following"
 
-        _until(follows, "it follows")
+        until(follows, "it follows")
 
     def phase(self) -> str:
         with self.sides.target.connect(TARGET) as connection:
@@ -193,7 +193,7 @@ class Subscription:
         url = self.sides.source.url(SOURCE)
         with self.sides.target.connect(TARGET) as connection:
             connection.execute(f"create subscription native connection '{url}' publication native")
-            _until(
+            until(
                 lambda: (
                     not connection.execute(
                         "select 1 from pg_subscription_rel where srsubstate <> 'r'"
@@ -205,7 +205,7 @@ class Subscription:
     def stop(self) -> None:
         self._alter("disable")
         with self.sides.source.connect(SOURCE) as connection:
-            _until(
+            until(
                 lambda: (
                     not connection.execute(
                         "select 1 from pg_replication_slots where active"
@@ -233,18 +233,18 @@ def watch_drain(sides: Sides, query: str, number: float) -> float:
         sides.source.connect(SOURCE) as source,
         sides.target.connect(TARGET) as target,
     ):
-        _until(lambda: source.execute(active).fetchone(), "the slot is read", poll=0.005)
+        until(lambda: source.execute(active).fetchone(), "the slot is read", poll=0.005)
         started = time.perf_counter()
 
         def has_all() -> bool:
             row = target.execute(query.encode()).fetchone()
             return bool(row and row[0] is not None and float(row[0]) >= number)
 
-        _until(has_all, "the last change arrives")
+        until(has_all, "the last change arrives")
         return time.perf_counter() - started
 
 
-def _until(done: Any, what: str, poll: float = POLL_SECONDS) -> None:
+def until(done: Any, what: str, poll: float = POLL_SECONDS) -> None:
     """Raises:
     RunFailed: it took too long.
     """

@@ -5,7 +5,8 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench.following import (
     Subscription,
     figures_of,
     two_servers,
+    until,
     watch_drain,
 )
 from bench.measure import RunFailed
@@ -167,10 +169,17 @@ def _drained_by_subscription(sides: Sides, backlog: Backlog) -> Figures:
 
 
 def measure_live(setup: Setup) -> Measured:
-    """pgbench at full speed, alone and followed: its rate, and how far the follower is behind."""
+    """pgbench at full speed, alone and followed: its rate, and how far the follower is behind. Then
+    beside a subscription; and with a stream that is read and thrown away, which is what the source
+    itself has to do where all that applies is on another machine."""
     seconds = setup.choose(SECONDS, 3)
     with two_servers(setup) as sides:
-        entrants = (_Live("alone", "pgbench alone"), _Live("followed", "pgbench, followed"))
+        entrants = (
+            _Live("alone", "pgbench alone"),
+            _Live("read", "pgbench, its stream read and thrown away"),
+            _Live("followed", "pgbench, followed"),
+            _Live("native", "pgbench, followed by a subscription"),
+        )
         cases = take_turns(entrants, lambda one: one.run(sides, seconds), setup.repeat)
     goals = (
         ratio("followed", "alone", Metric.TRANSACTIONS_PER_SECOND, at_least=0.95),
@@ -191,13 +200,20 @@ class _Live:
         sides.run(_identified(10))
         if self.name == "alone":
             return {Metric.TRANSACTIONS_PER_SECOND: _bench(sides, seconds)}
+        if self.name == "read":
+            with _thrown_away(sides):
+                return {Metric.TRANSACTIONS_PER_SECOND: _bench(sides, seconds)}
+        if self.name == "native":
+            Subscription(sides).begin()
+            rate = _bench(sides, seconds)
+            drained = _until_drained(sides)
+            return {Metric.TRANSACTIONS_PER_SECOND: rate, Metric.DRAIN_SECONDS: drained}
         with Follower(sides) as follower:
             follower.wait_following()
             lags = _Lags(sides)
             with lags:
                 rate = _bench(sides, seconds)
-            count = sides.number(SOURCE, "select count(*) from pgbench_history")
-            drained = _seconds_until(sides, "select count(*) from pgbench_history", count)
+            drained = _until_drained(sides)
             cpu = follower.stop()
         return {
             Metric.TRANSACTIONS_PER_SECOND: rate,
@@ -206,6 +222,38 @@ class _Live:
             Metric.CPU_SECONDS: cpu,
             Metric.PEAK_MB: follower.peak_bytes / 1e6,
         }
+
+
+def _until_drained(sides: Sides) -> float:
+    query = "select count(*) from pgbench_history"
+    return _seconds_until(sides, query, sides.number(SOURCE, query))
+
+
+@contextmanager
+def _thrown_away(sides: Sides) -> Iterator[None]:
+    """All changes are decoded and sent, and nobody applies them."""
+    with sides.source.connect(SOURCE) as connection:
+        connection.execute("create publication thrown for all tables")
+    tool = ["pg_recvlogical", "-d", _source_url(sides), "--slot", "thrown"]
+    options = ["-o", "proto_version=1", "-o", "publication_names=thrown"]
+    subprocess.run([*tool, "--create-slot", "-P", "pgoutput"], env=sides.variables, check=True)
+    reader = subprocess.Popen(
+        [*tool, *options, "--start", "--no-loop", "-f", "/dev/null"], env=sides.variables
+    )
+    try:
+        until(lambda: _is_read(sides), "the stream is read")
+        yield
+        if reader.poll() is not None:
+            raise RunFailed("the stream was not read to the end")
+    finally:
+        reader.terminate()
+        reader.wait()
+        subprocess.run([*tool, "--drop-slot"], env=sides.variables, check=True)
+
+
+def _is_read(sides: Sides) -> bool:
+    query = "select count(*) from pg_replication_slots where slot_name = 'thrown' and active"
+    return sides.number(SOURCE, query) == 1
 
 
 class _Lags:
