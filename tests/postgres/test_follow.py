@@ -343,6 +343,20 @@ def test_tables_that_are_there_have_to_fit_in_both_directions(
     assert "infinite" not in str(one_way["notices"])
 
 
+def test_partitioned_tables_that_are_there_may_be_divided_otherwise(
+    logical: Callable[[int], Database],
+) -> None:
+    pair = Pair(logical(16), logical(18))
+    for name in ("same", "other"):
+        made = f"create table {name} (day date primary key, n int) partition by range (day)"
+        part = f"create table {name}_1 partition of {name} for values from ('2026-01-01') to (%s)"
+        pair.source.run(made, part.replace("%s", "'2027-01-01'"))
+        pair.target.run(made, part.replace("%s", "'2027-01-01'" if name == "same" else "maxvalue"))
+    pair.target.run("alter table other_1 rename to other_all")
+    ran = windlass("plan", "--follow", "--existing", "fill", "--json", pair=pair)
+    assert not [one for one in ran.result["problems"] if "row" in one["message"]], ran.why
+
+
 def test_a_source_where_triggers_would_fire_has_no_way_back(followed: Pair) -> None:
     role = "goes_forth"
     followed.source.run(

@@ -3,7 +3,7 @@ them, so they can have other columns than the source's. Tried as a stream would 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -28,23 +28,27 @@ def fitting_problems(
     filled = [one for one in plan.relations if one.arrival is Arrival.FILL]
     if not filled:
         return
-    forth = {one.relation.name: one.target for one in filled}
-    sent = {name: _sent(source, name) for name in forth}
-    there = {name: _sent(target, name) for name in forth.values()}
+    forth = {one.relation.name: one.enters for one in filled}
+    sent = _described(source, forth)
+    there = _described(target, forth.values())
     known = {one.relation.name: {column.target for column in one.columns} for one in filled}
     more = frozenset(
         (name, column.name)
         for name, to in forth.items()
-        for column in there[to].columns
+        for column in (there[to].columns if to in there else ())
         if column.name not in known[name]
     )
     routes = Routes(forth, types=read_user_types(source, side="source"), target_only=more)
     found = _apart(routes, target, sent)
     for name, texts in found.items():
-        hint = "change the table on the target, or let the run make it: leave it out of there"
+        hint = "change the table on the target, or remove it there: then the run makes it"
         yield Problem(str(forth[name]), "; ".join(texts), hint)
     if back:
-        turned = {to: name for name, to in forth.items() if name not in found}
+        turned = {
+            one.enters: one.root or one.relation.name
+            for one in filled
+            if one.relation.name not in found
+        }
         routes = Routes(turned, types=read_user_types(target, side="target"))
         relations = {name: one for name, one in there.items() if name in turned}
         for name, texts in _apart(routes, source, relations).items():
@@ -69,13 +73,21 @@ def _turned(texts: list[str]) -> str:
     return text.replace("\0", "the source")
 
 
-def _sent(read: Connection, name: Name) -> Relation:
+def _described(read: Connection, names: Iterable[Name]) -> dict[Name, Relation]:
+    """Those that are there."""
+    found = {name: _sent(read, name) for name in names}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _sent(read: Connection, name: Name) -> Relation | None:
     """As a stream would describe it."""
     quoted = sql.Identifier(name.schema, name.name).as_string(read)
     row: Any = read.execute(
         "select oid::bigint, relreplident::text from pg_class where oid = to_regclass(%s)",
         (quoted,),
     ).fetchone()
+    if row is None:
+        return None
     with psycopg.RawCursor(read, row_factory=class_row(RelationColumn)) as cursor:
         columns = cursor.execute(load("sent_columns").as_bytes(read), (row[0],)).fetchall()
     return Relation(int(row[0]), name.schema, name.name, str(row[1]), tuple(columns))
