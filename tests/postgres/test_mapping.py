@@ -104,6 +104,20 @@ def test_names_change_wherever_the_server_would_change_them(shop: Pair, spec: An
     assert content_difference(shop.source, shop.target) == []
 
 
+def test_a_schema_that_the_source_does_not_have_is_made(shop: Pair, spec: Any) -> None:
+    shop.target.run("create schema there")
+    path = spec({"shop.orders": {"into": "new.sales", "columns": {"buyer": None}}})
+    words = ("-f", path, "--accept", "objects", "--accept", "constraints")
+    found = migrate(shop, *words).expect(DONE).result
+    assert shop.target.value("select count(*) from new.sales") == 60
+    verify(shop, "-f", path).expect(DONE)
+    windlass("rollback", found["run"], "--yes", pair=shop).expect(DONE)
+    assert not shop.target.rows("select 1 from pg_namespace where nspname = 'new'")
+    into = spec({"shop.orders": {"into": "there.sales", "columns": {"buyer": None}}})
+    migrate(shop, *("-f", into, *words[2:])).expect(DONE)
+    assert shop.target.value("select count(*) from there.sales") == 60
+
+
 def hashed(text: str) -> str:
     return hmac.digest(KEY.encode(), text.encode(), hashlib.sha256).hex()
 

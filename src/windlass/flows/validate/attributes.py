@@ -37,10 +37,11 @@ def attribute_differences(run: Sides) -> list[Difference]:
     source = read_attributes(run.sessions().source(run.snapshot.id), side="source")
     target = read_attributes(run.sessions().target(), side="target")
     existing = read_existing(run.sessions().target())
+    here = _as_mapped(run.plan, renamed(source, run.plan.schemas))
     found = differing_attributes(
-        _as_mapped(run.plan, renamed(source, run.plan.schemas)),
+        here,
         target,
-        compared=_compared(run, existing),
+        compared=_compared(run, existing) - _new_schemas(run.plan, here),
         may_be=_may_be(run, existing),
     )
     lost = {loss.object for loss in run.losses() if loss.kind in ALTERING}
@@ -60,6 +61,13 @@ def _as_mapped(plan: Plan, attributes: Mapping[Attribute, Value]) -> Mapping[Att
         replace(key, name=moved.get(key.name, key.name)) if key.kind == "TABLE" else key: value
         for key, value in attributes.items()
     }
+
+
+def _new_schemas(plan: Plan, source: Mapping[Attribute, Value]) -> set[Key]:
+    """Those that a mapping brings, and the source does not have."""
+    known = {one.name for one in source if one.kind == "SCHEMA"}
+    brought = {Name("", item.target.schema) for item in plan.relations if item.mapping}
+    return {("SCHEMA", name) for name in brought - known}
 
 
 def _compared(run: Sides, existing: Existing) -> set[Key]:

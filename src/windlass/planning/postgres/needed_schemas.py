@@ -20,7 +20,7 @@ def with_schemas(entries: Sequence[Entry], around: Surroundings) -> Sequence[Ent
     owners = {entry.tag: entry.owner for entry in entries if entry.kind == "SCHEMA"}
     first = min((entry.id for entry in entries), default=1)
     ours = [
-        _schema_entry(first - number, name, owners.get(name, ""))
+        schema_entry(first - number, name, owners.get(name, ""))
         for number, name in enumerate(sorted(needed & {"public", *around.schemas}), start=1)
         if around.schemas.get(name, name) not in around.existing.schemas
     ]
@@ -31,7 +31,8 @@ def makes_schema(entry: Entry) -> bool:
     return entry.kind == "SCHEMA" and not entry.definition.startswith("--")
 
 
-def _schema_entry(id_: int, name: str, owner: str) -> Entry:
+def schema_entry(id_: int, name: str, owner: str) -> Entry:
+    """What pg_dump would write of a schema."""
     quoted = sql.Identifier(name).as_string(None)
     return Entry(
         id=id_,

@@ -3,7 +3,7 @@ definitions. So everything else is planned as for any source; `finish` puts the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from windlass.engines.postgres.archive import Entry
@@ -29,6 +29,7 @@ from windlass.planning.postgres.mapped.keys import (
 from windlass.planning.postgres.mapped.resolve import Describe, Resolved, resolve
 from windlass.planning.postgres.mapped.tables import Broken
 from windlass.planning.postgres.mapped.trees import Names, Unmapped
+from windlass.planning.postgres.needed_schemas import schema_entry
 from windlass.planning.postgres.select import describe
 from windlass.spec.mapping import MappingSpec
 
@@ -102,13 +103,30 @@ def mapped_source(
     gone = {one for one in _sequences(entries) if sequences.get(one, one) not in kept}
     return MappedSource(
         read=_read(read, tables, renamed, rewriting.names, gone),
-        entries=done.entries,
+        entries=[*_new_schemas(done.entries, mappings.values()), *done.entries],
         tables=tables,
         called={new: old for old, new in renamed.items()},
         losses=[*(loss for _, loss in lost), *done.losses],
         problems=[*problems, *done.problems],
         left_out=[*(describe(entry) for entry, _ in lost), *done.left_out],
     )
+
+
+def _new_schemas(entries: Sequence[Entry], tables: Iterable[Mapped]) -> list[Entry]:
+    """Of tables that go into a schema which the source does not have: it is theirs who own one of
+    the tables."""
+    known = {entry.tag for entry in entries if entry.kind == "SCHEMA"} | {"public"}
+    owners = {Name(one.schema, one.tag): one.owner for one in entries if one.kind == "TABLE"}
+    wanted = {
+        one.into.schema: owners.get(one.into, "")
+        for one in sorted(tables, key=lambda one: one.into)
+        if one.into.schema not in known
+    }
+    first = min((entry.id for entry in entries), default=1)
+    return [
+        schema_entry(first - number, name, owner)
+        for number, (name, owner) in enumerate(wanted.items(), start=1)
+    ]
 
 
 def _sequences(entries: Sequence[Entry]) -> set[Name]:
