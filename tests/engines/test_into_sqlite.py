@@ -476,5 +476,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(move: Callable[...
     assert dict(one.problems(*only)) == {"main.a": f"exists in SQLite {one.path}"}
     one.command("plan", "--follow").expect(BAD_SPEC)
     one.command("plan", "--source", "sqlite:///tmp/other.db").expect(BAD_SPEC)
+    nowhere = Move(one.source, one.path.parent / "missing" / "shop.db")
+    assert dict(nowhere.problems(*only)) == {"target": f"there is no folder {nowhere.path.parent}"}
     one.path.write_bytes(b"no database at all, but long enough to have a header" * 20)
     assert "file is not a database" in one.command("plan", *only).expect(REFUSED).said

@@ -60,6 +60,10 @@ class TargetFile:
         if self.path.exists() and not self.path.is_file():
             problems.append(Problem("target", f"{self.path} is no file"))
             return Standing(False, frozenset(), tuple(problems))
+        if not self.path.parent.is_dir():
+            hint = "make it first; the path of a URL begins at the root"
+            problems.append(Problem("target", f"there is no folder {self.path.parent}", hint))
+            return Standing(True, frozenset(), tuple(problems))
         if not self.path.exists() and (why := cannot_make(self.path)):
             problems.append(Problem("target", f"{self.path} cannot be made: {why}"))
         if not self.now.exists():
