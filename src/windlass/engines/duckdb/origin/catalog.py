@@ -39,8 +39,14 @@ _SEQUENCES = """
     select schema_name, sequence_name, start_value, increment_by, last_value
       from duckdb_sequences() where database_name = current_database()"""
 _VIEWS = """
-    select schema_name, view_name, sql from duckdb_views()
-     where database_name = current_database() and not internal and not temporary order by 1, 2"""
+    select v.schema_name, v.view_name, any_value(v.sql),
+           list(c.column_name order by c.column_index), list(c.data_type order by c.column_index)
+      from duckdb_views() as v
+      join duckdb_columns() as c
+        on c.database_name = v.database_name and c.schema_name = v.schema_name
+       and c.table_name = v.view_name
+     where v.database_name = current_database() and not v.internal and not v.temporary
+     group by 1, 2 order by 1, 2"""
 _MACROS = """
     select distinct schema_name, function_name from duckdb_functions()
      where database_name = current_database() and not internal order by 1, 2"""
@@ -74,8 +80,13 @@ def read_catalog(session: Any) -> Found:
         index = Index(name, parts, bool(unique))
         tables[one.name] = replace(one, indexes=(*one.indexes, index))
     views = tuple(
-        SourceView(Name(schema, name), (), text.partition(" AS ")[2].rstrip(";"))
-        for schema, name, text in session.execute(_VIEWS).fetchall()
+        SourceView(
+            Name(schema, name),
+            tuple(columns),
+            text.partition(" AS ")[2].rstrip("; \n"),
+            tuple(SourceColumn(*pair) for pair in zip(columns, types, strict=True)),
+        )
+        for schema, name, text, columns, types in session.execute(_VIEWS).fetchall()
     )
     carried = {_counted(column, sequences) for one in tables.values() for column in one.columns}
     others = [("sequence", one.name) for one in sequences if one not in carried]
