@@ -68,14 +68,15 @@ def to_csv(file: str, table: str = "events", where: str = "true") -> str:
     return f'psql -qX "$SOURCE" -c "\\\\copy ({query}) to \'$FILES/{file}\' (format csv, header)"'
 
 
-def run_loader(one: Loader, target: str, files: Path, setup: Setup) -> Figures:
+def run_loader(one: Loader, target: str, files: Path, setup: Setup, source: str = "") -> Figures:
     """Measure it.
 
     Raises:
         RunFailed: it failed.
     """
     with setup.empty_folder() as folder:
-        return measure(one.script, variables(one, folder, target, files), folder)
+        shell = variables(one, folder, target, files) | {"SOURCE": source}
+        return measure(one.script, shell, folder)
 
 
 def variables(one: Loader, folder: Path, target: str, files: Path) -> dict[str, str]:

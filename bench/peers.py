@@ -1,10 +1,11 @@
-"""The environment of peers that are no dependencies of Windlass: made once, in a folder of the
+"""The environments of peers that are no dependencies of Windlass: made once, in a folder of the
 checkout."""
 
 import logging
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.machine import ROOT
@@ -13,13 +14,35 @@ log = logging.getLogger(__name__)
 
 FOLDER = ROOT / ".bench"
 DLT = "1.31.0"
-WANTED = (f"dlt[postgres,duckdb,parquet]=={DLT}",)
 # DuckDB of a version of which its extensions are wheels, too
 DUCKDB = "1.5.5"
 WITH_EXTENSIONS = (
     f"duckdb=={DUCKDB}",
     f"duckdb-extension-postgres-scanner=={DUCKDB}",
     f"duckdb-extension-sqlite-scanner=={DUCKDB}",
+)
+LOADERS = (
+    f"dlt[postgres,duckdb,parquet,sql_database]=={DLT}",
+    "connectorx==0.4.6",
+    "pymysql",
+    "sqlalchemy",
+)
+# the scanners' wheels are of one version of DuckDB
+MOVERS = (
+    f"dlt=={DLT}",
+    "connectorx==0.4.6",
+    "duckdb==1.5.5",
+    "pandas==3.1.1",
+)
+_BESIDE = (
+    "dlt[postgres,parquet,sql_database]",
+    "adbc-driver-postgresql",
+    "duckdb-extension-mysql-scanner==1.5.5",
+    "duckdb-extension-postgres-scanner==1.5.5",
+    "duckdb-extension-sqlite-scanner==1.5.5",
+    "psycopg[binary]",
+    "pymysql",
+    "sqlalchemy",
 )
 
 
@@ -29,7 +52,7 @@ def peers_python() -> Path:
     Raises:
         subprocess.CalledProcessError: it cannot be installed.
     """
-    return _python("peers", WANTED)
+    return _python("peers", LOADERS)
 
 
 def duckdb_python() -> Path:
@@ -41,13 +64,19 @@ def duckdb_python() -> Path:
     return _python("duckdb", WITH_EXTENSIONS)
 
 
-def _python(name: str, wanted: tuple[str, ...]) -> Path:
+def movers_python() -> Path:
+    """That of an environment with the tools that move tables between databases; raises as above."""
+    return _python("movers", (*MOVERS, *_BESIDE))
+
+
+def _python(name: str, wanted: Sequence[str]) -> Path:
     folder = FOLDER / name
-    python, mark, words = folder / "bin" / "python", folder / "installed", " ".join(wanted)
-    if not mark.exists() or mark.read_text() != words:
-        log.info("installing peers=%s", words)
+    python, mark = folder / "bin" / "python", folder / "installed"
+    said = " ".join(wanted)
+    if not mark.exists() or mark.read_text() != said:
+        log.info("installing peers=%s", said)
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True)
-        mark.write_text(words)
+        mark.write_text(said)
     return python

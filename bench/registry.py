@@ -146,6 +146,21 @@ BENCHMARKS = (
         needs=("psql", "sqlite3"),
     ),
     Benchmark(
+        "engines-mariadb",
+        "MariaDB into PostgreSQL, against pgloader and dlt",
+        _ENGINES,
+        "bench.benchmarks.engines_mariadb:measure_mariadb",
+        needs=("pgloader",),
+    ),
+    Benchmark(
+        "engines-values",
+        "values that are hard to move, by each tool: right, refused, silently wrong",
+        _ENGINES,
+        "bench.benchmarks.engines_values:measure_values",
+        needs=("pgloader",),
+        repeat=1,
+    ),
+    Benchmark(
         "follow-backlog",
         "backlogs drained, beside a native subscription",
         _FOLLOWING,

@@ -40,6 +40,9 @@ class Metric(Enum):
     DRAIN_SECONDS = "drain_seconds"
     FREEZE_SECONDS = "freeze_seconds"
     WORST_FREEZE_SECONDS = "worst_freeze_seconds"
+    VALUES_RIGHT = "values_right"
+    VALUES_REFUSED = "values_refused"
+    VALUES_WRONG = "values_wrong"
 
     @property
     def title(self) -> str:
@@ -48,6 +51,9 @@ class Metric(Enum):
 
 
 _TITLES = {
+    Metric.VALUES_RIGHT: "right",
+    Metric.VALUES_REFUSED: "refused",
+    Metric.VALUES_WRONG: "silently wrong",
     Metric.CPU_SECONDS: "client CPU seconds",
     Metric.PEAK_MB: "client peak MB",
     Metric.ROWS_PER_SECOND: "rows/s",

@@ -62,7 +62,7 @@ def running(folder: Path, programs: Path = POSTGRES_BIN) -> Iterator[Server]:
     data = folder / "data"
     options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
     _run(programs / "initdb", "-D", data, *options)
-    server = Server(_free_port())
+    server = Server(free_port())
     lines = {
         **SETTINGS,
         "port": str(server.port),
@@ -95,7 +95,7 @@ def _run(program: Path, *arguments: str | Path) -> None:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

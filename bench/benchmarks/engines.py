@@ -58,7 +58,7 @@ def measure_sqlite(setup: Setup) -> Measured:
 
             racing = [one.loader(group) for one in (PGLOADER, PLAIN, VERIFIED)]
             found = take_turns(racing, run, setup.repeat)
-            cases += [_in(group, with_rate(one, rows)) for one in found]
+            cases += [in_group(group, with_rate(one, rows)) for one in found]
             goals += _goals(group)
     return Measured(
         data="`orders`, 8 columns, a primary key and two indexes, in a SQLite file",
@@ -67,7 +67,7 @@ def measure_sqlite(setup: Setup) -> Measured:
     )
 
 
-def _in(group: str, case: Case) -> Case:
+def in_group(group: str, case: Case) -> Case:
     return Case(
         name=case.name,
         title=case.title,

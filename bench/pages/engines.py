@@ -32,6 +32,19 @@ SECTIONS = {
         "On two cores. All make the same table, with its primary key and two indexes. The others"
         "\ncheck no value, and keep no journal; a time becomes the text that each of them writes.",
     ),
+    "engines-mariadb": (
+        "MariaDB into PostgreSQL",
+        "On two cores, which both servers share with the program. dlt moves rows into tables of its"
+        "\nown without keys, by the backend that is fastest here (ConnectorX, Arrow), as CSV.",
+    ),
+    "engines-values": (
+        "Values that are hard to move",
+        "Each type (`bench/values.py`) is a table of its own, moved in a run of its own with the"
+        "\ndefaults of the tool. Right: the run succeeded, and any type of PostgreSQL shows the same"
+        "\nvalue. Refused: the run failed, or asked a person. Silently wrong: the run succeeded, and"
+        "\nthe value is another one, or missing. Of values that PostgreSQL does not have (zero dates,"
+        "\ntexts with NUL) only a refusal is no error.",
+    ),
 }
 
 
@@ -44,6 +57,9 @@ def render(results: Sequence[Result]) -> str:
         median_column(Metric.ROWS_PER_SECOND, 0),
         median_column(Metric.CPU_SECONDS, 1),
         median_column(Metric.PEAK_MB, 0),
+        median_column(Metric.VALUES_RIGHT, 0),
+        median_column(Metric.VALUES_REFUSED, 0),
+        median_column(Metric.VALUES_WRONG, 0),
         head=lambda group: group,
     )
     return document(HEAD, made_from(results), *sections)

@@ -298,6 +298,8 @@ SAMPLED = {
         "test_a_target_that_is_closed_for_writing_is_refused": 1,
     },
     "test_status": {"test_a_run_of_a_version_whose_plans_are_unknown_is_named": 1},
+    "test_translate_campaign": {"test_killed_at_any_statement_every_row_arrives_once": 2},
+    "test_translate_shapes": {"test_a_public_sample_arrives_whole": 2},
     "test_trust": {
         "test_a_journal_that_has_been_changed_is_refused_whoever_owns_it": 2,
         "test_a_planted_journal_is_refused_by_every_command": 2,

@@ -3,6 +3,8 @@ case, accents or blanks at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from windlass.engines.mysql.quoting import Quoted, listed, part, rows_of, table
@@ -34,6 +36,8 @@ def _orphans(
     alike = [part("p.{} = c.{}", Quoted(theirs.name), Quoted(ours.name)) for ours, theirs in pairs]
     exact = [_same(ours, theirs) for ours, theirs in pairs if not _is_sure(ours, theirs)]
     given = [part("c.{} is not null", Quoted(one.name)) for one in ours]
+    if not exact and not _refers_to_none(session, child, parent, ours, alike):
+        return None
     shown = [part("cast(c.{} as char)", Quoted(one.name)) for one in ours]
     first = part("min(concat_ws(', ', {}))", listed(shown))
     query = part(
@@ -66,6 +70,27 @@ def _rows(one: SourceTable) -> sql.Composable:
     if one.selected is None:
         return table(one.name)
     return part("(select * from {})", rows_of(one.name, one.selected))
+
+
+def _refers_to_none(
+    session: Session,
+    child: SourceTable,
+    parent: SourceTable,
+    columns: Sequence[SourceColumn],
+    alike: Sequence[sql.Composable],
+) -> bool:
+    """If a key of the child is not there. Each is looked up once, however many rows have it: of an
+    index the server reads just the first of each."""
+    query = part(
+        "select 1 from (select distinct {columns} from {child} as d where {given}) as c"
+        " where not exists (select 1 from {parent} as p where {alike}) limit 1",
+        columns=listed(Quoted(one.name) for one in columns),
+        child=_rows(child),
+        parent=_rows(parent),
+        given=listed((part("{} is not null", Quoted(one.name)) for one in columns), " and "),
+        alike=listed(alike, " and "),
+    )
+    return bool(session.run(query))
 
 
 def _column(found: SourceTable, name: str) -> SourceColumn:
