@@ -51,7 +51,7 @@ def measure_mariadb(setup: Setup) -> Measured:
         def run(one: Loader) -> Figures:
             return _run(source, server, one, expected, setup)
 
-        racing = [one.loader(group) for one in (PGLOADER, DLT_ROWS, PLAIN, VERIFIED)]
+        racing = [one.loader(group) for one in (PGLOADER, PLAIN, VERIFIED, DLT_ROWS)]
         cases = [
             in_group(group, with_rate(one, rows)) for one in take_turns(racing, run, setup.repeat)
         ]

@@ -45,7 +45,12 @@ TOOLS = (
         "windlass migrate",
         'WINDLASS_TARGET="$TARGET" windlass migrate --source "$SOURCE" -q',
     ),
-    Tool("pgloader", "pgloader", 'pgloader "$SOURCE" "$TARGET"'),
+    # its exit status is 0 whatever happened: what its log calls an error is one
+    Tool(
+        "pgloader",
+        "pgloader",
+        'pgloader "$SOURCE" "$TARGET" > log 2>&1; ! grep -E " (ERROR|FATAL) " log',
+    ),
     Tool("dlt", "dlt, SQLAlchemy"),
     Tool("dlt-connectorx", "dlt, ConnectorX"),
     Tool("connectorx", "ConnectorX, ADBC"),

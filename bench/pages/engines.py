@@ -40,10 +40,11 @@ SECTIONS = {
     "engines-values": (
         "Values that are hard to move",
         "Each type (`bench/values.py`) is a table of its own, moved in a run of its own with the"
-        "\ndefaults of the tool. Right: the run succeeded, and any type of PostgreSQL shows the same"
-        "\nvalue. Refused: the run failed, or asked a person. Silently wrong: the run succeeded, and"
-        "\nthe value is another one, or missing. Of values that PostgreSQL does not have (zero dates,"
-        "\ntexts with NUL) only a refusal is no error.",
+        "\ndefaults of the tool. Right: the run succeeded, and a type of PostgreSQL shows the same"
+        "\nvalue. Refused: the run failed, or asked a person; of pgloader, whose exit status is 0"
+        "\neven then, an error in its log. Silently wrong: the run succeeded, and the value is"
+        "\nanother one, or missing. Of values that PostgreSQL does not have (zero dates, texts with"
+        "\nNUL) only a refusal is no error.",
     ),
 }
 
