@@ -167,6 +167,7 @@ class Carried:
     check: str = ""
     number: str = ""  # over `{0}`: what the target calculates with, if that is not the value
     collation: str = ""
+    distinct: str = ""  # values that the source takes for the same and the target does not
     enum: str = ""  # the type of the source, if it is an enum: constants of it may be read
     doubts: tuple[Doubt, ...] = ()
     losses: tuple[str, ...] = ()  # what the target does not enforce of the type

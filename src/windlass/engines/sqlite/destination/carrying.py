@@ -26,6 +26,8 @@ _AS_TEXT = "numbers in TEXT are exact, but compare as texts: types can say real 
 # as the type prints it. A cast of a user's own type could be a function of its owner's, which would
 # run with the rights of whoever migrates
 _PRINTED = "case when {0} is distinct from null then format('%s', {0}) end"
+# types of which two texts can be equal values
+_EQUAL = {"interval": "1 day and 24:00:00", "jsonb": "1.0 and 1.00"}
 _INTEGERS = ("int2", "int4", "int8", "oid")
 
 
@@ -85,7 +87,10 @@ def _real(number: str) -> Carried:
 
 def _decimal(column: PgColumn) -> Carried:
     notices = (_AS_TEXT, *([_NOT_ENFORCED] if column.type.precision else []))
-    return Carried("TEXT", Sort.TEXT, "{0}::text", number=_NUMBER, notices=notices)
+    distinct = "" if column.type.precision else "1.0 and 1.00"
+    return Carried(
+        "TEXT", Sort.TEXT, "{0}::text", number=_NUMBER, distinct=distinct, notices=notices
+    )
 
 
 def _moment(zone: str) -> Carried:
@@ -120,6 +125,8 @@ def _text(column: PgColumn) -> Carried:
         return Carried("TEXT", Sort.TEXT, _PRINTED, collation="nocase", losses=(loss,))
     if _is_users(column):
         return Carried("TEXT", Sort.TEXT, _PRINTED)
+    if column.type.base in _EQUAL:
+        return Carried("TEXT", Sort.TEXT, "{0}::text", distinct=_EQUAL[column.type.base])
     if not column.is_deterministic:
         loss = f"collation {column.collation} is lost: texts are equal only byte by byte"
         return Carried("TEXT", Sort.TEXT, "{0}::text", losses=(loss,))

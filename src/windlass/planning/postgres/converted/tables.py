@@ -184,6 +184,7 @@ class Drafting:
             if one.kind == "p" and not self._is_temporal(one):
                 if one.is_deferrable:
                     self._lose(f"{one.name} is not deferrable", LossClass.BEHAVIOUR)
+                self._check_equal(one.name, one.columns)
                 return Key(one.name, one.columns)
         return None
 
@@ -252,6 +253,7 @@ class Drafting:
                 if constraint.is_deferrable:
                     self._lose(f"{constraint.name} is not deferrable", LossClass.BEHAVIOUR)
                 self._check_nulls(constraint.definition)
+                self._check_equal(constraint.name, constraint.columns)
                 parts = tuple(IndexPart(one) for one in constraint.columns)
                 yield from self._index(draft, Index(constraint.name, parts, True), taken, "")
         for one in self._table.indexes:
@@ -261,7 +263,16 @@ class Drafting:
                 self._lose(f"index {one.name} is not made, as {made}: {one.definition}", kind)
                 continue
             self._check_nulls(one.definition)
+            if one.is_unique:
+                self._check_equal(one.name, one.columns)
             yield from self._index(draft, made, taken, one.definition)
+
+    def _check_equal(self, name: str, columns: Sequence[str]) -> None:
+        """A key is weaker where texts differ of values that are the same."""
+        for column in columns:
+            if column and (two := self._named[column][1].distinct):
+                message = f"key {name} is less strict: {two} are two values of {column}"
+                self._lose(message, LossClass.CONSTRAINTS)
 
     def _check_nulls(self, definition: str) -> None:
         if "NULLS NOT DISTINCT" in definition:
