@@ -16,6 +16,7 @@ from command import DIFFERENT, DONE, STOPPED, Ran, migrate, verify
 from exporting import export
 from servers import Database, Pair
 from windlass.cli.main import run
+from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import WindlassError
 from windlass.flows import demands
 from windlass.model.flow import resolve
@@ -125,4 +126,62 @@ def test_an_export_lets_go_and_resumes(rows: Pair, tmp_path: Path) -> None:
         patch.setattr(EXTRACT.replace(":", "."), late)
         explained(export(rows.source, tmp_path, **words).expect(STOPPED), "vacuum full t")
     assert not rows.source.rows(OURS, [rows.source.name])
+    assert export(rows.source, tmp_path, **words).expect(DONE).result["rows"] == 1
+
+
+# what others do between the snapshot and our locks
+
+REPLACED = "begin; alter table t rename to old; create table t (id int, v text); commit"
+UNDER = ["truncate t", "alter table t alter v type varchar(9)", REPLACED]
+
+
+@contextmanager
+def just_before_the_locks(source: Database, statement: str) -> Iterator[None]:
+    lock: Any = SnapshotHolder.lock
+
+    def late(self: Any, names: Any) -> None:
+        patch.setattr(SnapshotHolder, "lock", lock)
+        source.run(*statement.split("; "))
+        lock(self, names)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SnapshotHolder, "lock", late)
+        yield
+
+
+def stopped_by_it(ran: Ran) -> None:
+    reasons = [ran.result["message"], *(one["message"] for one in ran.result["problems"])]
+    assert [one for one in reasons if "public.t: truncated, rewritten or replaced" in one]
+
+
+@pytest.mark.parametrize("statement", UNDER)
+def test_a_table_that_is_emptied_under_the_snapshot_is_not_migrated_as_an_empty_one(
+    rows: Pair, statement: str
+) -> None:
+    with just_before_the_locks(rows.source, statement):
+        stopped_by_it(during(rows, COPY, lambda: None, "migrate").expect(STOPPED))
+    migrate(rows).expect(DONE)
+    query = "select * from t"
+    assert rows.target.rows(query) == rows.source.rows(query)
+
+
+def test_nor_is_it_compared_as_an_empty_one(rows: Pair) -> None:
+    rows.target.run("create table t (id int primary key, v text)")
+    with just_before_the_locks(rows.source, "vacuum full t"):
+        stopped_by_it(during(rows, COMPARE, lambda: None, "verify").expect(STOPPED))
+    verify(rows).expect(DIFFERENT)
+
+
+def test_nor_exported(rows: Pair, tmp_path: Path) -> None:
+    words = {"relations": "public.t", "warehouse": None}
+    take: Any = SnapshotHolder.__init__
+
+    def early(self: Any, *given: Any) -> None:
+        patch.setattr(SnapshotHolder, "__init__", take)
+        take(self, *given)
+        rows.source.run(UNDER[1])  # the plan of an export locks what it reads
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SnapshotHolder, "__init__", early)
+        stopped_by_it(export(rows.source, tmp_path, **words).expect(STOPPED))
     assert export(rows.source, tmp_path, **words).expect(DONE).result["rows"] == 1

@@ -10,15 +10,18 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import SnapshotLost, WindlassError
 from windlass.model.snapshot import Snapshot
+from windlass.model.units import several
 
 if TYPE_CHECKING:  # it is slow to load, and nothing here makes one
     from windlass.model.relation import Name
 
 # a LOCK TABLE statement of 2,000 names is parsed in milliseconds; longer ones gain nothing
 _LOCKS_PER_STATEMENT = 2_000
+_MOST_NAMES = 5
 
 
 class SnapshotHolder:
@@ -58,17 +61,35 @@ class SnapshotHolder:
 
     def lock(self, names: Iterable[Name]) -> None:
         """Keep the relations from being dropped, truncated or rewritten under the readers, until
-        `unlock`."""
+        `unlock`.
+
+        Raises:
+            SnapshotLost: one was before that, since the snapshot was taken: it would show no rows,
+            to a comparison too. The session is closed.
+        """
+        kept = list(names)
         tables = [
-            sql.SQL("only {}").format(sql.Identifier(name.schema, name.name)) for name in names
+            sql.SQL("only {}").format(sql.Identifier(name.schema, name.name)) for name in kept
         ]
         try:
             self.connection.execute("savepoint unlocked")
             for start in range(0, len(tables), _LOCKS_PER_STATEMENT):
                 some = sql.SQL(", ").join(tables[start : start + _LOCKS_PER_STATEMENT])
                 self.connection.execute(sql.SQL("lock table {} in access share mode").format(some))
+            columns = [one.schema for one in kept], [one.name for one in kept]
+            raw = psycopg.RawCursor(self.connection)
+            late = raw.execute(load("rewritten"), columns).fetchall() if kept else []
         except psycopg.Error as error:
             raise explain(error, "locking the source's relations", side="source") from error
+        if late:
+            self.close()
+            who = several([f"{schema}.{name}" for schema, name in late], _MOST_NAMES)
+            raise SnapshotLost(
+                f"{who}: truncated, rewritten or replaced by others just after the snapshot was"
+                " taken, which does not show its rows",
+                hint="run the same command again, which takes another snapshot",
+                side="source",
+            )
 
     def unlock(self) -> None:
         """Release the locks of `lock`. The snapshot stays."""

@@ -233,10 +233,10 @@ class Migration(Sides):
             self.stage = Stage.RESUMED
             resume(self, self.journal, self._found, self.request.started_by)
         else:
+            self.hold.lock_relations(relation_names(self.plan))
             if self.stage is Stage.PLANNED:
                 begin_new(self, self.request.started_by)
                 self.stage = Stage.BEGUN
-            self.hold.lock_relations(relation_names(self.plan))
         self.announce(resumed=self.stage is Stage.RESUMED)
         self.hold.name_after(self.plan.run)
 
