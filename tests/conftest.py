@@ -51,6 +51,7 @@ AIRFLOW = (
     "test_export_airflow",
     "test_airflow_update",
     "test_airflow_local",
+    "test_airflow_translated",
 )
 LONG = (*AIRFLOW, "test_airflow_celery", "test_kill", "test_verify", "test_oracle", "test_wire")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from command import DONE, windlass
 from oracle import content_difference
 from reading_dags import Read, serialized
 from servers import PASSWORD, Database, Pair
+from translating import CUSTOMERS, sqlite_shop
 from windlass.errors import BadSpec
 
 SHOP = (
@@ -472,3 +474,30 @@ def test_a_table_that_does_not_fit_an_export_is_named_with_what_helps_there_and_
     assert item.startswith("shop.item: is not exported: item: the table does not fit: note")
     assert "`schema: add`" in item
     assert "  ✗ definition differs" in done.log and "shop.item →" not in done.log
+
+
+def test_operators_plan_migrate_compare_and_undo_a_file_of_sqlite(
+    process: Executor, tmp_path: Path, database: Callable[[int], Database]
+) -> None:
+    sqlite_shop(tmp_path / "shop.db", items=200)
+    target = database(16)
+    old = json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "shop.db")})
+    connections = {"old_shop": old, "new_shop": target.url}
+    sides = {"source_conn_id": "old_shop", "target_conn_id": "new_shop"}
+
+    def ran(kind: str, **words: Any) -> Any:
+        done = process.submit(executed, kind, words, connections).result()
+        assert done.failed == ""
+        assert PASSWORD not in repr(done)
+        return done.result
+
+    plan = ran("PlanOperator", **sides)
+    moved = ran("MigrateOperator", **sides, fingerprint=plan["fingerprint"])
+    assert (moved["state"], moved["verified"]) == ("done", "full")
+    assert target.value("select count(*) from public.customers") == CUSTOMERS
+    assert ran("VerifyOperator", **sides)["differences"] == []
+    target.run("update public.customers set name = 'x' where id = 1")
+    done = process.submit(executed, "VerifyOperator", sides, connections).result()
+    assert "customers" in done.failed and not done.can_be_retried
+    ran("RollbackOperator", run=moved["run"], target_conn_id="new_shop", force=True)
+    assert target.value("select to_regclass('public.customers')") is None

@@ -205,6 +205,7 @@ def test_a_secret_in_a_file_is_refused_without_being_shown(
 # every flow
 
 SPECS = {
+    "translate": "",
     "migrate": "",
     "validate": "",
     "repair": "",
@@ -218,8 +219,8 @@ def test_a_file_can_be_for_every_flow_of_the_registry(shelf: Shelf) -> None:
     from windlass.flows.registry import FLOWS
 
     # windlass_follow is a DAG for the first two, in which people decide; the others are those of
-    # `migrate` and `validate` whose source is of another engine
-    others = {"follow", "cutover", "translate", "compare"}
+    # `migrate` and `validate` with a side of another engine
+    others = {"follow", "cutover", "compare", "convert", "compare_converted"}
     assert set(SPECS) == set(FLOWS) - others
     shelf.put(**{name: f"flow: {name}\n{text}" for name, text in SPECS.items()})
     found = shelf.read()

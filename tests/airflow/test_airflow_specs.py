@@ -159,7 +159,11 @@ def test_an_empty_folder_is_no_dag(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize(
     ("flow", "task"),
-    [("migrate", "generate_migration_summary"), ("validate", "generate_validation_report")],
+    [
+        ("migrate", "generate_migration_summary"),
+        ("validate", "generate_validation_report"),
+        ("translate", "migrate_in_one_task"),
+    ],
 )
 def test_a_file_says_which_flow(shelf: Shelf, flow: str, task: str) -> None:
     shelf.put(shop=f"flow: {flow}")

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from windlass.airflow.load_operator import LoadOperator
     from windlass.airflow.maintenance import clean_dag, repair_dag, rollback_dag, status_dag
     from windlass.airflow.notices import Notices
+    from windlass.airflow.one_task import translation_dag
     from windlass.airflow.specs import load_specs
     from windlass.airflow.tuning import Ending, Tuning
 
@@ -81,6 +82,7 @@ __all__ = [
     "rewrite_dag",
     "rollback_dag",
     "status_dag",
+    "translation_dag",
     "validation_dag",
 ]
 _MODULES = {
@@ -102,6 +104,7 @@ _MODULES = {
     "repair_dag": "maintenance",
     "rollback_dag": "maintenance",
     "status_dag": "maintenance",
+    "translation_dag": "one_task",
 }
 
 

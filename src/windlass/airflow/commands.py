@@ -234,7 +234,10 @@ def _checked(flow: str, words: Mapping[str, Any], sides: Collection[str]) -> dic
     Raises:
         BadSpec: with every fault.
     """
-    return checked(FLOWS[flow], words, list(sides), dict.fromkeys(sides, PLACED))
+    placed = dict.fromkeys(sides, PLACED)
+    if words.get("django") and "source" in placed:  # which is of another engine
+        placed["source"] = "sqlite:///placed"
+    return checked(FLOWS[flow], words, list(sides), placed)
 
 
 class _TwoSides(SpecOperator):

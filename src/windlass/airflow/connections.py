@@ -1,4 +1,4 @@
-"""Airflow's connections and Variables as libpq connection strings.
+"""Airflow's connections and Variables as libpq connection strings, or as URLs of other engines.
 
 They are resolved in the worker, and never stored.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from windlass.airflow.others import MYSQL, SQLITE, url_of
 from windlass.errors import Refused, WindlassError
 from windlass.model.report import Problem
 
@@ -46,7 +47,10 @@ def address_of(reference: str) -> str:
         raise WindlassError(ADDRESS, hint=BY_ID)
     if reference.startswith(VARIABLE):
         return _variable(reference.removeprefix(VARIABLE))
-    return conninfo_of(reference)
+    found = connection_of(reference, "Postgres, MySQL or SQLite")
+    if (found.conn_type or "").lower() in (*MYSQL, *SQLITE):
+        return url_of(reference, found)
+    return _checked(reference, found, "Postgres, MySQL or SQLite")
 
 
 def addresses(references: Mapping[str, str]) -> dict[str, str]:
@@ -99,11 +103,14 @@ def conninfo_of(conn_id: str) -> str:
     Raises:
         WindlassError: there is no such connection, or it is not of type Postgres.
     """
-    found = connection_of(conn_id, "Postgres")
+    return _checked(conn_id, connection_of(conn_id, "Postgres"), "Postgres")
+
+
+def _checked(conn_id: str, found: Connection, kinds: str) -> str:
     if (found.conn_type or "").lower() not in _POSTGRES:
         raise WindlassError(
             f"connection {conn_id!r} is of type {found.conn_type}",
-            hint="use a connection of type Postgres",
+            hint=f"use a connection of type {kinds}",
         )
     return _conninfo(conn_id, found)
 

@@ -37,7 +37,7 @@ from windlass.airflow.shares import Share, count_shares, divide
 from windlass.airflow.skipping import skip_gates
 from windlass.airflow.slips import check_conf
 from windlass.airflow.templates import check_same, has_template
-from windlass.errors import Different, Interrupted, WindlassError
+from windlass.errors import BadSpec, Different, Interrupted, WindlassError
 from windlass.model.flow import Item, resolve
 from windlass.model.wording import Spelling, all_spelled, spelled
 
@@ -135,6 +135,7 @@ class FlowOperator(WindlassOperator):
         words = self.spec_words(context)
         words |= addresses({key: words[key] for key in self.connections})
         spec = read_words(flow.spec, with_connections(words))
+        check_shared(flow, spec)
         if self.step == flow.steps[0].name:
             check_measuring(spec)
         return Part(
@@ -226,6 +227,21 @@ def _pauses(context: Context) -> int:
 def resolve_place(place: str) -> Any:
     """What an import path such as ``package.module:NAME`` names."""
     return pkgutil.resolve_name(place)
+
+
+def check_shared(flow: Any, spec: Any) -> None:
+    """Raises:
+    BadSpec: a side is of another engine, whose snapshot several tasks cannot share.
+    """
+    is_other = getattr(spec, "is_translated", False) or getattr(spec, "is_converted", False)
+    if is_other and flow.name in ("migrate", "validate", "repair"):
+        side = "source" if spec.is_translated else "target"
+        hint = (
+            "use translation_dag (flow: translate in a YAML file), MigrateOperator or"
+            " VerifyOperator, which do it in one task"
+        )
+        message = f"{side}: is of another engine, which several tasks cannot read in one snapshot"
+        raise BadSpec([message], hint=hint)
 
 
 def read_words(model: str, words: Mapping[str, Any]) -> Any:

@@ -30,6 +30,7 @@ from windlass.airflow.factory import migration_dag, spec_dag, validation_dag
 from windlass.airflow.maintenance import repair_dag
 from windlass.airflow.notices import Notices
 from windlass.airflow.notifiers import NotifierSpec
+from windlass.airflow.one_task import translation_dag
 from windlass.airflow.pools import PATIENCE
 from windlass.airflow.spec_files import Defaults, merged, read_defaults, read_words, yaml_files
 from windlass.airflow.tuning import Ending, Tuning
@@ -37,7 +38,8 @@ from windlass.errors import BadSpec
 from windlass.flows.registry import FLOWS, spec_flows
 from windlass.spec.model import validated
 
-_TWO_SIDES = ("migrate", "validate", "repair")  # flows with source_conn_id and target_conn_id
+# flows with source_conn_id and target_conn_id
+_TWO_SIDES = ("migrate", "translate", "validate", "repair")
 _PRESETS = {"@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly",
             "@yearly"}  # fmt: skip
 
@@ -53,7 +55,7 @@ def _schedule(text: str) -> str:
 
 def flow_names() -> list[str]:
     """The flows that a file can be for."""
-    own = ["migrate", "validate", *(flow.name for flow in spec_flows()), "repair"]
+    own = ["migrate", "translate", "validate", *(flow.name for flow in spec_flows()), "repair"]
     return list(dict.fromkeys(own))
 
 
@@ -161,6 +163,7 @@ class DagSpec(BaseModel):
         """Migrations, comparisons and repairs have separate forms."""
         own: dict[str, Callable[..., DAG]] = {
             "migrate": migration_dag,
+            "translate": translation_dag,
             "validate": validation_dag,
             "repair": repair_dag,
         }

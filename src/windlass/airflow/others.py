@@ -1,0 +1,110 @@
+"""Airflow connections of other engines than PostgreSQL, as URLs. Their extras are those of
+Airflow's own hooks; what these have and the URL has not is refused, never left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from windlass.errors import WindlassError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+MYSQL, SQLITE = ("mysql", "mariadb"), ("sqlite",)
+# how Airflow's hook reads, which is not how Windlass does
+_OF_HOOK = {"charset", "client", "cursor", "local_infile", "aws_conn_id", "iam"}
+_MODES = {
+    "DISABLED": "disabled",
+    "REQUIRED": "required",
+    "VERIFY_CA": "verify-ca",
+    "VERIFY_IDENTITY": "verify-identity",
+}
+_FILES = {"ca": "ssl-ca", "cert": "ssl-cert", "key": "ssl-key"}
+_OPTIONS = {
+    "unix_socket": "socket",
+    "connect_timeout": "connect-timeout",
+    "ssl-ca": "ssl-ca",
+    "ssl-cert": "ssl-cert",
+    "ssl-key": "ssl-key",
+}
+
+
+def url_of(conn_id: str, connection: Connection) -> str:
+    """The URL of a database of MySQL, MariaDB or SQLite. May contain a password.
+
+    Raises:
+        WindlassError: the connection lacks something, or has what cannot be kept.
+    """
+    kind = (connection.conn_type or "").lower()
+    if kind in SQLITE:
+        return _file_url(conn_id, connection)
+    from airflow.sdk.log import mask_secret
+
+    extra = dict(connection.extra_dejson)
+    if extra.get("iam") and not connection.password:
+        raise WindlassError(
+            f"connection {conn_id!r} asks for a cloud token, with its extra 'iam'",
+            hint="give it a password: Windlass does not fetch tokens",
+        )
+    if not connection.schema:
+        hint = "its schema is the name of the database"
+        raise WindlassError(f"connection {conn_id!r} names no database", hint=hint)
+    login = quote(connection.login or "", safe="")
+    if connection.password:
+        written = quote(connection.password, safe="")
+        mask_secret(written)
+        login += f":{written}"
+    host = connection.host or "localhost"
+    host = f"[{host}]" if ":" in host else host
+    port = f":{connection.port}" if connection.port else ""
+    options = dict(_options(conn_id, extra))
+    query = f"?{urlencode(options)}" if options else ""
+    place = f"{host}{port}/{quote(connection.schema, safe='')}{query}"
+    return f"mysql://{f'{login}@' if login else ''}{place}"
+
+
+def _options(conn_id: str, extra: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    unknown = []
+    mode = str(extra.get("ssl_mode") or "").upper().replace("-", "_")
+    files = extra.get("ssl")
+    if mode and mode not in _MODES:
+        raise WindlassError(
+            f"connection {conn_id!r}: ssl_mode {mode} may do without TLS",
+            hint=f"use one of {', '.join(_MODES)}",
+        )
+    if mode or files:
+        found = _MODES.get(mode) or ("verify-ca" if _has(files, "ca") else "required")
+        yield "ssl", found
+    for key, value in extra.items():
+        if key in _OF_HOOK or key == "ssl_mode":
+            continue
+        if key == "ssl" and isinstance(value, Mapping) and not value.keys() - _FILES:
+            yield from ((_FILES[one], str(path)) for one, path in value.items())
+        elif key in _OPTIONS:
+            yield _OPTIONS[key], str(value)
+        else:
+            unknown.append(key)
+    if unknown:
+        raise WindlassError(
+            f"connection {conn_id!r} has extras that are not known: {', '.join(sorted(unknown))}",
+            hint=f"known are ssl_mode, ssl (ca, cert, key) and {', '.join(_OPTIONS)}",
+        )
+
+
+def _has(files: object, key: str) -> bool:
+    return isinstance(files, Mapping) and bool(files.get(key))
+
+
+def _file_url(conn_id: str, connection: Connection) -> str:
+    """Airflow's hook takes the path of the file as host; a URI has it after the third slash."""
+    path = connection.host or ""
+    if connection.schema:
+        path = f"{path}/{connection.schema}"
+    if not path.startswith("/"):
+        raise WindlassError(
+            f"connection {conn_id!r} names no file by its whole path",
+            hint="its host is the path of the file, from the root",
+        )
+    return f"sqlite:///{quote(path.lstrip('/'))}"

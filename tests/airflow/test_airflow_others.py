@@ -1,0 +1,63 @@
+"""Airflow connections of other engines as URLs: what Airflow's own hooks know is understood, or
+refused, and no password is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import Executor
+from typing import Any
+
+import pytest
+
+MYSQL = {"conn_type": "mysql", "host": "old", "login": "a@b", "password": "p/w", "schema": "shop"}
+GOOD = [
+    ({"port": 3307}, "mysql://a%40b:p%2Fw@old:3307/shop"),
+    ({"extra": {"charset": "utf8mb4", "cursor": "sscursor"}}, "mysql://a%40b:p%2Fw@old/shop"),
+    (
+        {"extra": {"ssl": {"ca": "/ca.pem", "cert": "/c.pem", "key": "/k.pem"}}},
+        "mysql://a%40b:p%2Fw@old/shop?ssl=verify-ca&ssl-ca=%2Fca.pem&ssl-cert=%2Fc.pem"
+        "&ssl-key=%2Fk.pem",
+    ),
+    (
+        {"extra": {"ssl_mode": "VERIFY_IDENTITY"}},
+        "mysql://a%40b:p%2Fw@old/shop?ssl=verify-identity",
+    ),
+    ({"extra": {"unix_socket": "/s"}}, "mysql://a%40b:p%2Fw@old/shop?socket=%2Fs"),
+    ({"password": None, "host": "::1"}, "mysql://a%40b@[::1]/shop"),
+    ({"conn_type": "sqlite", "host": "/data/a b.db", "schema": ""}, "sqlite:///data/a%20b.db"),
+]
+BAD = [
+    ({"schema": ""}, "names no database"),
+    ({"extra": {"ssl_mode": "PREFERRED"}}, "may do without TLS"),
+    ({"extra": {"ssl": {"ca": "/ca.pem", "cipher": "x"}}}, "extras that are not known: ssl"),
+    ({"extra": {"init_command": "x"}}, "extras that are not known: init_command"),
+    ({"extra": {"iam": True}, "password": None}, "cloud token"),
+    ({"conn_type": "sqlite", "host": "shop.db", "schema": ""}, "whole path"),
+    ({"conn_type": "oracle"}, "is of type oracle"),
+]
+
+
+def address(words: dict[str, Any]) -> str:
+    from windlass.airflow.connections import address_of
+    from windlass.errors import WindlassError
+
+    os.environ["AIRFLOW_CONN_OTHER"] = json.dumps(words)
+    try:
+        return address_of("other")
+    except WindlassError as error:
+        return f"{error} ({error.hint})"
+
+
+@pytest.mark.parametrize(("words", "url"), GOOD)
+def test_a_connection_is_a_url(process: Executor, words: dict[str, Any], url: str) -> None:
+    assert process.submit(address, {**MYSQL, **words}).result() == url
+
+
+@pytest.mark.parametrize(("words", "why"), BAD)
+def test_what_a_url_cannot_keep_is_refused(
+    process: Executor, words: dict[str, Any], why: str
+) -> None:
+    said = process.submit(address, {**MYSQL, **words}).result()
+    assert why in said
+    assert "p/w" not in said
