@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import signal
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +12,11 @@ import duckdb
 import psycopg
 import pytest
 
-from airflow_runs import until
 from command import DONE, windlass
+from operator_runs import Done, Task, executed
 from oracle import content_difference
 from reading_dags import Read, serialized
 from servers import PASSWORD, Database, Pair
-from translating import CUSTOMERS, sqlite_shop
 from windlass.errors import BadSpec
 
 SHOP = (
@@ -31,92 +25,6 @@ SHOP = (
     "insert into shop.item select n, md5(n::text) from generate_series(1, 1000) n",
 )
 SIDES = {"source_conn_id": "old_shop", "target_conn_id": "new_shop"}
-
-
-@dataclass
-class Done:
-    """What a task that was run by hand left behind."""
-
-    result: Any = None
-    failed: str = ""
-    can_be_retried: bool = True
-    pushed: dict[str, Any] = field(default_factory=dict)
-    log: str = ""
-    wrote: list[str] = field(default_factory=list)  # the datasets that OpenLineage hears of
-
-
-@dataclass
-class Task:
-    """As much of a task instance as an operator needs."""
-
-    task_id: str
-    run_id: str = "tonight"
-    map_index: int = -1
-    dag_id: str = "theirs"
-    pushed: dict[str, Any] = field(default_factory=dict)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = value
-
-
-class Lines(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-def executed(
-    kind: str,
-    words: Mapping[str, Any],
-    connections: Mapping[str, str],
-    ti: Task | None = None,
-    stop: str = "",
-) -> Done:
-    """One try of a task with this operator; its templates see `params.table`. With `stop`, the URL
-    of a target, Airflow ends it in the middle of a copy."""
-    from airflow.sdk import DAG
-    from airflow.sdk.exceptions import AirflowFailException
-
-    import windlass.airflow
-    from windlass.errors import WindlassError
-
-    for name, url in connections.items():
-        os.environ[f"AIRFLOW_CONN_{name.upper()}"] = url.replace("postgresql://", "postgres://")
-    with DAG("theirs"):
-        task: Any = getattr(windlass.airflow, kind)(task_id=kind, **words)
-    ti = ti or Task(kind)
-    context: Any = {"ti": ti, "params": {"table": "item"}, "run_id": ti.run_id}
-    task.render_template_fields(context)
-    handler, ours, found = Lines(), logging.getLogger("windlass"), Done()
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
-    try:
-        if stop:
-            signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
-            threading.Thread(target=_stop_in_the_middle, args=(stop,)).start()
-        found.result = task.execute(context)
-    except AirflowFailException as error:
-        found.failed, found.can_be_retried = str(error), False
-    except WindlassError as error:
-        found.failed = str(error)
-    finally:
-        ours.removeHandler(handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    found.pushed, found.log = ti.pushed, "\n".join(handler.lines)
-    found.wrote = [one.target.name for one in getattr(task, "arrived", ())]
-    return found
-
-
-def _stop_in_the_middle(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        query = "select count(*) from pg_locks where not granted"
-        until(lambda: connection.execute(query).fetchone() != (0,), "a copy waits")
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def sides(pair: Pair) -> dict[str, str]:
@@ -474,30 +382,3 @@ def test_a_table_that_does_not_fit_an_export_is_named_with_what_helps_there_and_
     assert item.startswith("shop.item: is not exported: item: the table does not fit: note")
     assert "`schema: add`" in item
     assert "  ✗ definition differs" in done.log and "shop.item →" not in done.log
-
-
-def test_operators_plan_migrate_compare_and_undo_a_file_of_sqlite(
-    process: Executor, tmp_path: Path, database: Callable[[int], Database]
-) -> None:
-    sqlite_shop(tmp_path / "shop.db", items=200)
-    target = database(16)
-    old = json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "shop.db")})
-    connections = {"old_shop": old, "new_shop": target.url}
-    sides = {"source_conn_id": "old_shop", "target_conn_id": "new_shop"}
-
-    def ran(kind: str, **words: Any) -> Any:
-        done = process.submit(executed, kind, words, connections).result()
-        assert done.failed == ""
-        assert PASSWORD not in repr(done)
-        return done.result
-
-    plan = ran("PlanOperator", **sides)
-    moved = ran("MigrateOperator", **sides, fingerprint=plan["fingerprint"])
-    assert (moved["state"], moved["verified"]) == ("done", "full")
-    assert target.value("select count(*) from public.customers") == CUSTOMERS
-    assert ran("VerifyOperator", **sides)["differences"] == []
-    target.run("update public.customers set name = 'x' where id = 1")
-    done = process.submit(executed, "VerifyOperator", sides, connections).result()
-    assert "customers" in done.failed and not done.can_be_retried
-    ran("RollbackOperator", run=moved["run"], target_conn_id="new_shop", force=True)
-    assert target.value("select to_regclass('public.customers')") is None

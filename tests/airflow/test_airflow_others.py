@@ -5,10 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from operator_runs import executed
+from servers import PASSWORD, Database
+from translating import CUSTOMERS, sqlite_shop
 
 MYSQL = {"conn_type": "mysql", "host": "old", "login": "a@b", "password": "p/w", "schema": "shop"}
 GOOD = [
@@ -61,3 +67,30 @@ def test_what_a_url_cannot_keep_is_refused(
     said = process.submit(address, {**MYSQL, **words}).result()
     assert why in said
     assert "p/w" not in said
+
+
+def test_operators_plan_migrate_compare_and_undo_a_file_of_sqlite(
+    process: Executor, tmp_path: Path, database: Callable[[int], Database]
+) -> None:
+    sqlite_shop(tmp_path / "shop.db", items=200)
+    target = database(16)
+    old = json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "shop.db")})
+    connections = {"old_shop": old, "new_shop": target.url}
+    sides = {"source_conn_id": "old_shop", "target_conn_id": "new_shop"}
+
+    def ran(kind: str, **words: Any) -> Any:
+        done = process.submit(executed, kind, words, connections).result()
+        assert done.failed == ""
+        assert PASSWORD not in repr(done)
+        return done.result
+
+    plan = ran("PlanOperator", **sides)
+    moved = ran("MigrateOperator", **sides, fingerprint=plan["fingerprint"])
+    assert (moved["state"], moved["verified"]) == ("done", "full")
+    assert target.value("select count(*) from public.customers") == CUSTOMERS
+    assert ran("VerifyOperator", **sides)["differences"] == []
+    target.run("update public.customers set name = 'x' where id = 1")
+    done = process.submit(executed, "VerifyOperator", sides, connections).result()
+    assert "customers" in done.failed and not done.can_be_retried
+    ran("RollbackOperator", run=moved["run"], target_conn_id="new_shop", force=True)
+    assert target.value("select to_regclass('public.customers')") is None
