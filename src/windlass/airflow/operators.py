@@ -37,7 +37,7 @@ from windlass.airflow.shares import Share, count_shares, divide
 from windlass.airflow.skipping import skip_gates
 from windlass.airflow.slips import check_conf
 from windlass.airflow.templates import check_same, has_template
-from windlass.errors import BadSpec, Different, Interrupted, WindlassError
+from windlass.errors import Different, Interrupted, WindlassError
 from windlass.model.flow import Item, resolve
 from windlass.model.wording import Spelling, all_spelled, spelled
 
@@ -126,6 +126,7 @@ class FlowOperator(WindlassOperator):
         from windlass.airflow.connections import addresses
         from windlass.airflow.inputs import with_connections
         from windlass.airflow.metrics import Metrics
+        from windlass.airflow.others import check_shared
         from windlass.airflow.work import SLOT_SECONDS, Part, log_event
         from windlass.run.measuring import check as check_measuring
 
@@ -227,21 +228,6 @@ def _pauses(context: Context) -> int:
 def resolve_place(place: str) -> Any:
     """What an import path such as ``package.module:NAME`` names."""
     return pkgutil.resolve_name(place)
-
-
-def check_shared(flow: Any, spec: Any) -> None:
-    """Raises:
-    BadSpec: a side is of another engine, whose snapshot several tasks cannot share.
-    """
-    is_other = getattr(spec, "is_translated", False) or getattr(spec, "is_converted", False)
-    if is_other and flow.name in ("migrate", "validate", "repair"):
-        side = "source" if spec.is_translated else "target"
-        hint = (
-            "use translation_dag (flow: translate in a YAML file), MigrateOperator or"
-            " VerifyOperator, which do it in one task"
-        )
-        message = f"{side}: is of another engine, which several tasks cannot read in one snapshot"
-        raise BadSpec([message], hint=hint)
 
 
 def read_words(model: str, words: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from windlass.errors import WindlassError
+from windlass.errors import BadSpec, WindlassError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -108,3 +108,18 @@ def _file_url(conn_id: str, connection: Connection) -> str:
             hint="its host is the path of the file, from the root",
         )
     return f"sqlite:///{quote(path.lstrip('/'))}"
+
+
+def check_shared(flow: Any, spec: Any) -> None:
+    """Raises:
+    BadSpec: a side is of another engine, whose snapshot several tasks cannot share.
+    """
+    is_other = getattr(spec, "is_translated", False) or getattr(spec, "is_converted", False)
+    if is_other and flow.name in ("migrate", "validate", "repair"):
+        side = "source" if spec.is_translated else "target"
+        hint = (
+            "use translation_dag (flow: translate in a YAML file), MigrateOperator or"
+            " VerifyOperator, which do it in one task"
+        )
+        message = f"{side}: is of another engine, which several tasks cannot read in one snapshot"
+        raise BadSpec([message], hint=hint)
