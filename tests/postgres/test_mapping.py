@@ -278,6 +278,9 @@ def test_what_goes_with_a_column_goes_with_it_and_what_cannot_follow_is_named(
         "create view shop.over_it as select a from shop.seen",
         "create materialized view shop.kept as select count(*) as n from shop.a",
         "create materialized view shop.whole as select row_to_json(a.*) as r from shop.a",
+        "create function shop.note() returns trigger language plpgsql as"
+        " 'begin new.b := upper(new.b); return new; end'",
+        "create trigger notes before insert on shop.a for each row execute function shop.note()",
         "create rule ignored as on delete to shop.a do also select 1",
     )
     columns = {"n": None, "b": None, "c": {"mask": "hash"}, "id": "key", "a": "b2"}
@@ -290,6 +293,7 @@ def test_what_goes_with_a_column_goes_with_it_and_what_cannot_follow_is_named(
         "materialized view shop.whole: is left out: it uses a row as a whole",
         "rule shop.a ignored: is left out: it is a rule",
         "column c has no default, as its type is another: 7",
+        "trigger notes of shop.a: runs shop.note, whose body may name column b",
     ):
         assert expected in found, f"{expected} is not in\n{found}"
     accepted = ("--accept", "objects", "--accept", "behaviour")
@@ -298,6 +302,7 @@ def test_what_goes_with_a_column_goes_with_it_and_what_cannot_follow_is_named(
     assert any("it reads mapped tables" in one for one in done["notices"])
     windlass("verify", *words, pair=pair, env=ENV).expect(DONE)
     assert pair.target.value("select n from shop.kept") == 5
+    pair.target.run("drop trigger notes on shop.b")
     assert pair.target.value("insert into shop.b (b2) values ('x') returning key") == 10
     names = "select string_agg(relname, ' ' order by relname) from pg_class"
     schema = "relnamespace = 'shop'::regnamespace and relkind in ('r', 'S', 'm', 'v')"

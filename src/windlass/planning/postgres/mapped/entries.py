@@ -83,12 +83,14 @@ class Rewriting:
         self._done = Rewritten()
         self._lost: dict[int, Entry] = {}
         self._gone: set[tuple[Name, str]] = set()  # constraints of a table
+        self._bodies: Mapping[Name, str] = {}
 
     def rewrite(self, entries: Sequence[Entry], users_of: UsersOf) -> Rewritten:
         """In the same order. An entry that needs one that is left out is left out, too."""
         self._add_indexes(entries)
         used = {name: users_of(name) for name in self._tables}
         owned = set(self._owned_by_dropped(entries))
+        self._bodies = _bodies(entries)
         for entry in entries:
             if entry.kind == "SEQUENCE" and Name(entry.schema, entry.tag) in owned:
                 self._lost[entry.id] = entry  # as the server drops it with its column
@@ -215,6 +217,9 @@ class Rewriting:
                 alias_tables(tree, {one.old: one for one in self._named_in(tree)})
             case "CreateFunctionStmt":
                 self._check_function(tree)
+            case "CreateTrigStmt" if names is not None:
+                rename_columns(tree, names)
+                self._check_trigger(tree, names)
             case _ if names is not None:
                 rename_columns(tree, names)
 
@@ -244,6 +249,32 @@ class Rewriting:
                         f"function {name}", f"{message} the body is kept", LossClass.BEHAVIOUR
                     )
                     self._done.losses.append(loss)
+
+    def _check_trigger(self, tree: Node, own: Names) -> None:
+        """What its function calls the columns of the row is in a body that nobody reads."""
+        function = Name(*(one.sval for one in tree.funcname[-2:])) if tree.funcname[1:] else None
+        body = self._bodies.get(function, "") if function else ""
+        given = {one.name for one in self._tables[own.old].given}
+        others = sorted(one for one in given if own.columns.get(one) != one)
+        named = [one for one in others if re.search(rf"(?<!\w){re.escape(one)}(?!\w)", body)]
+        if named:
+            message = f"runs {function}, whose body may name column {named[0]}, which has another"
+            loss = Loss(
+                f"trigger {tree.trigname} of {own.old}",
+                f"{message} name or is dropped; the body is kept",
+                LossClass.BEHAVIOUR,
+            )
+            self._done.losses.append(loss)
+
+
+def _bodies(entries: Iterable[Entry]) -> dict[Name, str]:
+    """The texts of functions, by name."""
+    found: dict[Name, str] = {}
+    for entry in entries:
+        if entry.kind == "FUNCTION":
+            name = Name(entry.schema, entry.tag.partition("(")[0])
+            found[name] = found.get(name, "") + entry.definition
+    return found
 
 
 def _printed(tree: Node) -> str:
