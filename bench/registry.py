@@ -151,7 +151,7 @@ BENCHMARKS = (
         _ENGINES,
         "bench.benchmarks.engines_mariadb:measure_mariadb",
         needs=("pgloader",),
-        never_run="not measured on a machine of its own yet",
+        never_run="not measured on a separate machine yet",
     ),
     Benchmark(
         "engines-values",

@@ -1,7 +1,7 @@
 """Values that are hard to move, from SQLite and MariaDB into PostgreSQL by each tool: how many
 arrive right, how many are refused, and how many are wrong or missing though it reports success.
 
-Each type is a table of its own, moved in a run of its own: one that a tool refuses costs no other.
+Each type is a separate table, moved in a separate run: one that a tool refuses costs no other.
 """
 
 import json
@@ -85,7 +85,7 @@ def measure_values(setup: Setup) -> Measured:
                 cases.append(Case(name=name, title=tool.title, group=group, runs=(figures,)))
     goals = [Goal(subject=f"windlass {one}", metric=WRONG, at_most=0) for one in ENGINES]
     return Measured(
-        data=f"hard types, each in a table of its own; {', '.join(MOVERS)}",
+        data=f"hard types, each in a separate table; {', '.join(MOVERS)}",
         cases=tuple(cases),
         goals=judged(goals, cases),
     )

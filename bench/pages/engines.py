@@ -39,7 +39,7 @@ SECTIONS = {
     ),
     "engines-values": (
         "Values that are hard to move",
-        "Each type (`bench/values.py`) is a table of its own, moved in a run of its own with the"
+        "Each type (`bench/values.py`) is a separate table, moved in a separate run with the"
         "\ndefaults of the tool. Right: the run succeeded, and a type of PostgreSQL shows the same"
         "\nvalue. Refused: the run failed, or asked a person; of pgloader, whose exit status is 0"
         "\neven then, an error in its log. Silently wrong: the run succeeded, and the value is"

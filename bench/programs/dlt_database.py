@@ -1,5 +1,5 @@
 """The peer's program: all tables of a database through dlt, into the dataset `peer` of PostgreSQL,
-by the backend of its own that is fastest here (ConnectorX, as Arrow), and by COPY.
+by its backend that is fastest here (ConnectorX, as Arrow), and by COPY.
 
     PIPELINES=FOLDER python dlt_database.py SOURCE TARGET [BACKEND]
 """
