@@ -153,6 +153,10 @@ def test_what_a_driver_shows_of_sqlite_is_migrated(
     env = {"WINDLASS_SOURCE": f"{driver(SQLITE)};Database={path}"}
     target = database(16)
     env["WINDLASS_TARGET"] = target.url
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("flow: migrate\nmapping: {parent: {where: id > 5}}")
+    said = windlass("plan", "--file", str(spec), env=env).expect(REFUSED).said
+    assert "tables of this engine cannot be mapped" in said
     refused = windlass("migrate", env=env).expect(REFUSED).said
     assert "view main.v" in refused and "column note has no default" in refused
     words = ("--accept", "objects", "--accept", "behaviour")

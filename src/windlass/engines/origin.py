@@ -39,6 +39,7 @@ class Origin(Protocol):
     place: str  # for people, without secrets
     dialect: str  # of its SQL, as sqlglot names it; empty: it has none
     schema: str  # the target's schema for its tables, if the user names none
+    reads_queries: bool  # whether it reads a mapped table, which is a query over it
     floats: str  # how FLOAT is hashed: "bits" (16 digits, big-endian) or "digits": those of
     # the shortest text of the same number in 64 bits, `e`, and the exponent of the first: 15e-1
 

@@ -37,6 +37,7 @@ class MongoOrigin:
 
     dialect = ""  # it has no SQL
     floats = "bits"
+    reads_queries = False
 
     def __init__(self, url: str) -> None:
         """Connects to nothing yet.

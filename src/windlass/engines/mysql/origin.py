@@ -45,6 +45,7 @@ class MysqlOrigin:
 
     dialect = "mysql"
     floats = "digits"
+    reads_queries = True
 
     def __init__(self, url: str, sessions: int = SESSIONS) -> None:
         """Connects to nothing yet.

@@ -47,6 +47,7 @@ class OdbcOrigin:
     """Use as a context manager."""
 
     floats = "bits"
+    reads_queries = False
 
     def __init__(self, url: str) -> None:
         """Connects to nothing yet.

@@ -184,7 +184,7 @@ def _mapped(spec: Spec, hold: TranslateHold) -> MappedTables:
     return map_tables(
         hold.schema(),
         spec.mapping,
-        hold.origin.dialect,
+        hold.origin.dialect if hold.origin.reads_queries else "",
         hold.origin.schema,
         spec.map_schema,
         hasher.id if hasher else "",

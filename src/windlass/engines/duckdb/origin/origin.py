@@ -48,6 +48,7 @@ class DuckDbOrigin:
 
     dialect = "duckdb"
     floats = "bits"
+    reads_queries = False
 
     def __init__(self, url: str) -> None:
         """Opens nothing yet.

@@ -58,6 +58,7 @@ class SqliteOrigin:
     dialect = "sqlite"
     schema = "public"
     floats = "bits"
+    reads_queries = True
 
     def __init__(self, url: str) -> None:
         """Opens nothing yet.
