@@ -31,8 +31,9 @@ from load_model import Refuses, counted
 from rooms import make_room
 from servers import Database
 from windlass.errors import BadRecord, Refused, WindlassError
-from windlass.model.load import Assigned, Expect, Expectation, Load, Mask
+from windlass.model.load import Assigned, Expect, Expectation, Load
 from windlass.model.load_words import Take
+from windlass.model.mask import Mask
 from windlass.model.past import Others
 from windlass.model.report import Problem
 

@@ -284,7 +284,7 @@ LIGHT = r"""windlass(\.version|\.errors
     |\.cli(\.\w+)?
     |\.spec(\.choices|\.fields(\.\w+)?)?
     |\.flows(\.registry|\.\w+(\.outline)?)?
-    |\.run(\.hints)?|\.progress(\.wrapping)?|\.engines(\.scratch)?
+    |\.run(\.extras|\.hints)?|\.progress(\.wrapping)?|\.engines(\.scratch)?
     |\.model(\.flow|\.following|\.load_words|\.outcome|\.report|\.snapshot|\.text|\.units|\.wording)?
 )?"""
 

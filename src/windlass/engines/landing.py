@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from windlass.engines.base import Facts
 from windlass.errors import WindlassError
-from windlass.model.load import (
-    Counts,
-    Field,
-    Finding,
-    Identity,
-    Load,
-    LoadRun,
-    Mask,
-    Staged,
-    Table,
-)
+from windlass.model.load import Counts, Field, Finding, Identity, Load, LoadRun, Staged, Table
+from windlass.model.mask import Mask
 from windlass.model.outcome import Outcome, State
 from windlass.model.past import Foreseen, Left, Others, Undone
 from windlass.model.relation import Name

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from windlass.loading.kinds import cannot_hold
 from windlass.model.export import Kind
-from windlass.model.load import Assigned, Field, Mask, Table, TableColumn
+from windlass.model.load import Assigned, Field, Table, TableColumn
+from windlass.model.mask import Mask
 from windlass.model.report import Problem
 from windlass.model.wording import word
 from windlass.spec.choices import LoadSchema

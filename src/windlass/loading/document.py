@@ -8,7 +8,8 @@ from typing import Any
 
 from windlass.loading.made import LoadPlan
 from windlass.loading.words import in_sentences, short_name
-from windlass.model.load import Assigned, Mask
+from windlass.model.load import Assigned
+from windlass.model.mask import Mask
 from windlass.model.planned import Style
 from windlass.model.report import Problem
 from windlass.model.units import bytes_text, count_text, plural

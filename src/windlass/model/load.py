@@ -13,6 +13,7 @@ from typing import Any
 
 from windlass.model.export import Column, Kind
 from windlass.model.load_words import LoadWords
+from windlass.model.mask import Mask
 from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -64,13 +65,6 @@ class Table:
 
     def column(self, name: str) -> TableColumn | None:
         return next((one for one in self.columns if one.name == name), None)
-
-
-class Mask(StrEnum):
-    """How values are hidden."""
-
-    HASH = "hash"
-    NULL = "null"
 
 
 @dataclass(frozen=True, slots=True)

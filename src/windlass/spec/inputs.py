@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from windlass.model.digest import digest
-from windlass.model.load import Mask
+from windlass.model.mask import Mask
 from windlass.spec.model import Words, describe_attributes
 from windlass.spec.tables import with_underscores
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from windlass.model.load import Mask
+from windlass.model.mask import Mask
 from windlass.spec.inputs import ColumnSpec
 from windlass.spec.model import describe_attributes
 from windlass.spec.tables import with_underscores

@@ -20,8 +20,9 @@ from windlass.engines.paths import cannot_make
 from windlass.engines.statements import listed, names, statement
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.export import Kind
-from windlass.model.load import Assigned, Expect, Load, Mask
+from windlass.model.load import Assigned, Expect, Load
 from windlass.model.load_words import Missing
+from windlass.model.mask import Mask
 from windlass.model.report import Problem
 
 _MOMENTS = (Kind.TIMESTAMP, Kind.INSTANT, Kind.DATE)

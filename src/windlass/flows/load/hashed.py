@@ -16,7 +16,8 @@ from windlass.engines.landing import Input, RawCsv
 from windlass.loading.made import LoadPlan
 from windlass.model.export import Column, Kind
 from windlass.model.hashing import LEAST_KEY, NO_KEY
-from windlass.model.load import BadValue, Field, Identity, Load, Mask
+from windlass.model.load import BadValue, Field, Identity, Load
+from windlass.model.mask import Mask
 from windlass.model.report import Problem
 from windlass.spec.load import OneLoad
 from windlass.transfer.hashing import Hasher, hasher_of_environment

@@ -20,7 +20,8 @@ from windlass.loading.made import LoadPlan, make
 from windlass.loading.words import words_of
 from windlass.model.export import Kind
 from windlass.model.hashing import HASH_KEY
-from windlass.model.load import Field, Load, Mask, Table
+from windlass.model.load import Field, Load, Table
+from windlass.model.mask import Mask
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.spec.choices import LoadSchema

@@ -30,7 +30,8 @@ from windlass.engines.landing import Input
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import Interrupted
-from windlass.model.load import Assigned, Load, Mask, Staged, TableColumn
+from windlass.model.load import Assigned, Load, Staged, TableColumn
+from windlass.model.mask import Mask
 
 if TYPE_CHECKING:
     import pyarrow as pa

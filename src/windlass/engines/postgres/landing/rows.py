@@ -19,8 +19,9 @@ from windlass.engines.postgres.landing.columns import Column, listed, named
 from windlass.engines.postgres.landing.staged_columns import Staging, kept_in
 from windlass.engines.postgres.session import Connection
 from windlass.errors import BadRecord
-from windlass.model.load import Assigned, BadValue, Load, Mask
+from windlass.model.load import Assigned, BadValue, Load
 from windlass.model.load_words import Duplicates
+from windlass.model.mask import Mask
 from windlass.model.relation import Name
 
 _LAST = "windlass_last"

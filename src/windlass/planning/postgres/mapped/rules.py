@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from windlass.model.load import Mask
 from windlass.model.mapping import MappedColumn
+from windlass.model.mask import Mask
 from windlass.model.relation import Column
 from windlass.spec.inputs import ColumnSpec
 

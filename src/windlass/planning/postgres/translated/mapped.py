@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windlass.model.hashing import LEAST_KEY, NO_KEY
-from windlass.model.load import Mask
 from windlass.model.mapping import MappedColumn
 from windlass.model.mapping import Mapping as Mapped
+from windlass.model.mask import Mask
 from windlass.model.relation import Column, Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import (
