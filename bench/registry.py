@@ -147,11 +147,10 @@ BENCHMARKS = (
     ),
     Benchmark(
         "engines-mariadb",
-        "MariaDB into PostgreSQL, against pgloader and dlt",
+        "a MariaDB database into PostgreSQL, against pgloader and dlt",
         _ENGINES,
         "bench.benchmarks.engines_mariadb:measure_mariadb",
         needs=("pgloader",),
-        never_run="not measured on a separate machine yet",
     ),
     Benchmark(
         "engines-values",
