@@ -162,6 +162,8 @@ def test_values_change_as_declared_and_that_is_what_is_proven(shop: Pair, spec: 
         ("shop.users", "10", ()),
         ("shop.users", "50", ()),
     } <= named
+    told = windlass("verify", "-f", path, *ACCEPTED, pair=shop, env=ENV).expect(DIFFERENT)
+    assert "--repair" not in told.said, "mapped tables are not repaired"
 
 
 def test_the_plan_is_the_document_of_the_mapping(shop: Pair, spec: Any) -> None:

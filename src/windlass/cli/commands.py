@@ -5,7 +5,6 @@ Nothing heavy is imported before a command runs: help and mistakes are answered 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from windlass.cli.ending_commands import abandon, finish
 from windlass.cli.endings import Exit
 from windlass.cli.group import InOrder
 from windlass.cli.results import report_outcome, report_plan
+from windlass.cli.running import run_watched
 from windlass.cli.voice import Voice
 from windlass.flows.registry import (
     FLOWS,
@@ -27,7 +27,6 @@ from windlass.flows.registry import (
 from windlass.version import __version__
 
 if TYPE_CHECKING:
-    from windlass.cli.differing import Differing
     from windlass.model.event import Emit
     from windlass.model.flow import Flow
     from windlass.model.outcome import Outcome
@@ -132,7 +131,7 @@ def migrate(
         def run(emit: Emit) -> Outcome:
             return api.migrate(spec, emit, restart=restart, differing=rows, reviewed=reviewed)
 
-        return _run(voice, "migrate", run, rows)
+        return run_watched(voice, spec.flow, run, rows, repairs=not spec.mapping)
 
 
 @windlass.command()
@@ -176,7 +175,8 @@ def verify(
                 _verifying(spec), emit, repair=how, show_values=show_values, differing=rows
             )
 
-        return _run(voice, comparison_of(spec.flow).name, run, rows)
+        flow = comparison_of(spec.flow).name
+        return run_watched(voice, flow, run, rows, repairs=not spec.mapping)
 
 
 def _verifying(spec: Spec) -> Spec:
@@ -338,7 +338,9 @@ def export(voice: Voice, /, run: str, restart: bool, dry_run: bool, **words: Any
     spec = options.read_spec(voice, "export", words)
     if dry_run:
         return _plan(voice, spec)
-    return _run(voice, "export", lambda emit: api.export(spec, emit, run=run, restart=restart))
+    return run_watched(
+        voice, "export", lambda emit: api.export(spec, emit, run=run, restart=restart)
+    )
 
 
 @windlass.command()
@@ -360,7 +362,7 @@ def load(voice: Voice, /, files: tuple[str, ...], dry_run: bool, **words: Any) -
     spec = options.read_spec(voice, "load", words)
     if dry_run:
         return _plan(voice, spec)
-    return _run(voice, "load", lambda emit: api.load(spec, emit))
+    return run_watched(voice, "load", lambda emit: api.load(spec, emit))
 
 
 @windlass.command()
@@ -383,7 +385,7 @@ def cutover(voice: Voice, /, rehearse: bool, back: bool, yes: bool, **words: Any
 
     spec = options.read_spec(voice, "cutover", words)
     ask = None if yes or rehearse else asking_to_cut_over(voice)
-    return _run(
+    return run_watched(
         voice,
         "cutover",
         lambda emit: api.cutover(spec, emit, rehearse=rehearse, back=back, ask=ask),
@@ -453,20 +455,6 @@ def version() -> int:
     return Exit.DONE
 
 
-def _run(
-    voice: Voice, flow: str, run: Callable[[Emit], Outcome], rows: Differing | None = None
-) -> int:
-    """Run a flow while it is watched, and report how it ended."""
-    from windlass.cli.watch import watching
-
-    words = flow_named(flow).words
-    with watching(voice, words.opening) as emit:
-        outcome = run(emit)
-    if rows is not None:
-        rows.finish(outcome)
-    return report_outcome(voice, outcome, words, rows)
-
-
 def _command_of(flow: Flow[Any]) -> click.Command:
     """The command of a flow that takes only the options of its spec."""
 
@@ -476,7 +464,7 @@ def _command_of(flow: Flow[Any]) -> click.Command:
         from windlass import api
 
         spec = options.read_spec(voice, flow.name, words)
-        return _run(voice, flow.name, lambda emit: api.run_spec(spec, emit))
+        return run_watched(voice, flow.name, lambda emit: api.run_spec(spec, emit))
 
     return windlass.command(flow.words.verb, help=flow.help)(command)
 
