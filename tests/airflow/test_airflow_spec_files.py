@@ -56,7 +56,10 @@ def test_defaults_go_for_every_file_that_says_nothing_else(shelf: Shelf) -> None
     [
         ("retrys: 3", "unknown key 'retrys'; did you mean 'retries'?"),
         ("dag-id: x", "dag-id: each file has its own"),
-        ("flows: {copy: {retries: 1}}", "flows.copy: is not a flow; there are migrate, validate"),
+        (
+            "flows: {copy: {retries: 1}}",
+            "flows.copy: is not a flow; there are migrate, translate, validate",
+        ),
         ("flows: {migrate: {retrys: 1}}", "flows.migrate: unknown key 'retrys'"),
         ("flows: 3", "flows: not a mapping"),
         ("retries: many", "retries: input should be a valid integer"),

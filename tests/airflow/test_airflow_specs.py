@@ -288,7 +288,10 @@ def test_a_file_s_own_faults_do_not_hide_those_of_its_spec(shelf: Shelf) -> None
         ("spec: {source: old}", "source: give the id of a connection instead"),
         ("spec: {target: new}", "target: give the id of a connection instead"),
         ("spec: shop", "spec: input should be a valid dictionary"),
-        ("flow: copy", "flow: 'copy' is not a flow; there are migrate, validate, rewrite, export"),
+        (
+            "flow: copy",
+            "flow: 'copy' is not a flow; there are migrate, translate, validate, rewrite, export",
+        ),
         ("flow: rewrite", "connections: connection: not given"),
         (
             "flow: export\nconnections: {source: old}\n"

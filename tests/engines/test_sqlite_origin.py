@@ -211,7 +211,7 @@ def test_keys_that_rows_break_are_named_with_counts(tmp_path: Path) -> None:
     ]
     assert [one.message[:48] for one in parents2.losses] == [
         "compares without case (NOCASE), the target does ",
-        "key parents2_pkey (d) is one without case (NOCAS",
+        "key parents2_pkey (d) ignores case (NOCASE): the",
     ]
     assert [one.message.split(" to no row")[0] for one in children.losses] == [
         "foreign key children_c_fkey: 2 rows refer",
