@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +20,7 @@ def kill(place: str, words: Sequence[str], env: Mapping[str, str]) -> None:
     """Run the command until it is at a place:
 
     ``before STEP``, ``after STEP``: of the flow
-    ``call PACKAGE.MODULE:NAME``, ``call ... 3``: a function of ours, its third call
+    ``call PACKAGE.MODULE.NAME``, ``call ... 3``: a function of ours, its third call
     ``duckdb WORDS``, ``postgres WORDS``: a statement of the warehouse's that matches
     ``statement 7 since PACKAGE.MODULE.NAME``: before the seventh statement that psycopg executes
     after a function of ours was called first; ``answer 7 since ...``: just after it
@@ -98,22 +100,23 @@ def _statement(kind: str, what: str) -> None:
 
     import psycopg
 
-    number, _, place = what.partition(" since ")
+    wanted, _, place = what.partition(" since ")
     owner_place, _, name = place.rpartition(".")
     owner, execute = pkgutil.resolve_name(owner_place), psycopg.Cursor.execute
-    work, left = getattr(owner, name), [0]
+    work, numbers, begun = getattr(owner, name), itertools.count(1), threading.Event()
 
     def begin(*words: Any, **more: Any) -> Any:
-        left[0] = left[0] or int(number)
+        begun.set()
         return work(*words, **more)
 
     def run(cursor: Any, *words: Any, **more: Any) -> Any:
-        if left[0] == 1 and kind == "statement":
+        # each thread's statement has a number that no other one has
+        is_it = begun.is_set() and next(numbers) == int(wanted)
+        if is_it and kind == "statement":
             _now()
         done = execute(cursor, *words, **more)
-        if left[0] == 1:
+        if is_it:
             _now()
-        left[0] -= left[0] > 0
         return done
 
     setattr(owner, name, begin)
