@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -416,3 +418,25 @@ def test_a_source_is_held_again_after_it_was_closed(
     origin.hold(2)
     assert len(origin.schemas().tables) == 2
     assert origin.digest(fitted(origin, "t")[2], Whole()).rows == 1
+
+
+def test_what_the_server_sends_waits_for_a_slower_reader(
+    held: Callable[..., tuple[MysqlOrigin, str]],
+) -> None:
+    origin, _ = held(
+        "create table t (id int primary key, x varchar(400))",
+        "insert into t with recursive n (i) as (select 1 union all select i + 1 from n"
+        " where i < 999) select a.i * 1000 + b.i, repeat('x', 400) from n as a, n as b"
+        " where a.i < 120",
+    )
+    reading = fitted(origin, "t")[2]
+    size = most = 0
+    tracemalloc.start()
+    try:
+        for block in origin.lines(reading, Whole()):
+            size += len(block)
+            time.sleep(0.005)  # a server that takes rows more slowly than they come
+            most = max(most, tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert size > 45_000_000 and most < 25_000_000, f"{most >> 20} MB of {size >> 20}"

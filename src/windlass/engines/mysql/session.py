@@ -7,7 +7,8 @@ Values come as the bytes that the server sends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import types
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -129,7 +130,7 @@ class Session:
         is_open = True
         try:
             self._run(cursor.execute(_written(query)), "reading")
-            while rows := self._run(_batch(cursor, slice_rows), "reading"):
+            while rows := self._run(_batch(cursor, slice_rows), "reading", waits=False):
                 yield rows
             is_open = False
         except WindlassError:
@@ -145,8 +146,14 @@ class Session:
             self._run(cursor.close(), "stopping a query", passing={_INTERRUPTED})
 
     def _run(
-        self, work: Coroutine[Any, Any, T], doing: str, passing: set[int] | None = None
+        self,
+        work: Coroutine[Any, Any, T],
+        doing: str,
+        passing: set[int] | None = None,
+        *,
+        waits: bool = True,
     ) -> T | Any:
+        """`waits`: it runs in the loop from its beginning, and not only once it has to wait."""
         from asyncmy import errors
 
         if self.is_dead:
@@ -155,7 +162,7 @@ class Session:
             if self.is_dead:
                 raise ConnectionResetError("the connection is lost")
             try:
-                return self._loop.run_until_complete(work)
+                return self._loop.run_until_complete(work) if waits else self._eager(work)
             except (errors.MySQLError, OSError, EOFError) as error:
                 number = number_of(error)
                 if number in (passing or ()):
@@ -163,6 +170,20 @@ class Session:
                 # the client's numbers, and the server's for sessions that it ends
                 self.is_dead = number == 0 or 2000 <= number < 3000 or number in (1053, 1927, 4031)
                 raise
+
+    def _eager(self, work: Coroutine[Any, Any, T]) -> T:
+        """While the loop runs, the driver takes all that the server sends, without a limit: a
+        target that is slower would fill the memory. So it only runs for what is not here yet."""
+        try:
+            future = work.send(None)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+        async def rest() -> T:
+            return await _continued(work, future)
+
+        return self._loop.run_until_complete(rest())
 
     @property
     def place(self) -> str:
@@ -180,6 +201,22 @@ class Session:
             with suppress(RuntimeError):  # a transport of the driver that is closed says so
                 self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
+
+
+@types.coroutine
+def _continued(work: Coroutine[Any, Any, T], future: Any) -> Generator[Any, None, T]:
+    """The rest of a coroutine that waits for a future."""
+    while True:
+        try:
+            try:
+                yield future
+            except BaseException as error:
+                future = work.throw(error)
+            else:
+                future = work.send(None)
+        except StopIteration as done:
+            result: T = done.value
+            return result
 
 
 async def _batch(cursor: Any, slice_rows: int) -> list[Row]:

@@ -13,14 +13,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from windlass.engines.postgres.copy_in import Buffer, send
 from windlass.engines.postgres.fingerprint import Pair, Side, explained, fetch
 from windlass.engines.postgres.hashing import HashedColumn
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.rowlookup import has_hash
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
-
-Buffer = bytes | bytearray | memoryview
 
 _REPAIRING = "repairing"
 
@@ -221,7 +220,7 @@ def _copy(
     with explained(pair.target, _REPAIRING), target.cursor() as writing:
         with writing.copy(into) as sink:
             for block in _blocks(source, pair.source, out):
-                sink.write(block)
+                send(sink, block)
         return writing.rowcount
 
 

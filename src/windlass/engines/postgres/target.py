@@ -14,6 +14,7 @@ from windlass.engines.kept import Kept
 from windlass.engines.loads import AFTER_LOAD, BEFORE_LOAD, RECORDS
 from windlass.engines.objects.store import ObjectStore, fetched
 from windlass.engines.postgres.arrow import explain_adbc
+from windlass.engines.postgres.copy_in import send
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.facts import FACTS
 from windlass.engines.postgres.loaded_types import (
@@ -329,4 +330,4 @@ def _stage_csv(
     for file in manifest.files:
         with connection.cursor() as cursor, cursor.copy(copy) as stream:
             for portion in unpacked(store.stream(file.path), manifest.compression):
-                stream.write(portion)
+                send(stream, portion)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from psycopg import sql
 
+from windlass.engines.postgres.copy_in import send
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.largeobjects import (
     apply_metadata,
@@ -268,7 +269,7 @@ def _copy_rows(left: Session, opened: Session, table: Table) -> None:
         writes.copy(into) as rows,
     ):
         for block in blocks:
-            rows.write(block)
+            send(rows, block)
 
 
 def _named(name: Name) -> sql.Identifier:

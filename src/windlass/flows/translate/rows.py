@@ -10,6 +10,7 @@ from dataclasses import replace
 from psycopg import sql
 
 from windlass.engines.hashed_lines import LineDigest
+from windlass.engines.postgres.copy_in import send
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.transaction import working_on_target
 from windlass.errors import AlreadyDone
@@ -102,7 +103,7 @@ def _copied(
         reading, digest = _hashed(run, item)
         with cursor.copy(_statement(item, freezes=freezes)) as copy:
             for block in run.origin.lines(reading, chunk.range):
-                copy.write(block)
+                send(copy, block)
                 if digest:
                     digest.add(block)
                 size += len(block)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
+from windlass.engines.postgres.copy_in import send
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.fingerprint import Pair, Side
 from windlass.engines.postgres.hashing import HashedColumn, Hashing, Method
@@ -29,7 +30,7 @@ def stage(session: Connection, item: RelationPlan, table: Name, blocks: Iterable
         session.execute(making)
         with session.cursor().copy(sql.SQL("copy {} from stdin").format(into)) as copy:
             for block in blocks:
-                copy.write(block)
+                send(copy, block)
 
 
 def staged_pair(item: RelationPlan, target: Server, staged: Name) -> Pair:

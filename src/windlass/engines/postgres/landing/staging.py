@@ -15,6 +15,7 @@ from psycopg import sql
 
 from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.landing import Input, RawCsv
+from windlass.engines.postgres.copy_in import send
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.bad import Bad, BadRows, Trouble
 from windlass.engines.postgres.landing.columns import listed
@@ -154,7 +155,7 @@ def feed(
                     continue
                 if block is None:
                     break
-                out.write(block)
+                send(out, block)
         if failure is not None:
             raise failure
         return cursor.rowcount
