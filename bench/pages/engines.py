@@ -34,8 +34,8 @@ SECTIONS = {
     ),
     "engines-mariadb": (
         "MariaDB into PostgreSQL",
-        "On two cores, which both servers share with the program. dlt moves rows into tables of its"
-        "\nown without keys, by the backend that is fastest here (ConnectorX, Arrow), as CSV.",
+        "On two cores, which both servers share with the program. dlt moves rows into tables that"
+        "\nit makes without keys, by the backend that is fastest here (ConnectorX, Arrow), as CSV.",
     ),
     "engines-values": (
         "Values that are hard to move",

@@ -46,7 +46,7 @@ def test_a_plan_says_what_it_is_and_only_its_owner_reads_it(planned: Path) -> No
     ("change", "named"),
     [
         ("alter table s.a add more int", "table s.a: has changed"),
-        ("create index on s.a (v)", "index s.a_v_idx: has come"),
+        ("create index on s.a (v)", "index s.a_v_idx: is new"),
         ("alter table s.a alter v drop default", "table s.a: has changed"),
         ("alter table s.a drop constraint a_pkey", "would no longer be done"),
     ],

@@ -119,6 +119,9 @@ def _statement(kind: str, what: str) -> None:
             _now()
         return done
 
+    for module in list(sys.modules.values()):  # those that have imported it, too
+        if getattr(module, name, None) is work:
+            setattr(module, name, begin)
     setattr(owner, name, begin)
     setattr(psycopg.Cursor, "execute", run)  # noqa: B010
 

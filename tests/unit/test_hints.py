@@ -36,6 +36,8 @@ WAYS = [
     (RunLost("gone"), RESUME),
     (TargetFull("full", hint="make space"), f"make space; then {RESUME}"),
     (CannotResume("changed", hint="undo that change"), "undo that change"),
+    (CannotResume("changed", hint="undo that, then run the same command again; or --restart"),
+     "undo that, then run the same command again; or --restart"),
     (WindlassError("stale", hint="run the same command again: it starts over"),
      "run the same command again: it starts over"),
     (SchemaChanged("stop", hint="make the change, then run the same command again; or repair"),

@@ -21,8 +21,9 @@ def way_on(error: WindlassError, run: str = "", *, resume: str = RESUME) -> str:
 
 
 def resumes(hint: str) -> bool:
-    """Whether the same command is the way on, so that it can be shown."""
-    return not hint or SAME in hint
+    """Whether the same command is the way on, so that it can be shown. It is not where the run may
+    have to start over."""
+    return not hint or RESUME in hint or (SAME in hint and "restart" not in hint)
 
 
 def beside_the_command(hint: str) -> str:
