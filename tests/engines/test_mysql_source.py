@@ -427,9 +427,10 @@ def test_what_the_server_sends_waits_for_a_slower_reader(
         "create table t (id int primary key, x varchar(400))",
         "insert into t with recursive n (i) as (select 1 union all select i + 1 from n"
         " where i < 999) select a.i * 1000 + b.i, repeat('x', 400) from n as a, n as b"
-        " where a.i < 120",
+        " where a.i < 240",
     )
     reading = fitted(origin, "t")[2]
+    # the driver takes what the socket has, some megabytes, a few times before it is used up
     size = most = 0
     tracemalloc.start()
     try:
@@ -439,4 +440,4 @@ def test_what_the_server_sends_waits_for_a_slower_reader(
             most = max(most, tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert size > 45_000_000 and most < 25_000_000, f"{most >> 20} MB of {size >> 20}"
+    assert size > 90_000_000 and most < 45_000_000, f"{most >> 20} MB of {size >> 20}"
