@@ -9,8 +9,20 @@ import duckdb
 
 from windlass.engines import scratch
 from windlass.engines.duckdb.session import MEMORY, explaining
-from windlass.engines.paths import check_file
-from windlass.errors import WindlassError
+from windlass.engines.paths import check_file, path_alone
+from windlass.errors import BadSpec, WindlassError
+
+
+def file_of(url: str) -> str:
+    """The path in a source's URL.
+
+    Raises:
+        BadSpec: the URL names no file.
+    """
+    path = path_alone(url)
+    if not path:
+        raise BadSpec(["source: duckdb needs the path of a file: duckdb:///folder/file.duckdb"])
+    return path
 
 
 def open_to_read(place: str, path: str) -> Any:

@@ -16,14 +16,14 @@ from windlass.engines import scratch
 from windlass.engines.base import Facts, no_watermark
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.memory import Growing
-from windlass.engines.duckdb.opening import open_to_read
+from windlass.engines.duckdb.opening import file_of, open_to_read
 from windlass.engines.duckdb.reading import DuckDbRows
 from windlass.engines.duckdb.session import explaining
 from windlass.engines.duckdb.types import column_of
-from windlass.engines.paths import identity_of, path_alone
+from windlass.engines.paths import identity_of
 from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
-from windlass.errors import BadSpec, SnapshotLost
+from windlass.errors import SnapshotLost
 from windlass.model.export import (
     FLOATS,
     STAMPS,
@@ -57,10 +57,7 @@ class DuckDbSource:
         Raises:
             BadSpec: the URL names no file.
         """
-        self._path = path_alone(url)
-        if not self._path:
-            hint = "duckdb:///folder/file.duckdb"
-            raise BadSpec([f"source: duckdb needs the path of a file: {hint}"])
+        self._path = file_of(url)
         self.place = f"DuckDB {self._path}"
         self._stops, self._memory = Stops(), Growing()
         self._database: Any = None

@@ -26,7 +26,7 @@ from windlass.engines.mongodb.values import EXTENDED, ID, Misfit, integer_at
 from windlass.model.translation import Field, Sort, Type
 
 MOST_PATHS = 60  # that are shown of a collection
-_MOST_NAMES = 100  # of a document that are told apart: the others may be values rather than names
+_MOST_NAMES = 100  # of a document that are counted one by one: more may be values rather than names
 _DEEPEST = 4
 _UUID_SUBTYPE = 4
 
@@ -37,7 +37,7 @@ class Paths:
 
     kinds: Counter[int] = field(default_factory=Counter)
     inner: dict[bytes, Paths] = field(default_factory=dict)
-    is_open: bool = False  # there are more names than are told apart
+    is_open: bool = False  # there are more names than are counted
 
     def count(self, data: bytes, at: int = 0, depth: int = 0) -> None:
         for key, kind, place in elements(data, at):

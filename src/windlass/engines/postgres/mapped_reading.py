@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -92,8 +93,8 @@ def users_of(source: Connection, table: Name) -> Mapping[Name, frozenset[str]]:
          group by 1, 2
     """
     quoted = sql.Identifier(table.schema, table.name).as_string(source)
-    found = source.execute(query, (quoted,)).fetchall()
-    return {Name(str(one), str(two)): frozenset(columns) for one, two, columns in found}  # type: ignore[call-overload]
+    found: list[Any] = source.execute(query, (quoted,)).fetchall()
+    return {Name(one, two): frozenset(columns) for one, two, columns in found}
 
 
 def readers_of(source: Connection, tables: Sequence[Name]) -> set[Name]:

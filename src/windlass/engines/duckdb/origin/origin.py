@@ -15,15 +15,15 @@ import duckdb
 
 from windlass.engines import scratch
 from windlass.engines.duckdb.memory import Growing
-from windlass.engines.duckdb.opening import open_to_read
+from windlass.engines.duckdb.opening import file_of, open_to_read
 from windlass.engines.duckdb.origin import reading as rows
 from windlass.engines.duckdb.origin.catalog import Found, read_catalog
 from windlass.engines.duckdb.origin.fitting import fit_table
 from windlass.engines.duckdb.session import explaining, has_too_little_memory
 from windlass.engines.hashed_lines import can_hash
-from windlass.engines.paths import identity_of, path_alone
+from windlass.engines.paths import identity_of
 from windlass.engines.stopping import Stops
-from windlass.errors import BadSpec, SnapshotLost, WindlassError
+from windlass.errors import SnapshotLost, WindlassError
 from windlass.model.chunk import Range
 from windlass.model.plan import Server
 from windlass.model.snapshot import Snapshot
@@ -56,10 +56,7 @@ class DuckDbOrigin:
         Raises:
             BadSpec: the URL names no file.
         """
-        self._path = path_alone(url)
-        if not self._path:
-            hint = "duckdb:///folder/file.duckdb"
-            raise BadSpec([f"source: duckdb needs the path of a file: {hint}"])
+        self._path = file_of(url)
         self.place = f"DuckDB {self._path}"
         self._stops, self._memory = Stops(), Growing()
         self._database: Any = None

@@ -69,8 +69,9 @@ def map_tables(
             continue
         one = _Mapping(table, spec, dialect, default, schemas, key_id)
         if (mapped := one.mapped()) is not None:
+            assert mapped.mapping is not None, "just mapped"
             tables[table.name] = mapped
-            found.called[mapped.mapping.into] = folded_name(table.name, default)  # type: ignore[union-attr]
+            found.called[mapped.mapping.into] = folded_name(table.name, default)
             found.types[table.name] = spec.types
         found.problems += [Problem(str(table.name), *fault) for fault in one.faults]
         found.losses += one.losses
