@@ -129,11 +129,14 @@ class Follower:
             self.peak_bytes = max(self.peak_bytes, memory.now_bytes, memory.highest_bytes)
 
     def stop(self) -> float:
-        """End it with Ctrl-C; returns the CPU seconds that it took."""
+        """End it; returns the CPU seconds that it took.
+
+        SIGTERM, as a shell's background processes inherit that SIGINT is ignored.
+        """
         self._stopped.set()
         if self._process is None:
             return 0.0
-        os.killpg(self._process.pid, signal.SIGINT)
+        os.killpg(self._process.pid, signal.SIGTERM)
         _, _, usage = os.wait4(self._process.pid, 0)
         self._process = None
         return usage.ru_utime + usage.ru_stime
