@@ -65,11 +65,15 @@ class Destination(Protocol):
     engine: str  # for people
     identity: str  # of the database
     has_schemas: bool
+    floats: str  # how doubles are hashed: see `windlass.engines.origin.Origin`
 
     # what it would be made of; none of these reads or writes the target
 
     def same(self, name: str) -> str:
         """Equal for names that the engine takes for the same."""
+
+    def quoted(self, name: str) -> str:
+        """A column as its expressions have it."""
 
     def named(self, source: Name, schemas: Mapping[str, str]) -> Name:
         """Where a table of the source goes; `schemas` are new names by old ones."""
@@ -98,6 +102,9 @@ class Destination(Protocol):
 
     def create(self, draft: TableDraft) -> str: ...
 
+    def foreign_keys(self, draft: TableDraft) -> Sequence[Made]:
+        """Those that are made once all rows and indexes are there: none, if `create` makes them."""
+
     def index(self, draft: TableDraft, index: Index) -> Made | str:
         """An index; or why there is none."""
 
@@ -115,6 +122,9 @@ class Destination(Protocol):
         """Make everything in a scratch database; what could not be made, by its name, and why."""
 
     # the target
+
+    def notices(self) -> Sequence[str]:
+        """What people should know of how it is written."""
 
     @property
     def is_doubtful(self) -> bool:

@@ -55,6 +55,7 @@ class PgColumn:
     comment: str = ""
     sequence: Name | None = None  # that it owns
     increment: int = 0  # of that
+    in_keys: int = 0  # most columns of a key, unique index or foreign key that it is in
 
     @property
     def counts_up(self) -> bool:
@@ -195,6 +196,7 @@ class Made:
     name: str
     kind: str
     statement: str
+    loss: str = ""  # what it does not do of what the source's does
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ class TableConversion:
     key: tuple[str, ...]
     create: str
     indexes: tuple[Made, ...] = ()
+    keys: tuple[Made, ...] = ()  # foreign keys that are made once all rows and indexes are there
     counter: Counter | None = None
     is_partitioned: bool = False
     rows: int = -1  # about
@@ -262,6 +265,7 @@ class Projection:
     columns: tuple[ColumnPlan, ...]
     key: tuple[str, ...]
     includes_children: bool  # of a partitioned table; a view has none
+    floats: str = "bits"  # see `windlass.engines.origin.Origin`
 
 
 @dataclass(frozen=True, slots=True)

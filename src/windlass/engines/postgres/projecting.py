@@ -198,7 +198,7 @@ def _proven(projection: Projection) -> Proven:
         tuple(one.target for one in columns),
         tuple(Field(one.target, Type(one.carried.sort, bits=64)) for one in columns),
         projection.key,
-        "bits",
+        projection.floats,
         rows,
         "source",
     )

@@ -66,9 +66,11 @@ def _grouped(rows: Iterable[Row]) -> Mapping[int, list[Row]]:
 def _table(
     row: Row, columns: Sequence[Row], constraints: Sequence[Row], indexes: Sequence[Row]
 ) -> PgTable:
+    keys = [one["columns"] for one in constraints if one["kind"] in ("p", "u", "f")]
+    keys += [one["columns"] for one in indexes if one["is_unique"]]
     return PgTable(
         name=Name(row["schema"], row["name"]),
-        columns=tuple(map(_column, columns)),
+        columns=tuple(_column(one, _in_keys(one["name"], keys)) for one in columns),
         constraints=tuple(map(_constraint, constraints)),
         indexes=tuple(map(_index, indexes)),
         is_partitioned=row["partitioned"],
@@ -79,7 +81,11 @@ def _table(
     )
 
 
-def _column(row: Row) -> PgColumn:
+def _in_keys(name: str, keys: Iterable[Sequence[str]]) -> int:
+    return max((len(one) for one in keys if name in one), default=0)
+
+
+def _column(row: Row, in_keys: int = 0) -> PgColumn:
     is_generated = bool(row["generation"])
     sequence = Name(row["sequence_schema"], row["sequence_name"]) if row["sequence_name"] else None
     modifier = row["modifier"]
@@ -105,6 +111,7 @@ def _column(row: Row) -> PgColumn:
         comment=row["comment"],
         sequence=sequence,
         increment=row["increment"],
+        in_keys=in_keys,
     )
 
 

@@ -107,7 +107,7 @@ class ConvertedComparison(Reporting):
         return self._here[str(table.source)]
 
     def _count(self, table: TableConversion) -> Result:
-        projection = projection_of(table)
+        projection = projection_of(table, self.target.floats)
         if self.spec.verify_ is Verify.FULL:
             digest = self.source.digest(projection)
             return {"rows": digest.rows, "digest": asdict(digest)}

@@ -47,10 +47,11 @@ class Reads(Protocol):
         in full."""
 
 
-def projection_of(item: TableConversion | ViewConversion) -> Projection:
+def projection_of(item: TableConversion | ViewConversion, floats: str) -> Projection:
+    """`floats` as of the target's."""
     if isinstance(item, ViewConversion):
-        return Projection(item.source, item.columns, (), includes_children=True)
-    return Projection(item.source, item.columns, item.key, item.is_partitioned)
+        return Projection(item.source, item.columns, (), True, floats)
+    return Projection(item.source, item.columns, item.key, item.is_partitioned, floats)
 
 
 def content_items(run: Reads) -> list[Item]:
@@ -127,7 +128,7 @@ def _explained(run: Reads, table: TableConversion, here: int, there: int) -> Ite
 
 def _rows(run: Reads, table: TableConversion) -> Iterator[Difference]:
     """By key, or by all their values where there is none."""
-    projection = projection_of(table)
+    projection = projection_of(table, run.target.floats)
     here, others = run.source.buckets(projection), run.target.buckets(table)
     numbers = sorted(one for one in {*here, *others} if here.get(one) != others.get(one))
     for start in range(0, len(numbers), _AT_ONCE):

@@ -12,9 +12,10 @@ from typing import Any
 
 from windlass.engines.destination import Session
 from windlass.engines.postgres.projecting import expression_of, table_of
+from windlass.errors import ConstraintViolated
 from windlass.flows.convert.context import SNAPSHOTS, Conversion
 from windlass.flows.convert.proof import projection_of
-from windlass.model.conversion import TableConversion, ViewConversion
+from windlass.model.conversion import Made, TableConversion, ViewConversion
 from windlass.model.event import BytesCopied, Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.report import Loss, LossClass
@@ -84,7 +85,7 @@ def _hashing(run: Conversion, table: TableConversion) -> Iterator[Future[Digest]
         return
     pool = ThreadPoolExecutor(1, "windlass-hash")
     try:
-        yield pool.submit(run.source.digest, projection_of(table))
+        yield pool.submit(run.source.digest, projection_of(table, run.target.floats))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -123,7 +124,9 @@ def _execute(text: str, session: Session) -> Result:
 
 
 def validate_foreign_keys(run: Conversion, _: Item) -> Result:
-    """Rows that refer to no row: the source has none, in one snapshot."""
+    """Rows that refer to no row: the source has none, in one snapshot. Keys that are not part of
+    their tables' definitions are made first."""
+    lost = [one for table in run.plan.tables for one in _relate(run, table)]
 
     def check(session: Session) -> Result:
         broken = run.target.broken(session, run.plan.tables)
@@ -133,7 +136,25 @@ def validate_foreign_keys(run: Conversion, _: Item) -> Result:
         ]
         return {"losses": [one.to_json() for one in losses]}
 
-    return run.once("validate_foreign_keys", "", check) if run.plan.copies_rows else {}
+    found = run.once("validate_foreign_keys", "", check) if run.plan.copies_rows else {}
+    return {**found, "losses": [*found.get("losses", ()), *lost]}
+
+
+def _relate(run: Conversion, table: TableConversion) -> Iterator[Result]:
+    """The losses of keys that the target refuses."""
+    for one in table.keys:
+        item = f"{table.source} {one.name}"
+        noted = run.once("create_foreign_key", item, partial(_related, table, one))
+        yield from noted.get("losses", ())
+
+
+def _related(table: TableConversion, one: Made, session: Session) -> Result:
+    try:
+        session.execute(one.statement)
+    except ConstraintViolated as error:
+        message = f"foreign key {one.name} is not enforced: {error}"
+        return {"losses": [Loss(str(table.source), message, LossClass.CONSTRAINTS).to_json()]}
+    return {}
 
 
 def set_sequences(run: Conversion, _: Item) -> Result:
@@ -178,7 +199,7 @@ def _is_proven(run: Conversion, view: ViewConversion) -> bool:
     if not run.plan.copies_rows:
         return True
     there = run.target.digest_of_view(view)
-    return there is not None and there == run.source.digest(projection_of(view))
+    return there is not None and there == run.source.digest(projection_of(view, run.target.floats))
 
 
 def generate_migration_summary(run: Conversion, _: Item) -> Result:

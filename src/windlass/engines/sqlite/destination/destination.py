@@ -41,6 +41,7 @@ Item = TableConversion | ViewConversion
 class SqliteDestination:
     engine = "SQLite"
     has_schemas = False
+    floats = "bits"
 
     def __init__(self, url: str) -> None:
         """Opens nothing yet.
@@ -63,6 +64,9 @@ class SqliteDestination:
 
     def same(self, name: str) -> str:
         return name.lower()
+
+    def quoted(self, name: str) -> str:
+        return names(name).as_string(None)
 
     def named(self, source: Name, schemas: Mapping[str, str]) -> Name:
         return Name(statements.MAIN, source.name)
@@ -98,6 +102,9 @@ class SqliteDestination:
     def create(self, draft: TableDraft) -> str:
         return statements.create(draft)
 
+    def foreign_keys(self, draft: TableDraft) -> Sequence[Made]:
+        return ()
+
     def index(self, draft: TableDraft, index: Index) -> Made | str:
         return statements.index(draft.name, index)
 
@@ -116,6 +123,9 @@ class SqliteDestination:
         return proving.try_plan(plan)
 
     # the target
+
+    def notices(self) -> Sequence[str]:
+        return ()
 
     def standing(self) -> Standing:
         return self._file.standing()

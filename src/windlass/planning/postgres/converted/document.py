@@ -116,7 +116,7 @@ def _described(table: TableConversion) -> Iterator[str]:
 
 def _statements(table: TableConversion) -> Iterator[str]:
     yield f"{table.create};"
-    yield from (f"{one.statement};" for one in table.indexes)
+    yield from (f"{one.statement};" for one in (*table.indexes, *table.keys))
 
 
 def _notes(column: ColumnPlan) -> str:

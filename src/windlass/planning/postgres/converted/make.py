@@ -75,7 +75,7 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
         plan,
         losses=tuple(losses),
         problems=(*problems, *loss_problems(losses, spec.accept)),
-        notices=(*arriving.notices, *_notices(scope, target)),
+        notices=(*arriving.notices, *_notices(scope, target), *target.notices()),
     )
 
 

@@ -34,6 +34,7 @@ Value = Callable[[str, str], Any]
 
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _METHODS = ("btree", "hash")
+_NAME = 56  # characters, before a number that makes a name unique: MySQL takes 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Drafting:
             key=table.primary_key or self._unique_key(),
             create=self._target.create(draft),
             indexes=indexes,
+            keys=tuple(self._target.foreign_keys(draft)),
             counter=self._counter(),
             is_partitioned=table.is_partitioned,
             rows=table.rows,
@@ -129,7 +131,7 @@ class Drafting:
         }
 
     def _read_by(self, made: str) -> tuple[str, ...]:
-        quoted = ((one.source, '"{}"'.format(one.target.replace('"', '""'))) for one in self._plans)
+        quoted = ((one.source, self._target.quoted(one.target)) for one in self._plans)
         return tuple(name for name, text in quoted if text in made)
 
     def _expressions(self) -> Iterator[tuple[str, str, bool]]:
@@ -205,16 +207,26 @@ class Drafting:
                 self._lose(message, LossClass.CONSTRAINTS)
                 continue
             assert there is not None
+            pairs = self._paired(one)
             yield ForeignKey(
                 one.name,
-                one.columns,
+                tuple(ours for ours, _ in pairs),
                 there,
-                one.referred,
+                tuple(theirs for _, theirs in pairs),
                 _ACTIONS[one.on_update],
                 _ACTIONS[one.on_delete],
                 one.is_deferrable,
                 one.is_deferred,
             )
+
+    def _paired(self, one: PgConstraint) -> Sequence[tuple[str, str]]:
+        """Its columns in the order of the key that it refers to, as some engines need it."""
+        pairs = list(zip(one.columns, one.referred, strict=True))
+        parent = next((each for each in self._scope.tables if each.name == one.refers_to), None)
+        keys = [each.columns for each in parent.constraints if each.kind in "pu"] if parent else []
+        keys += [each.columns for each in parent.indexes if each.is_unique] if parent else []
+        key = next((each for each in keys if set(each) == set(one.referred)), one.referred)
+        return sorted(pairs, key=lambda pair: key.index(pair[1]))
 
     def _unmade(self, one: PgConstraint, there: Name | None) -> str:
         if there is None:
@@ -298,10 +310,12 @@ class Drafting:
         name, number = one.name, 1
         while self._target.same(name) in taken or self._target.name_problem(name):
             number += 1
-            name = f"{self._table.name.name}_{one.name}_{number}"
+            name = f"{self._table.name.name}_{one.name}"[:_NAME] + f"_{number}"
         taken.add(self._target.same(name))
         made = self._target.index(draft, replace(one, name=name))
         if isinstance(made, Made):
+            if made.loss:
+                self._lose(f"index {one.name}: {made.loss}", LossClass.BEHAVIOUR)
             yield made
             return
         kind = LossClass.CONSTRAINTS if one.is_unique else LossClass.OBJECTS
