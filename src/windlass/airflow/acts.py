@@ -1,8 +1,8 @@
-"""What DAGs do with runs of the past: list them, undo one, remove what they left, repair a target.
+"""What DAGs do with past runs: list them, undo one, remove what they left, repair a target.
 
-An act that changes something has two halves: the first finds out what it would do, for a person to
-approve; the second does that, and refuses if it would now do something else. This is all that
-happens inside a worker; it knows nothing of Airflow.
+An act that changes something has two halves. The first finds out what it would do, for a person to
+approve. The second does that, and refuses if that has changed. All of it happens
+inside a worker; this module knows nothing of Airflow.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from windlass.run.summary import Elsewhere, table
 if TYPE_CHECKING:
     from windlass.model.past import Left
 
-TEXT, NEEDLESS = "text", "needless"  # of every result: for people; whether there is nothing to do
+# keys of every result: the text for people; whether there is nothing to do
+TEXT, NEEDLESS = "text", "needless"
 _CHANGED = "what this would do has changed since it was approved"
 _AGAIN = "trigger a new run, and review it again"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody asks for in a form. `where` is the database that is meant, or a spec;
-    `foreseen` is what the act's first half returned, which a person has approved; {} if nobody was
-    asked."""
+    """What somebody requests in a form. `where` is the database, or a spec. `foreseen` is the
+    result of the act's first half, which a person has approved; {} if nobody was asked."""
 
     params: Mapping[str, Any]
     where: Any
@@ -55,13 +55,13 @@ class Order:
 
 
 class Stopped(WindlassError):
-    """It stopped part-way; the same again finishes it."""
+    """The act stopped halfway; running it again finishes it."""
 
     retryable = True
 
 
 def list_runs(order: Order) -> Result:
-    """All runs that are known there, or one in detail."""
+    """All known runs, or one in detail."""
     if order.run:
         detail = api.read_run(order.where, order.run)
         text = detail_text(detail, rollback=rollback_text, width=WIDTH, elsewhere=Elsewhere())
@@ -122,7 +122,7 @@ def foresee_clean(order: Order) -> Result:
 
 
 def clean(order: Order) -> Result:
-    """Remove it; of what somebody has approved, no more than that.
+    """Remove it; if somebody has approved it, no more than that.
 
     Raises:
         Refused: what a run left has changed since, or something else depends on it.
@@ -135,7 +135,8 @@ def clean(order: Order) -> Result:
 
 
 def _approved(left: Sequence[Left], approved: Sequence[Mapping[str, Any]]) -> list[Left]:
-    """Runs that ended since stay; those that are gone have been removed by an earlier try."""
+    """The approved runs. Runs that ended since are left; runs that are gone were removed by an
+    earlier try."""
     known = {one["run"]: one for one in approved}
     found = [one for one in left if one.run in known]
     changed = [one for one in found if _content(_of_left(one)) != _content(known[one.run])]
@@ -209,8 +210,8 @@ def _of_forecast(forecast: Forecast) -> dict[str, Any]:
 
 
 def _beyond(now: Mapping[str, Any], approved: Mapping[str, Any]) -> list[str]:
-    """The relations of which other rows would be changed than those that were approved, and the
-    kinds of objects of which more would. What is repaired already needs nothing."""
+    """Relations in which other rows would be changed than those that were approved, and kinds of
+    objects of which more would be changed. What is already repaired counts as nothing."""
     known = approved.get("digests", {})
     others = [name for name, digest in now["digests"].items() if digest != known.get(name)]
     return others + [kind.replace("_", " ") for kind in ("sequences", "large_objects")
@@ -218,7 +219,7 @@ def _beyond(now: Mapping[str, Any], approved: Mapping[str, Any]) -> list[str]:
 
 
 def log_lines(text: str) -> None:
-    """One entry for each line, without colours, which the web UI does not show."""
+    """One entry per line, without colours, which the web UI does not show."""
     for line in click.unstyle(text).splitlines():
         log.info("%s", line)
 

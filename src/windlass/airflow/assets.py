@@ -9,15 +9,14 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# of a relation, as far as its flow knows them; the last of loads
+# facts about a relation, as far as its flow knows them; the last are those of loads
 _KNOWN = ("run", "rows", "bytes", "snapshot", "lsn", "inserted", "updated", "unchanged", "deleted")
 MOST_ASSETS = 500  # of one run; a scheduler writes an event for each
 
 
 def uri(server: str, database: str, schema: str, table: str) -> str:
-    """As Airflow's Postgres provider writes them: postgres://host:port/database/schema/table. Empty
-    for a socket, which means nothing on another machine.
-    """
+    """The URI as Airflow's Postgres provider writes it: postgres://host:port/database/schema/table.
+    Empty for a socket, which means nothing on another machine."""
     host, _, port = server.rpartition(":")
     if not host or host[0] in "/@":
         return ""
@@ -37,7 +36,7 @@ def publish_assets(context: Context, outlets: Sequence[Any], result: Mapping[str
 
 
 def _events(result: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Of each relation its address, and what a consumer wants to know: run, rows, snapshot."""
+    """For each relation its URI, and what consumers want to know: run, rows, snapshot."""
     for one in result.get("assets", ()):
         found = one.get("uri") or uri(one["place"], one["database"], one["schema"], one["table"])
         known = {"run": result.get("run"), **{key: one[key] for key in _KNOWN if key in one}}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
-# a task in no state, or in one that is not listed here, has not been scheduled or never will be
+# a task with no state, or one that is not listed here, has not been scheduled or never will be
 ACTIVE = [
     "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry",
     "up_for_reschedule", "awaiting_input",
@@ -24,15 +24,15 @@ ACTIVE = [
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One run of a DAG, as one of its tasks sees it. Of a task group it shows that group alone, and
-    names the tasks as they are called inside it."""
+    """One run of a DAG, as one of its tasks sees it. For a task group it shows only that group, and
+    names tasks as they are called inside the group."""
 
     ti: RuntimeTaskInstanceProtocol
-    group: str = ""  # the id of the task group that is the flow; empty: the DAG is
+    group: str = ""  # the id of the task group that is the flow; empty if the whole DAG is
 
     @property
     def started_by(self) -> StartedBy:
-        """This run, for our journal: several groups of one DAG run are several runs."""
+        """This run, for our journal. Several groups of one DAG run are separate runs."""
         return started_by(self.ti, self.group)
 
     def result(self, task: str) -> Result | None:
@@ -50,8 +50,8 @@ class Board:
         return {"dag_id": self.ti.dag_id, "run_ids": [self.ti.run_id], **within}
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
-        """By item. A mapped task has returned those of its share. Results beyond the list of
-        shares are from an earlier, longer list, and are left out."""
+        """Results by item. Each mapped task has returned those of its share. Results beyond the
+        list of shares come from an earlier, longer list, and are ignored."""
         if not (step.items and step.spread):
             found = self.result(step.task)
             return {ONE.id: found} if found else {}
@@ -60,7 +60,7 @@ class Board:
         return {item: result for share in shares if share for item, result in share.items()}
 
     def states(self, tasks: Sequence[str] | None = None) -> dict[str, str | None]:
-        """By task, mapped ones with their index."""
+        """States by task; for mapped tasks with their index."""
         ids = [self._id(task) for task in tasks or ()]
         scope = dict(self._scope)
         if ids:
@@ -73,7 +73,7 @@ class Board:
         }
 
     def has_ended(self, task: str) -> bool:
-        """Whether a task that is not mapped will not run any more, unless somebody clears it."""
+        """Whether a task that is not mapped will not run again, unless somebody clears it."""
         return self.states([task]).get(task) in ENDED
 
     def others_are_over(self, last: Sequence[str]) -> bool:
@@ -84,7 +84,7 @@ class Board:
         return active <= 1
 
     def has_started(self, tasks: Sequence[str]) -> bool:
-        """Whether any of these, or of their mapped instances, has got a slot."""
+        """Whether any of these tasks, or their mapped instances, has got a slot."""
         waiting = {None, "scheduled", "skipped", "upstream_failed", "removed"}
         return any(state not in waiting for state in self.states(tasks).values())
 
@@ -97,8 +97,8 @@ class Board:
         return ended > 0
 
     def is_waiting(self, tasks: Sequence[str]) -> bool:
-        """Whether some of these are due, and nothing else of the run but the calling task is at
-        work."""
+        """Whether some of these tasks are due, while no task of the run except the calling one is
+        working."""
         if "scheduled" not in self.states(tasks).values():
             return False
         busy = [state for state in ACTIVE if state != "scheduled"]
@@ -106,8 +106,8 @@ class Board:
         return active <= 1
 
     def skip_waiting(self) -> None:
-        """Skip all tasks that have not been started: those in a missing pool never would be, and
-        the run would never end."""
+        """Skip all tasks that have not started: those in a missing pool never would, and the run
+        would never end."""
         waiting = [
             self._id(name) for name, state in self.states().items() if state in (None, "scheduled")
         ]
@@ -116,8 +116,8 @@ class Board:
         _skip(found)
 
     def skip(self, tasks: Sequence[str]) -> None:
-        """Skip these tasks, none of them mapped, as far as they have not been started; what comes
-        after them runs. In a task group nothing is skipped: all after it would be too."""
+        """Skip those of these unmapped tasks that have not started; the tasks after them run. Skips
+        nothing in a task group, as everything after a skipped task would be skipped too."""
         if tasks and not self.group:
             _skip(list(tasks))
 
@@ -127,7 +127,7 @@ class Board:
         return [task for task in tasks if states.get(task) == "skipped"]
 
     def problems(self, task: str) -> list[str]:
-        """What a task that is not mapped has pushed when it failed."""
+        """The problems that an unmapped task pushed when it failed."""
         found: list[str] = self.pushed(task, "problems") or []
         return found
 
@@ -136,18 +136,18 @@ class Board:
         return self.ti.xcom_pull(task_ids=self._id(task), map_indexes=-1, key=key)
 
     def failed_of(self, tasks: Sequence[str]) -> list[str]:
-        """Those of these tasks, none of them mapped, that have failed."""
+        """Which of these unmapped tasks have failed."""
         states = self.states(tasks)
         return [task for task in tasks if states.get(task) in ("failed", "upstream_failed")]
 
     def failed(self) -> list[str]:
-        """Tasks that have failed themselves, not because of another one. The calling task is never
-        among them while it runs; in a callback at the end of the run it can be."""
+        """Tasks that failed by themselves, not because of another task. While the calling task runs
+        it is not among them; in a callback at the end of the run it can be."""
         return sorted(task for task, state in self.states().items() if state == "failed")
 
 
 def started_by(ti: Any, part: str = "") -> StartedBy:
-    """A DAG run, or a part of it: a task group or a task. Its address in the web UI is empty if
+    """The DAG run, or a part of it: a task group or a task. The address in the web UI is empty if
     Airflow does not know it."""
     run = " ".join(filter(None, ("airflow", ti.dag_id, ti.run_id, part)))
     return StartedBy(run, run_url(ti.dag_id, ti.run_id))
@@ -161,12 +161,12 @@ def _skip(tasks: list[str | tuple[str, int]]) -> None:
 
 
 def mapped_instance(name: str) -> tuple[str, int]:
-    """The task and the index of a mapped instance, as states name it."""
+    """The task and the index of a mapped instance, by its name in states."""
     task, _, index = name.rpartition("_")
     return task, int(index)
 
 
 def small(result: Result) -> Result:
-    """As plain JSON, so that XCom returns exactly what was pushed."""
+    """The value as plain JSON, so that XCom returns exactly what was pushed."""
     plain: Result = json.loads(json.dumps(result))
     return plain

@@ -1,4 +1,4 @@
-"""The spec of a DAG, checked where the DAG file is read: a fault is an import error, not a failed
+"""Checks the spec of a DAG when the DAG file is parsed: a fault is an import error, not a failed
 run."""
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from windlass.flows.registry import FLOWS
 from windlass.flows.specs import check_flow, without_flow
 from windlass.spec.yaml_file import read_yaml
 
-PLACED = "postgresql://connection"  # stands for a connection while a spec is checked
-_SECRET_WORDS = {"password", "sslpassword", "credentials_base64"}  # of a URL's query
+PLACED = "postgresql://connection"  # takes the place of a connection while a spec is checked
+_SECRET_WORDS = {"password", "sslpassword", "credentials_base64"}  # in the query of a URL
 _SECRET = re.compile(r"secret|password|_key$|token$")  # an option of a store
 SpecLike = Mapping[str, Any] | Path | str
 
@@ -28,8 +28,8 @@ SpecLike = Mapping[str, Any] | Path | str
 def checked_export(
     spec: SpecLike, warehouse_conn_id: str = "", store_conn_id: str = ""
 ) -> dict[str, Any]:
-    """The options of an export, checked as one to PostgreSQL if its warehouse is a connection and
-    not BigQuery, whose URL is in the spec."""
+    """The options of an export, checked. If the warehouse is a connection and not BigQuery, whose
+    URL is in the spec, it is checked as an export to PostgreSQL."""
     spec = read_spec(spec)
     logins = {STORE: store_conn_id, WAREHOUSE: warehouse_conn_id if is_bigquery(spec) else ""}
     logins = {key: conn_id for key, conn_id in logins.items() if conn_id}
@@ -48,7 +48,8 @@ def checked_export(
 def checked_load(
     spec: SpecLike, target_conn_id: str = "", store_conn_id: str = ""
 ) -> dict[str, Any]:
-    """The options of a load. Without a connection its target is a file that the spec names."""
+    """The options of a load, checked. Without a connection, its target is a file that the spec
+    names."""
     spec = read_spec(spec)
     sides = ("target",) if target_conn_id else ()
     if not sides and "target" not in spec:
@@ -59,8 +60,10 @@ def checked_load(
 
 
 def check_inputs(words: Mapping[str, Any], store_conn_id: str = "") -> None:
-    """Raises:
-    BadSpec: an address has a password, or the store's connection is for none of the inputs.
+    """Check the addresses of inputs.
+
+    Raises:
+        BadSpec: an address has a password, or the store's connection is for none of the inputs.
     """
     places = [*addresses_in(words), ("target", str(words.get("target") or ""))]
     faults = [
@@ -77,8 +80,10 @@ def check_inputs(words: Mapping[str, Any], store_conn_id: str = "") -> None:
 
 
 def check_store(words: Mapping[str, Any]) -> None:
-    """Raises:
-    BadSpec: the options of a store hold a secret.
+    """Check the options of a store.
+
+    Raises:
+        BadSpec: the options of a store hold a secret.
     """
     options = words.get("store_options") or words.get("store-options") or {}
     if secrets := sorted(key for key in options if _SECRET.search(str(key).lower())):
@@ -87,7 +92,7 @@ def check_store(words: Mapping[str, Any]) -> None:
 
 
 def take_logins(given: dict[str, str], spec: Mapping[str, Any]) -> dict[str, str]:
-    """Takes the connections of clouds out of those that are given."""
+    """Take the connections of clouds out of the given ones."""
     logins = {STORE: given.pop("store", "")}
     if is_bigquery(spec):
         logins[WAREHOUSE] = given.pop("warehouse", "")
@@ -95,7 +100,7 @@ def take_logins(given: dict[str, str], spec: Mapping[str, Any]) -> dict[str, str
 
 
 def check_ids(connections: Mapping[str, Any]) -> None:
-    """Airflow stores them with the DAG, and shows them.
+    """Check ids of connections: Airflow stores them with the DAG, and shows them.
 
     Raises:
         BadSpec: one is an address, which may hold a password.
@@ -115,8 +120,10 @@ def is_bigquery(words: Mapping[str, Any]) -> bool:
 
 
 def read_spec(spec: SpecLike) -> dict[str, Any]:
-    """Raises:
-    BadSpec: the file cannot be read.
+    """Read the spec in a file.
+
+    Raises:
+        BadSpec: the file cannot be read.
     """
     if isinstance(spec, Mapping):
         return dict(spec)
@@ -143,8 +150,8 @@ def checked(
     connections: Sequence[str] = ("source", "target"),
     placed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A spec's options, checked: its faults are an import error, not a failed run. `placed` stands
-    in for connections in the check."""
+    """A spec's options, checked: faults are an import error, not a failed run. `placed` takes the
+    place of connections in the check."""
     if spec is None:
         return {}
     words = read_spec(spec)
@@ -161,7 +168,8 @@ def checked(
 
 
 def _check_plain(model: str, words: Mapping[str, Any], placed: Mapping[str, str]) -> None:
-    """Check what is known already; values with Jinja are checked when a task has rendered them.
+    """Check everything that is known now. Values with Jinja are checked when a task has rendered
+    them.
 
     Raises:
         BadSpec: with every fault.
@@ -172,7 +180,7 @@ def _check_plain(model: str, words: Mapping[str, Any], placed: Mapping[str, str]
     except BadSpec as error:
         if not later:
             raise
-        # one of a whole spec, or of an option that is rendered later, may not be one then
+        # a list of a whole spec, or an option that is rendered later, may have another type then
         sure = {key.replace("_", "-") for key in words.keys() - later.keys()}
         faults = [
             fault

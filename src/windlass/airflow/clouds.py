@@ -1,8 +1,8 @@
 """Airflow's connections to clouds as credentials of stores and warehouses.
 
-They are resolved in the worker, and never stored. Those of types `google_cloud_platform`, `aws` and
-`wasb` are read as Airflow's own hooks read them, without these being installed. What they ask for
-that is not known here is refused: credentials are never taken from somewhere else instead.
+They are resolved in the worker, and never stored. Connections of the types `google_cloud_platform`,
+`aws` and `wasb` are read as Airflow's own hooks would read them, without these being installed. A
+setting that is not known here is refused: credentials are never taken from somewhere else instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GOOGLE = "google_cloud_platform"
 # options of an export or a load on Airflow that name a connection of a cloud
 STORE, WAREHOUSE = "store_login", "warehouse_login"
 
-# extras that are for other services than a store, or for Airflow's own hooks
+# extras for services other than a store, or for Airflow's own hooks
 _NEEDLESS = {
     GOOGLE: {"project", "scope", "num_retries", "quota_project_id"},
     "aws": {"verify"},
@@ -34,8 +34,8 @@ _NEEDLESS = {
 
 
 def with_logins(words: Mapping[str, Any], store: str = "") -> dict[str, Any]:
-    """The options of an export or a load with the credentials of the connections that they name.
-    `store` is the address of the store, if it is not where an export's files go to."""
+    """The options of an export or a load, with the credentials from the connections that they name.
+    `store` is the store's address, if it is not that of an export's files."""
     found = dict(words)
     if conn_id := found.pop(STORE, ""):
         given = dict(found.get("store_options") or {})
@@ -89,7 +89,7 @@ def _connection(conn_id: str, kind: str, what: str) -> Connection:
 
 
 def _extra(conn_id: str, connection: Connection, kind: str, known: set[str]) -> dict[str, Any]:
-    """Its extras, without the prefix that forms once gave them.
+    """The connection's extras, without the prefix that older forms gave them.
 
     Raises:
         WindlassError: some are not known.
@@ -174,7 +174,7 @@ def _connection_string(conn_id: str, text: str) -> Words:
 
 
 def _masked(words: Words) -> Words:
-    """Whatever a log says of them is hidden from now on."""
+    """Hide these values in all logs from now on."""
     from airflow.sdk.log import mask_secret
 
     for key, value in words.items():

@@ -1,6 +1,6 @@
-"""Operators for DAGs of others: each does in one task what a command does, through the Python API.
+"""Operators for users' own DAGs: each does in one task what a command does, through the Python API.
 
-Decides how the end of a run becomes that of a task. `windlass.airflow.groups` has whole flows as
+Decides how the end of a run becomes the end of a task. `windlass.airflow.groups` has whole flows as
 groups of tasks, which use all workers.
 """
 
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _GOOD = (State.DONE, State.ROLLED_BACK, State.ABANDONED)
-# no retry makes them good, nor one that stopped by something of which a person has to take care
+# no retry helps these, nor a run that stopped because of something that needs a person
 _OVER = (State.REFUSED, State.DIFFERENT, State.LOSSY, State.TAKEN_BACK)
 _RESUME = "the next try resumes it; without retries, clear the task"
 
 
 class CommandOperator(WindlassOperator):
-    """A command in one task. `connections` hold ids of Airflow connections, or ``variable:NAME``,
-    by the words of the spec. Both `spec` and `connections` may have Jinja.
+    """A command in one task. `connections` maps words of the spec to ids of Airflow connections, or
+    to ``variable:NAME``. Both `spec` and `connections` may contain Jinja.
 
     Raises:
         BadSpec: an address is given in place of a connection.
@@ -78,10 +78,10 @@ class CommandOperator(WindlassOperator):
 
 
 class RunOperator(CommandOperator):
-    """A run in one task. Its result is the run's, as JSON: ``run``, ``state``, ``rows`` and all
-    else that ``--json`` prints.
+    """A run in one task. The task's result is the run's result as JSON: ``run``, ``state``,
+    ``rows`` and everything else that ``--json`` prints.
 
-    A retry resumes the run; a task that is cleared after it has succeeded returns what that run
+    A retry resumes the run. A task that is cleared after it has succeeded returns what that run
     did.
     """
 
@@ -94,16 +94,16 @@ class RunOperator(CommandOperator):
 
     @abstractmethod
     def _command(self, context: Context) -> Outcome:
-        """Do it.
+        """Execute the command.
 
         Raises:
             WindlassError: it was not even begun.
         """
 
-    # how it ends
+    # the end of the task
 
     def _result(self, context: Context, outcome: Outcome) -> Any:
-        """The result of a good end. Of another one it is pushed, and the task fails."""
+        """The result, if the run ended well. Otherwise the result is pushed, and the task fails."""
         from windlass.run.published import outcome_json
 
         whole = all_spelled(small(outcome_json(outcome)), as_key)
@@ -148,7 +148,7 @@ class RunOperator(CommandOperator):
 
 
 def _problems(outcome: Outcome, *, repairs: bool) -> list[str]:
-    """One line for each thing that is wrong."""
+    """One line for each problem."""
     reason, differences = outcome.reason, outcome.proof.differences
     if reason.problems:
         return list(lines_of(Refused(reason.problems)))
@@ -166,7 +166,7 @@ def _part(context: Context) -> str:
 
 
 class SpecOperator(Traced, RunOperator):
-    """A run of a flow with a spec. Options of the spec may be given by their names, too:
+    """A run of a flow with a spec. Options of the spec may also be given by name:
     ``schema="shop"``."""
 
     flow_name: ClassVar[str]
@@ -196,11 +196,11 @@ class SpecOperator(Traced, RunOperator):
         return outcome
 
     def _keep(self, context: Context, ran: Any, outcome: Outcome) -> None:
-        """What others learn of a run: `ran` is its context, which may be closed."""
+        """Keep what others need to know about a run. `ran` is its context, which may be closed."""
         self.arrived = arrived_of(flow_named(self.flow_name), ran, outcome)
 
     def _given(self) -> dict[str, Any]:
-        """More keywords of the flow's context."""
+        """More arguments for the flow's context."""
         return {}
 
 
@@ -221,7 +221,8 @@ def read_with_connections(
 
 
 def spec_words(flow: str, spec: SpecLike | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The options of a spec, with those among the keywords, which are taken out of them."""
+    """The options of a spec, including those that are given as keyword arguments, which are removed
+    there."""
     entries = entries_of(flow_named(flow if flow_named(flow).entries else "migrate"))
     keys = [entry.key for entry in entries.values() if entry.key in kwargs]
     given = {key.replace("-", "_"): value for key, value in read_spec(spec or {}).items()}
@@ -235,7 +236,7 @@ def _checked(flow: str, words: Mapping[str, Any], sides: Collection[str]) -> dic
         BadSpec: with every fault.
     """
     placed = dict.fromkeys(sides, PLACED)
-    if words.get("django") and "source" in placed:  # which is of another engine
+    if words.get("django") and "source" in placed:  # the source is of another engine
         placed["source"] = "sqlite:///placed"
     return checked(FLOWS[flow], words, list(sides), placed)
 
@@ -255,9 +256,9 @@ class _TwoSides(SpecOperator):
 
 
 class MigrateOperator(_TwoSides):
-    """A migration. With a `fingerprint`, that of a `PlanOperator`'s result, only this plan is
-    carried out; the task fails if its template gives none. With ``follow=True`` it lasts until the
-    run is finished or abandoned: give it many retries, of which each resumes.
+    """A migration. With a `fingerprint` from a `PlanOperator`'s result, only that plan is carried
+    out; the task fails if its template gives none. With ``follow=True`` it runs until somebody
+    finishes or abandons the run: give it many retries, as each one resumes.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -275,14 +276,16 @@ class MigrateOperator(_TwoSides):
     def _given(self) -> dict[str, Any]:
         if not self.is_bound:
             return {}
-        if not self.fingerprint or self.fingerprint == "None":  # as Jinja renders what is not there
+        # Jinja renders a missing value as "None"
+        if not self.fingerprint or self.fingerprint == "None":
             hint = "give that of the result of a PlanOperator, which has to come before this task"
             raise WindlassError("fingerprint is empty, so any plan would be accepted", hint=hint)
         return {"reviewed": _OnlyPlan(str(self.fingerprint))}
 
 
 class _OnlyPlan:
-    """As `windlass.planning.reviewed.Reviewed`, of a plan whose fingerprint alone is known."""
+    """Like `windlass.planning.reviewed.Reviewed`, for a plan of which only the fingerprint is
+    known."""
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
@@ -297,8 +300,8 @@ class _OnlyPlan:
 
 
 class VerifyOperator(_TwoSides):
-    """A comparison of both sides: differences make the task fail, with their keys in the log. With
-    `repair`, rows that differ are copied from the source again, and compared again.
+    """A comparison of both sides. Differences make the task fail, with their keys in the log. With
+    `repair`, rows that differ are copied from the source again, then compared again.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -375,8 +378,8 @@ class ExportOperator(SpecOperator):
 
 
 class PlanOperator(CommandOperator):
-    """What a run of a flow would do, as JSON; writes nothing. Problems make the task fail. Under
-    the key `markdown` it is a text for people.
+    """What a run of a flow would do, as JSON; writes nothing. Problems make the task fail. The key
+    `markdown` has a text for people.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -392,8 +395,8 @@ class PlanOperator(CommandOperator):
         spec: SpecLike | None = None,
         **kwargs: Any,
     ) -> None:
-        """`connections` are by the words of the flow's spec; source and target have their own
-        keywords, too."""
+        """`connections` are by the words of the flow's spec. Source and target also have their own
+        arguments."""
         sides = {"source": source_conn_id, "target": target_conn_id, **(connections or {})}
         sides = {side: conn_id for side, conn_id in sides.items() if conn_id}
         entries = {one.key: one for one in entries_of(flow_named(flow)).values()}
@@ -423,11 +426,11 @@ class PlanOperator(CommandOperator):
 
 
 class RollbackOperator(RunOperator):
-    """Undoes a run. `run` is its id, or the result of the operator that made it, such as
-    ``migrate.output``; if that has begun no run, there is nothing to undo, and the task is skipped.
-    `target_conn_id` is the database that holds the run's journal: the target of a migration, the
-    database of a rewrite. Of an export `to` is where its files are, and `store_conn_id` has the
-    credentials for it.
+    """Undoes a run. `run` is its id, or the result of the operator that started it, such as
+    ``migrate.output``; if that has started no run, there is nothing to undo, and the task is
+    skipped. `target_conn_id` is the database that holds the run's journal: the target of a
+    migration, the database of a rewrite. For an export, `to` is where its files are, and
+    `store_conn_id` has the credentials.
 
     Raises:
         BadSpec: `force` and `skip_changed` are both given, or a spec is, which a rollback has not.
@@ -471,7 +474,7 @@ class RollbackOperator(RunOperator):
         if self.run is None and self.is_of_task:
             raise AirflowSkipException("the task whose run it would undo has begun none")
         run = self.run.get("run") if isinstance(self.run, Mapping) else self.run
-        if not run or run == "None":  # as Jinja renders what is not there
+        if not run or run == "None":  # Jinja renders a missing value as "None"
             hint = "give the result of the task that made it, or the id that its summary has"
             raise WindlassError("no run to roll back", hint=hint)
         return rollback(

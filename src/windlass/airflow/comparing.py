@@ -1,5 +1,5 @@
-"""The comparison of a pair that moves, by several tasks: each compares a share of the tables, as of
-a moment of both sides that is the share's own."""
+"""Compares a pair that follows, by several tasks: each compares a share of the tables, at a moment
+of both sides that is the share's own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from windlass.model.outcome import Outcome, State
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# each needs a slot of the source while it begins; a server has 10 by default
+# while it starts, each needs a slot on the source; a server has 10 by default
 AT_ONCE = 4
 
 
 class ShareTablesOperator(WindlassOperator):
     """Divides the tables of a plan into shares of about equal size. `plan_task_id` is a
-    `PlanOperator`, `spec` the migration's. Returns what a `VerifyFollowingOperator` is to be given,
-    by ``expand_kwargs``: each table is in exactly one share."""
+    `PlanOperator`, `spec` the migration's. Returns arguments for a `VerifyFollowingOperator`, by
+    ``expand_kwargs``: each table is in exactly one share."""
 
     template_fields: Sequence[str] = ("spec",)
 
@@ -36,8 +36,9 @@ class ShareTablesOperator(WindlassOperator):
 
 
 class VerifyFollowingOperator(VerifyOperator):
-    """Compares a pair that moves, as of one moment. Differences make the task fail; if nothing
-    follows right now, the next try may find that it does. `name` is what the web UI shows.
+    """Compares a pair that follows, at one moment of both sides. Differences make the task fail. If
+    nothing is following right now, the next try may find that it does. `name` is what the web UI
+    shows.
 
     Raises:
         BadSpec: with every fault of the spec.

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 _POSTGRES = {"postgres", "postgresql", "pgsql"}
-# Extras that are for Airflow's own Postgres hook: its `ignored_extra_options`, and others that it
-# reads.
+# Extras for Airflow's own Postgres hook: its `ignored_extra_options`, and others that it reads.
 _NOT_LIBPQ = {
     "aws_conn_id", "azure_conn_id", "client_log_level", "cluster-identifier",
     "cursor", "iam", "redshift", "redshift-serverless", "region_name", "sqlalchemy_query",
     "sqlalchemy_scheme", "workgroup-name",
 }  # fmt: skip
-_TOKENS = ("iam", "azure_conn_id")  # a cloud's token in place of a password
+_TOKENS = ("iam", "azure_conn_id")  # a cloud's token instead of a password
 
 
 VARIABLE = "variable:"  # prefix of the name of a Variable that holds a connection string
@@ -33,17 +32,17 @@ BY_ID = "give the id of an Airflow connection, or variable: and the name of a Va
 
 
 def is_address(reference: str) -> bool:
-    """Whether it is a connection string, and neither an id nor ``variable:NAME``."""
+    """Whether it is a connection string, rather than an id or ``variable:NAME``."""
     return "://" in reference or "=" in reference
 
 
 def address_of(reference: str) -> str:
-    """The connection string of a connection's id, or of ``variable:NAME``.
+    """The connection string for a connection's id, or for ``variable:NAME``.
 
     Raises:
         WindlassError: there is no such connection or Variable, or it is an address itself.
     """
-    if is_address(reference):  # and not shown: it may hold a password
+    if is_address(reference):  # not shown, as it may hold a password
         raise WindlassError(ADDRESS, hint=BY_ID)
     if reference.startswith(VARIABLE):
         return _variable(reference.removeprefix(VARIABLE))
@@ -85,7 +84,7 @@ def _variable(name: str) -> str:
             hint="make it under Admin, Variables: a SQLAlchemy or libpq URL of the database",
         )
     text = str(found)
-    # Airflow masks Variables by their names alone, and this name does not look like a secret's
+    # Airflow masks Variables by name only, and this name does not look like a secret's
     for secret in (text, *_passwords(text)):
         mask_secret(secret)
     return text
@@ -116,8 +115,10 @@ def _checked(conn_id: str, found: Connection, kinds: str) -> str:
 
 
 def connection_of(conn_id: str, kind: str) -> Connection:
-    """Raises:
-    WindlassError: there is none; the hint says of which `kind` to make it.
+    """The connection with this id.
+
+    Raises:
+        WindlassError: there is none; the hint says of which `kind` to make it.
     """
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException

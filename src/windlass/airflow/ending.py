@@ -1,4 +1,4 @@
-"""The end of a run, as the task that ends it logs it: the block that the command line prints."""
+"""The end of a run, as its last task logs it: the block that the command line prints."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def outcome_of(context: Any, error: Different | None = None) -> Outcome:
 
 
 def relation_results(outcome: Outcome | None) -> list[dict[str, Any]]:
-    """What is known of each relation, as plain data."""
+    """What is known about each relation, as plain data."""
     found = [dataclasses.asdict(one) for one in outcome.relations] if outcome else []
     return [{key: value for key, value in one.items() if value not in ("", ())} for one in found]
 
@@ -48,7 +48,7 @@ def rollback_text(run: str) -> str:
 
 
 def block_lines(outcome: Outcome, words: Words) -> Iterator[str]:
-    """Without colours: the web UI shows them as text."""
+    """The block as lines without colours: the web UI shows plain text."""
     text = summary_text(
         outcome,
         words,

@@ -1,6 +1,6 @@
 """Flows as DAGs: a step is a task, and a fan-out that is worth it a mapped task.
 
-It reads flows as data only: parsing a DAG file connects to nothing and imports no driver.
+Flows are only read as data: parsing a DAG file connects to nothing and imports no driver.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ REWRITE, EXPORT, LOAD = FLOWS["rewrite"], FLOWS["export"], FLOWS["load"]
 _PARAMS = "windlass.airflow.params"
 _CALLBACKS = {"on_success_callback", "on_failure_callback"}
 _MERGED = {"default_args", "params", *_CALLBACKS}
-_COMPLETE = "create_event_triggers"  # after it nothing is changed
-BESIDE = 8  # tasks of a run that may be active beside the mapped ones: the holder, short steps
-REWRITE_TIMEOUT = timedelta(hours=1)  # of a run; the next one finishes what it has begun
+_COMPLETE = "create_event_triggers"  # after this step nothing is changed
+# tasks of a run that may be active in addition to the mapped ones: the holder, short steps
+BESIDE = 8
+REWRITE_TIMEOUT = timedelta(hours=1)  # for a run; the next one finishes what it has begun
 
 
 def flow_dag(
@@ -63,9 +64,10 @@ def flow_dag(
     """Any flow as a DAG.
 
     `flow` is its import path, ``package.module:NAME``. `words` is the import path of a pure
-    function of the run's params and of `given` that returns the options of the flow's spec; those
+    function that returns the options of the flow's spec, from the run's params and `given`. Those
     in `connections` hold ids of Airflow connections, or name Variables. `gates` are tasks that come
-    right after a step, before all that comes after it. `dag_options` go to Airflow's `DAG`.
+    directly after a step, before everything else that comes after it. `dag_options` are passed to
+    Airflow's `DAG`.
 
     Raises:
         ValueError: with every fault of the flow, the gates and the timeouts.
@@ -85,16 +87,17 @@ def flow_dag(
 
 @contextmanager
 def new_dag(dag_id: str, options: Mapping[str, Any]) -> Iterator[DAG]:
-    """A DAG whose tasks are made in the block; it gets its params after them.
+    """A DAG whose tasks are made inside the block; it gets its params after them.
 
-    Airflow copies the params that a DAG has into each task that is made, though a run takes those
-    of the DAG: it took a second of CPU to serialize them, and made the DAG eight times as large.
+    Airflow copies a DAG's params into each task when the task is made, although a run takes those
+    of the DAG. Serializing the copies took a second of CPU, and the DAG became eight times as
+    large.
     """
     given = dict(options)
     params = given.pop("params", None) or {}
     with DAG(dag_id, **given) as dag:
         yield dag
-    dag.params = ParamsDict({**params, **dag.params})  # it has those of default_args
+    dag.params = ParamsDict({**params, **dag.params})  # it already has those of default_args
 
 
 def dag_options_of(
@@ -105,10 +108,10 @@ def dag_options_of(
     params: Mapping[str, Param],
     given: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The arguments of Airflow's `DAG` whose last task is `last`: ours, and what is given."""
+    """The arguments for Airflow's `DAG` whose last task is `last`: ours, and the given ones."""
     options = _dag_options(dag_id, last, tuning, ending)
     options["default_args"] |= given.get("default_args", {})
-    for name in _CALLBACKS & given.keys():  # beside those of the ending
+    for name in _CALLBACKS & given.keys():  # in addition to those of the ending
         own = given[name]
         options[name] = [*options.get(name, ()), *(own if isinstance(own, list) else [own])]
     options["params"] = forms.with_params(params, given.get("params") or {})
@@ -158,7 +161,8 @@ def step_words(
 def flow_faults(
     flow: Flow[Any], gates: Mapping[str, Any], timeouts: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Names that match no step, which would otherwise be left out silently, even an approval."""
+    """Names that match no step. Without this check they would be ignored silently, even an
+    approval."""
     names = [step.task for step in flow.steps]
     for what, keys in (("gates", gates), ("timeouts", timeouts)):
         for name in (key for key in keys if key not in names):
@@ -186,8 +190,9 @@ def migration_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """The flow `migrate`. Without a spec its trigger form asks for everything; with one, a mapping
-    or a YAML file without source and target, only for the connections and the approval.
+    """The flow `migrate`. Without a spec, its trigger form asks for everything. With a spec, which
+    is a mapping or a YAML file without source and target, the form only asks for the connections
+    and the approval.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -259,10 +264,10 @@ def rewrite_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """The flow `rewrite` of a spec: a mapping or a YAML file, without connection.
+    """The flow `rewrite` with a spec: a mapping or a YAML file, without the connection.
 
     `db_conn_id` is the id of an Airflow connection, or ``variable:`` and the name of a Variable
-    that holds a connection string. A run ends after an hour, unless you give another
+    that holds a connection string. A run is stopped after an hour, unless you give another
     `dagrun_timeout`.
 
     Raises:
@@ -298,9 +303,10 @@ def export_dag(
     **dag_options: Any,
 ) -> DAG:
     """The flow `export`. `warehouse_conn_id` is the connection of a PostgreSQL warehouse, or has
-    the credentials for the BigQuery that the spec names; others are named in the spec, which must
-    not hold a password. `store_conn_id` has the credentials of the store: a connection of type
-    `google_cloud_platform`, `aws` or `wasb`. `words` is for presets: see `flow_dag`.
+    the credentials for the BigQuery dataset that the spec names. Other warehouses are named in the
+    spec, which must not contain a password. `store_conn_id` has the credentials for the store: a
+    connection of type `google_cloud_platform`, `aws` or `wasb`. `words` is for presets: see
+    `flow_dag`.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -331,10 +337,10 @@ def load_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """The flow `load`. `target_conn_id` is the connection of the database; empty: the spec's
-    `target` is a file. ``from: {source: ...}`` is the id of a connection, too, or
-    ``variable:NAME``, or a file. `store_conn_id` has the credentials of object stores that are
-    read. The tables that were loaded are assets.
+    """The flow `load`. `target_conn_id` is the connection of the database; if it is empty, the
+    spec's `target` is a file. ``from: {source: ...}`` is also the id of a connection, or
+    ``variable:NAME``, or a file. `store_conn_id` has the credentials for object stores that are
+    read. Loaded tables are assets.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -365,9 +371,9 @@ def spec_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """Any flow that a spec can be for, by its name. `connections` are ids of Airflow connections,
-    or ``variable:`` and a name, by the words of the spec that they stand for. Those of clouds are
-    credentials: `store` of the spec's store, `warehouse` of the BigQuery that it names.
+    """Any flow that a spec can be for, by name. `connections` has ids of Airflow connections, or
+    ``variable:`` and a name, by the words of the spec that they replace. Connections of clouds are
+    credentials: `store` for the spec's store, `warehouse` for the BigQuery dataset that it names.
 
     Raises:
         BadSpec: with every fault of the spec, and every database without a connection.

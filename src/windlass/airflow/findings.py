@@ -1,6 +1,6 @@
-"""What a task has found, as log lines and XComs: problems, differences, and what to do about them.
+"""The findings of a task as log lines and XComs: problems, differences, and what to do about them.
 
-Decides which words they have. `windlass.airflow.operators` decides which task reports what.
+Decides the wording. `windlass.airflow.operators` decides which task reports what.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from windlass.model.outcome import State
 from windlass.model.report import Difference, DifferenceKind, Problem
 
 MOST_SHOWN = 200  # differences in a log and in XCom
-# DAGs that act on past runs, by the names that they have if nobody gives them others
+# default ids of the DAGs that act on past runs
 STATUS_DAG, ROLLBACK_DAG = "windlass_status", "windlass_rollback"
 CLEAN_DAG, REPAIR_DAG = "windlass_clean", "windlass_repair"
 REPAIR = (
@@ -23,12 +23,12 @@ REPAIR = (
     " the target match the source; clearing tasks does not"
 )
 REDEFINE = "change the definitions on the target, or migrate again"
-OVER = (State.DIFFERENT, State.LOSSY)  # ended, and red: no clearing makes such a run green
+OVER = (State.DIFFERENT, State.LOSSY)  # ended, and red: clearing tasks cannot make such a run green
 
 
 def lines_of(error: WindlassError, *, repairs: bool = True) -> Iterator[str]:
-    """One line for each problem. `repairs` is whether the flow is one whose differences `windlass
-    verify` can repair."""
+    """One line for each problem. `repairs`: whether `windlass verify` can repair differences of
+    this flow."""
     if isinstance(error, Refused):
         yield from _problem_lines(error.problems)
     elif isinstance(error, Different):
@@ -39,7 +39,8 @@ def lines_of(error: WindlassError, *, repairs: bool = True) -> Iterator[str]:
 
 
 def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
-    """One line for each; a hint that several in a row have comes once, after the last of them."""
+    """One line for each problem. A hint that several in a row share comes once, after the last of
+    them."""
     for hint, group in groupby(problems, key=lambda problem: problem.hint):
         some = list(group)
         if len(some) == 1 or not hint:
@@ -52,7 +53,7 @@ def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
 def difference_lines(
     differences: Sequence[Difference], losses: Sequence[Any] = (), *, repairs: bool = True
 ) -> list[str]:
-    """One line for each, and last what to do about them."""
+    """One line for each difference, and at the end what to do about them."""
     found = [str(one) for one in (*differences, *losses)]
     more = len(found) - MOST_SHOWN
     lines = [*found[:MOST_SHOWN], *([f"and {more:,} more"] if more > 0 else [])]
@@ -68,12 +69,12 @@ def mending(differences: Sequence[Difference]) -> str:
 
 
 def found_differences(result: Result) -> list[Difference]:
-    """Those in a step's result, or in an XCom."""
+    """The differences in a step's result, or in an XCom."""
     return [Difference.from_json(one) for one in result.get("differences", ())]
 
 
 def without_known(result: Result, known: Mapping[str, Mapping[str, Result]]) -> Result:
-    """A result without the differences that steps have found themselves."""
+    """A result without the differences that steps have already reported."""
     own = [one for items in known.values() for each in items.values()
            for one in each.get("differences", ())]  # fmt: skip
     kept = [one for one in result.get("differences") or () if one not in own]
@@ -81,7 +82,7 @@ def without_known(result: Result, known: Mapping[str, Mapping[str, Result]]) -> 
 
 
 def summary_of(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """A summary of a step's items: their number, with their rows, tables, losses and assets."""
+    """A summary of a step's items: how many, with their rows, tables, losses and assets."""
     losses = [
         f"{item}.{column}: {what}"
         for item, one in results.items()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
-TEXT = "text"  # the XCom that a person is shown who decides what comes next
+TEXT = "text"  # the XCom that is shown to the person who decides what comes next
 _SIDES = ("source", "target", "pgbouncer")
 _NEVER_RAN = {"skipped", "upstream_failed", "removed"}
 EVERY = timedelta(minutes=1)
@@ -67,13 +67,13 @@ class _CutoverSides(CommandOperator):
 
 
 class CutoverOperator(_CutoverSides, RunOperator):
-    """A cutover, or `back` again; with `rehearse`, everything but the fence. XCom `text` is what a
-    person is shown.
+    """A cutover, or `back` again; with `rehearse`, everything except the fence. The XCom `text` is
+    what a person is shown.
 
-    Options of the spec may be given by their names: ``max_freeze="3s"``. `pgbouncer_conn_id` is the
-    pool that applications use, as a connection of type Postgres. A cutover has no retries unless
-    you give it some: one that was taken back needs a person. A rehearsal has those of the DAG, as
-    most of what hinders it passes.
+    Options of the spec may be given by name: ``max_freeze="3s"``. `pgbouncer_conn_id` is the pool
+    that applications use, as a connection of type Postgres. A cutover has no retries unless you
+    give it some: one that was taken back needs a person. A rehearsal has the DAG's retries, as most
+    hindrances pass.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -104,11 +104,11 @@ class CutoverOperator(_CutoverSides, RunOperator):
 
 
 class ReopenOperator(_CutoverSides):
-    """Undoes what a cutover that died has left: the side that it had closed is open again. One that
-    was decided is completed. Does nothing in the usual case.
+    """Undoes what a dead cutover has left: the side that it had closed is open again. A cutover
+    that was already decided is completed. Usually does nothing.
 
-    It comes after a `CutoverOperator`, whatever became of that: its trigger rule is ``all_done``.
-    It is skipped if no task before it has begun.
+    It comes after a `CutoverOperator`, whatever happened to that: its trigger rule is ``all_done``.
+    It is skipped if no task before it has started.
     """
 
     template_fields: Sequence[str] = ("spec", "connections")
@@ -128,7 +128,8 @@ class ReopenOperator(_CutoverSides):
         with self._explained(context):
             try:
                 phase = reopen(self._read_spec(), log_event, back=self.back)
-            except Refused as error:  # the lock of a process that has just died, or another cutover
+            # the lock of a process that has just died, or of another cutover
+            except Refused as error:
                 raise WindlassError(push_problems(context, [str(error)])) from None
         log.info("phase=%s", phase or "none")
         return {"phase": str(phase or "")}
@@ -138,7 +139,7 @@ class ReopenOperator(_CutoverSides):
 
 
 class _EndOperator(RunOperator):
-    """Ends a run that follows. `run` is its id; without one, the only one that there is."""
+    """Ends a run that follows. `run` is its id; without one, there must be only one such run."""
 
     template_fields = (*CommandOperator.template_fields, "run")
     act: ClassVar[str]
@@ -167,8 +168,8 @@ class _EndOperator(RunOperator):
 
 
 class FinishOperator(_EndOperator):
-    """Ends a run that follows, after its cutover: whatever it made beside the tables is removed
-    from both servers. After that there is no way back."""
+    """Ends a run that follows, after its cutover: everything that it created beside the tables is
+    removed from both servers. After that there is no way back."""
 
     words = FINISH
     act = "finish"
@@ -186,8 +187,8 @@ class AbandonOperator(_EndOperator):
 
 
 class _Looking(CommandOperator):
-    """Looks into the target's journal again and again. It is deferred between, and takes no slot;
-    what it has to know at the next look is kept with that."""
+    """Looks into the target's journal repeatedly. It is deferred in between, so it takes no slot;
+    what the next look needs is kept in the trigger."""
 
     def __init__(
         self, *, target_conn_id: str = "postgres_target", every: timedelta = EVERY, **kwargs: Any
@@ -202,7 +203,7 @@ class _Looking(CommandOperator):
 
     @abstractmethod
     def look(self, context: Context, event: Any = None, **known: Any) -> Any:
-        """Airflow calls it again after a while."""
+        """Called again by Airflow after a while."""
 
     def _again(self, **known: Any) -> NoReturn:
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
@@ -210,8 +211,8 @@ class _Looking(CommandOperator):
         self.defer(trigger=TimeDeltaTrigger(self.every), method_name="look", kwargs=known)
 
     def _read(self, **known: Any) -> RunStatus | None:
-        """The newest run that follows, with its phase; None if all are over. A server that is away
-        for a moment is looked at again."""
+        """The newest run that follows, with its phase; None if all are over. A server that is
+        unavailable for a moment is looked at again."""
         from windlass.airflow.connections import addresses
         from windlass.api import status
 
@@ -227,10 +228,10 @@ class _Looking(CommandOperator):
 
 
 class AwaitFollowingOperator(_Looking):
-    """Waits until all rows are copied and nothing blocks a cutover. `follow_task_id` is
-    the task that follows: if it ends before, this one fails.
+    """Waits until all rows are copied and nothing prevents a cutover. `follow_task_id` is the task
+    that follows: if it ends earlier, this task fails.
 
-    A cutover that was done already counts as well.
+    A cutover that was already done counts as well.
     """
 
     def __init__(self, *, follow_task_id: str = "", **kwargs: Any) -> None:
@@ -265,9 +266,9 @@ class WatchLagOperator(_Looking):
     """Logs how far a run that follows is behind, and sends it to Airflow's metrics, until the run
     is over.
 
-    `on_behind` are Airflow's notifiers, or functions of a context: they are called when a stream is
-    further behind than `limit`, when nobody follows or measures any more, and when it has caught up
-    again. In their templates ``{{ windlass_reason }}`` says which.
+    `on_behind` are Airflow's notifiers, or functions that take a context. They are called when a
+    stream is further behind than `limit`, when nobody follows or measures any more, and when it has
+    caught up again. In their templates ``{{ windlass_reason }}`` says which.
     """
 
     def __init__(
@@ -304,7 +305,7 @@ class WatchLagOperator(_Looking):
             metrics.follow(one)
 
     def _notify(self, context: Context, reason: str) -> None:
-        """A notifier that fails is logged: the next one is called, and this task continues."""
+        """Call the notifiers. If one fails, that is logged, and the next one is called."""
         words: Any = {**context, "windlass_reason": reason}
         for notifier in self.on_behind:
             try:
@@ -314,7 +315,7 @@ class WatchLagOperator(_Looking):
 
 
 def behind(run: RunStatus, limit_seconds: float) -> str:
-    """Why a run that follows needs somebody's attention; empty if it does not."""
+    """Why a run that follows needs attention; empty if it does not."""
     found = run.following
     assert found is not None
     if found.phase is Phase.COPYING:

@@ -1,8 +1,8 @@
 """The DAG of a migration that follows its source: copy and follow, watch, rehearse, cut over, and
 finish or go back.
 
-One task copies and follows, in one process: it is what `windlass migrate --follow` is. The others
-speak to it through the target's journal.
+One task copies and follows, in one process, like `windlass migrate --follow`. The others
+communicate with it through the target's journal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from windlass.airflow.gates import AskingChoice
 from windlass.airflow.tuning import Ending, Tuning
 
 FOLLOW_DAG = "windlass_follow"
-RETRIES = 1_000_000  # of the task that follows: it ends when somebody ends the run
+RETRIES = 1_000_000  # of the task that follows, which only ends when somebody ends the run
 RETRY_DELAY = timedelta(seconds=15)
 _SIDES: dict[str, Any] = {
     f"{side}_conn_id": f"{{{{ params.{side}_conn_id }}}}" for side in ("source", "target")
@@ -52,9 +52,9 @@ def follow_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """A migration that follows its source until a person has it cut over. `spec` is one of
-    `migrate`, `cutover` one of `cutover`: mappings or YAML files, without connections. Those whom
-    the ending notifies are also notified when the target is further behind than `lag_limit`.
+    """A migration that follows its source until a person decides to cut over. `spec` is a spec of
+    `migrate`, `cutover` one of `cutover`: mappings or YAML files, without connections. Those who
+    are notified of the end are also notified when the target is further behind than `lag_limit`.
 
     Raises:
         BadSpec: with every fault of the specs.
@@ -79,7 +79,7 @@ def follow_dag(
 
 
 class _Tasks:
-    """The tasks of the DAG that is being made."""
+    """The tasks of the DAG while it is made."""
 
     def __init__(
         self,
@@ -143,8 +143,8 @@ class _Tasks:
         )
 
     def _compare(self, plan_task_id: str, tuning: Tuning) -> tuple[BaseOperator, BaseOperator]:
-        """The comparison, unless the spec leaves it out, and the rehearsal; the first and the last
-        of these."""
+        """The comparison, unless the spec leaves it out, and the rehearsal; returns the first and
+        the last of these tasks."""
         rehearse = self._rehearse()
         if self._migration.get("verify") == "none":
             return rehearse, rehearse
@@ -174,7 +174,7 @@ class _Tasks:
         )
 
     def _forth(self) -> BaseOperator:
-        """The cutover, after its approval, and what comes then; returns the approval."""
+        """The cutover with its approval, and what comes after it; returns the approval."""
         ask = AskingChoice(
             task_id="await_cutover",
             subject="Cut {{ params.source_conn_id }} over to {{ params.target_conn_id }}?",

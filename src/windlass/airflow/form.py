@@ -1,8 +1,8 @@
-"""The fields of the trigger forms as plain data, made from the entries of specs, and how messages
-name them.
+"""The fields of trigger forms as plain data, made from the entries of specs; and how messages name
+them.
 
-A field has the name of its option, with two exceptions that are written out here: if an earlier DAG
-has another name for it, the form keeps that name; if that DAG's default did harm, the form has
+A field is named after its option, with two exceptions that are listed here. If an earlier DAG has
+another name for it, the form keeps that name. If that DAG's default was harmful, the form has
 another default, and its help says so. What a scheduler decides itself has no field.
 """
 
@@ -24,7 +24,8 @@ BOOLEAN: Mapping[str, Any] = {"type": "boolean"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormField:
-    """One field. `schema` is JSON schema; `choice`: the value of the option that it stands for."""
+    """One field. `schema` is JSON schema. `choice` is the value of the option that the field stands
+    for."""
 
     name: str
     default: Any
@@ -122,10 +123,10 @@ SELECTION: Mapping[str, tuple[FormField, ...]] = {
 }
 
 # Options whose fields have other names or bounds, and options without a field: the two databases,
-# which are connections; what every DAG run does alike (block ranges, whose size follows from their
-# number, and patterns that may match nothing today); what needs a separate DAG (half a migration,
-# another session's snapshot); and where metrics go: whoever may trigger a run could have a worker
-# write anywhere, or send its login to any server.
+# which are connections; what is the same in every DAG run (block ranges, whose size follows from
+# their number, and patterns that may match nothing today); what needs a separate DAG (half a
+# migration, another session's snapshot); and where metrics go, as whoever may trigger a run could
+# otherwise make a worker write anywhere, or send its login to any server.
 NAMED: Mapping[str, tuple[FormField, ...]] = {
     **SELECTION,
     "source": (),
@@ -194,8 +195,8 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
             " auto, always or never. auto: only if the target has wal_level = minimal, as it takes"
             " longer otherwise.",
             section=Section.HOW,
-            # Airflow's page shows a switch for a boolean, which is off where it is unset. A text
-            # with examples is shown as it is, and true and false are taken as well.
+            # Airflow's page shows a switch for a boolean, which is off if the value is not set. A
+            # text with examples is shown unchanged, and accepts true and false as well.
             schema={
                 "type": ["string", "boolean", "null"],
                 "pattern": "^(auto|always|never)$",
@@ -223,7 +224,7 @@ APPROVAL = FormField(
     section=Section.PROOF,
     schema=BOOLEAN,
 )
-# Fields that are no options of the spec.
+# Fields that are not options of the spec.
 OF_THE_DAG = (
     FormField(
         name="trigger_validation",
@@ -268,7 +269,7 @@ def connection_field(name: str, conn_id: str, about: str) -> FormField:
 
 
 def as_key(name: str, value: str) -> str:
-    """How a message spells an option if the DAG has its own spec."""
+    """How a message names an option if the DAG has its own spec."""
     if name in _ELSEWHERE:
         return _ELSEWHERE[name]
     key = name.replace("-", "_")
@@ -276,14 +277,14 @@ def as_key(name: str, value: str) -> str:
 
 
 def as_field(name: str, value: str) -> str:
-    """How a message spells an option if the DAG has a form."""
+    """How a message names an option if the DAG has a form."""
     fields = fields_of(MIGRATE[name]) if name in MIGRATE else ()
     if chosen := [one.name for one in fields if one.choice and one.choice == value]:
         return chosen[0]
     return as_key(fields[0].name if len(fields) == 1 else name, value)
 
 
-# Options of messages that are in neither a spec nor a form.
+# Options in messages that are neither in a spec nor in a form.
 _ELSEWHERE = {
     PASSWORD: "the Airflow connection",
     "restart": "a new run after windlass rollback",

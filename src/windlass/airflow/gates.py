@@ -34,12 +34,12 @@ _SAME = (
 
 
 class Asking(ApprovalOperator):
-    """A question whose rejection is a problem of the run, which notices report."""
+    """A question to a person. A rejection is a problem of the run, which notices report."""
 
     what = "the plan"
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Airflow calls it with the answer."""
+        """Called by Airflow with the answer."""
         try:
             return super().execute_complete(context, event)
         except HITLRejectException:
@@ -50,10 +50,10 @@ class Asking(ApprovalOperator):
 
 
 class PlanApproval(Asking):
-    """Shows the plan and waits for a person, where the run's params ask for it.
+    """Shows the plan and waits for a person, if the run's params ask for that.
 
-    It is also the last task before anything is written: if the validation DAG is missing or
-    paused, it fails here and not after hours of copying.
+    It is also the last task before anything is written. If the validation DAG is missing or paused,
+    it fails here and not after hours of copying.
     """
 
     def __init__(self, *, validation_dag_id: str = "", **kwargs: Any) -> None:
@@ -72,7 +72,7 @@ class PlanApproval(Asking):
         return super().execute(context)
 
     def is_needless(self, context: Context) -> bool:
-        """Whether it would only pass."""
+        """Whether it would pass in any case."""
         params = context["params"]
         if params.get("require_approval"):
             return False
@@ -81,8 +81,8 @@ class PlanApproval(Asking):
 
 
 class AskingApproval(Asking):
-    """Shows what the task `asked_about` has found that would be done, and waits for a person,
-    unless there is nothing to do, or the form says `yes`."""
+    """Shows what the task `asked_about` would do, and waits for a person, unless there is nothing
+    to do, or the form says `yes`."""
 
     what = "what it would do"
 
@@ -99,8 +99,8 @@ class AskingApproval(Asking):
 
 
 class AskingChoice(HITLBranchOperator):
-    """Shows the XCom `text` of the task `asked_about`, and waits for a person, who chooses which of
-    the tasks after it comes next: `choices` are tasks by what the person reads."""
+    """Shows the XCom `text` of the task `asked_about`, and waits for a person to choose which task
+    comes next: `choices` maps what the person reads to tasks."""
 
     def __init__(self, *, asked_about: str, choices: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(
@@ -113,9 +113,9 @@ class AskingChoice(HITLBranchOperator):
 
 
 def _shown(task: str) -> str:
-    """The template of what a task has pushed for people."""
+    """A template for what a task has pushed for people."""
     text = f"{{{{ ti.xcom_pull(task_ids='{task}', key='text', map_indexes=-1) }}}}"
-    # without a language the web UI shows a block's lines as one
+    # without a language the web UI shows the lines of a block as one
     return f"```text\n{text}\n```"
 
 
@@ -131,7 +131,7 @@ def _why_not(ti: Any, dag_id: str) -> str:
 
 
 class ValidationLink(PushedLink):
-    """From a migration to the run of the validation DAG that it triggered."""
+    """A link from a migration to the run of the validation DAG that it triggered."""
 
     name = "Validation"
     xcom_key = "validation_url"
@@ -140,9 +140,9 @@ class ValidationLink(PushedLink):
 class ValidationTrigger(Check):
     """Triggers the validation DAG in the migration's snapshot, and waits for it.
 
-    `step` is the one that it comes after. Airflow's own TriggerDagRunOperator is not used, as its
-    module loads the models of Airflow's database: 0.3 s more whenever the DAG file is parsed, which
-    every task does.
+    `step` is the step that it comes after. Airflow's own TriggerDagRunOperator is not used: its
+    module loads the models of Airflow's database, which takes 0.3 s whenever the DAG file is
+    parsed, and every task does that.
     """
 
     ui_color = "#ffefeb"
@@ -185,7 +185,7 @@ class ValidationTrigger(Check):
         )
 
     def execute_complete(self, context: Context, event: tuple[str, Mapping[str, Any]]) -> Any:
-        """Airflow calls it when the other run has ended."""
+        """Called by Airflow when the other run has ended."""
         (run_id,) = event[1]["run_ids"]
         if event[1].get(run_id) == "success":
             return {"run_id": run_id}
@@ -198,16 +198,16 @@ class ValidationTrigger(Check):
 
 
 def _differences(ti: Any, dag_id: str, run_id: str) -> list[Any]:
-    """Those that a run of the flow `validate` has named."""
+    """The differences that a run of the flow `validate` has named."""
     last = flow_named("validate").last.task
     pulled = ti.xcom_pull(dag_id=dag_id, run_id=run_id, task_ids=[last]) or []
     return [one for report in pulled if report for one in report.get("differences", ())]
 
 
 def _problems(ti: Any, dag_id: str, run_id: str) -> Iterator[str]:
-    """The problems of a run of the flow `validate`: those of its last task that has any."""
+    """The problems of a run of the flow `validate`, from its last task that has any."""
     tasks = [name for step in flow_named("validate").steps for name in (step.task, step.listing)]
-    for task in reversed(tasks):  # the holder comes last: it only repeats that others have failed
+    for task in reversed(tasks):  # the holder comes last, and only repeats that others have failed
         pushed = ti.xcom_pull(dag_id=dag_id, run_id=run_id, task_ids=[task], key="problems") or []
         found = dict.fromkeys(line for some in pushed if some for line in some)
         yield from found

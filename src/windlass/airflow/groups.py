@@ -1,4 +1,4 @@
-"""Flows as task groups, for DAGs of others: the tasks that the flow's own DAG has, inside a group.
+"""Flows as task groups, for users' own DAGs: the tasks of the flow's own DAG, inside a group.
 
 Each group has its own run in the journal. Its tasks find each other by the group's id, also in
 nested groups.
@@ -30,16 +30,17 @@ from windlass.airflow.tuning import Ending, Tuning
 from windlass.model.flow import Flow
 
 _GIVEN = "windlass.airflow.params:given_words"
-# A skipped group is skipped as a whole: `none_failed` would run tasks whose predecessors were.
+# If a group is skipped, all of it is skipped: with `none_failed`, tasks after skipped ones would
+# run.
 _RULE = "none_failed_min_one_success"
 
 
 class FlowTaskGroup(TaskGroup):
     """Any flow as a task group.
 
-    `flow` is its import path; `given` are the options of its spec, with Jinja in any of them, and
-    those in `connections` hold ids of Airflow connections. `gates` are tasks that come right after
-    a step. `group_options` go to Airflow's `TaskGroup`.
+    `flow` is its import path. `given` are the options of its spec, any of which may contain Jinja;
+    those in `connections` hold ids of Airflow connections. `gates` are tasks that come directly
+    after a step. `group_options` are passed to Airflow's `TaskGroup`.
 
     Raises:
         ValueError: with every fault of the flow, the gates, the timeouts and the DAG.
@@ -79,7 +80,7 @@ class FlowTaskGroup(TaskGroup):
         self._is_made = True
 
     def add(self, task: DAGNode) -> DAGNode:
-        """Airflow calls it for every task inside.
+        """Called by Airflow for every task inside.
 
         Raises:
             ValueError: a task that is none of the flow's.
@@ -101,8 +102,10 @@ def _not_of_a_group(ending: Ending) -> list[str]:
 
 
 def _check_dag(dag: DAG, flow: Flow[Any], tuning: Tuning) -> None:
-    """Raises:
-    ValueError: it would wait for itself forever.
+    """Check that the DAG can run the group.
+
+    Raises:
+        ValueError: it would wait for itself forever.
     """
     if flow.lasting and tuning.hold_in == "worker" and dag.max_active_tasks < 2:
         raise ValueError(
@@ -113,7 +116,7 @@ def _check_dag(dag: DAG, flow: Flow[Any], tuning: Tuning) -> None:
 
 class MigrateTaskGroup(FlowTaskGroup):
     """The flow `migrate`. The spec is a mapping or a YAML file, without source and target. With
-    `require_approval` it shows the plan and waits for a person before it writes.
+    `require_approval`, it shows the plan and waits for a person before it writes.
 
     Raises:
         BadSpec: with every fault of the spec.

@@ -1,8 +1,8 @@
 """Whether an Airflow can run migrations: ``python -m windlass.airflow.health``.
 
-Run it where Airflow's settings are, in the container of a scheduler for example. It looks at
-Airflow's database: are schedulers, triggerer and DAG processor alive, is the pool there that the
-DAGs use, and, with Celery, does a worker answer. The exit code is 1 if something is missing.
+Run it where Airflow's settings are, for example in a scheduler's container. It looks into Airflow's
+database: are schedulers, triggerer and DAG processor alive, does the pool that the DAGs use exist,
+and, with Celery, does a worker answer? The exit code is 1 if something is missing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WHAT_FOR = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part of an Airflow."""
+    """What was found about one part of an Airflow."""
 
     part: str
     is_well: bool
@@ -42,7 +42,7 @@ class Finding:
 
 
 def findings() -> Iterator[Finding]:
-    """Of every part; only of the database if that cannot be reached."""
+    """Findings for every part; only for the database if that cannot be reached."""
     try:
         yield from [Finding("database", True, "reachable"), *_jobs(), _pool()]
     except _database_errors() as error:
@@ -72,7 +72,7 @@ def _jobs() -> Iterator[Finding]:
 
 
 def _pool() -> Finding:
-    """Of the one that the settings name."""
+    """The pool that the settings name."""
     from airflow.models.pool import Pool
     from airflow.sdk.configuration import conf
 
@@ -94,7 +94,7 @@ def _uses_celery() -> bool:
 
 
 def _workers() -> Finding:
-    """Asks them through the broker."""
+    """The workers, which are asked through the broker."""
     from airflow.providers.celery.executors.celery_executor import app
     from kombu.exceptions import OperationalError
 
@@ -109,7 +109,7 @@ def _workers() -> Finding:
 
 def main(find: Callable[[], Iterator[Finding]] = findings) -> int:
     """Print all findings; the exit code."""
-    logging.disable(logging.CRITICAL)  # of Airflow's libraries, which log while they load
+    logging.disable(logging.CRITICAL)  # logs of Airflow's libraries while they load
     found = list(find())
     for one in found:
         click.echo(str(one))

@@ -1,10 +1,11 @@
 """The process that holds a run for a triggerer: ``python -m windlass.airflow.holder``.
 
 It does what `windlass.airflow.operators.HoldOperator` does in a worker, and asks its parent for
-whatever Airflow knows. Each line that it reads and writes is JSON. First it reads an `Order`. Its
-lines have one key: ``ask`` (a method of the board, with its arguments), ``publish`` (the handle),
-``log`` (level and text), and last ``done`` (the result) or ``failed``; its parent answers the first
-two. When that is gone, so is its standard input: the process ends, and with it all that it held.
+everything that Airflow knows. Each line that it reads or writes is JSON. First it reads an `Order`.
+Its own lines have one key: ``ask`` (a method of the board, with arguments), ``publish`` (the
+handle), ``log`` (level and text), and at the end ``done`` (the result) or ``failed``. The parent
+answers the first two. When the parent ends, standard input is closed: the process ends, and
+everything that it held with it.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ BOARD = (
     "result", "results", "others_are_over", "skipped", "failed", "has_started", "has_ever_run",
     "is_waiting",
 )  # fmt: skip
-"""What the holder asks for, of `windlass.airflow.board.Board`."""
+"""The methods of `windlass.airflow.board.Board` that a holder uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to hold. `words` are the options of the spec, with the addresses of both sides: the
-    order is passed on standard input, which nobody else sees."""
+    """What to hold. `words` are the options of the spec, including the addresses of both sides: the
+    order is passed on standard input, which nobody else can see."""
 
     flow: str
     step: str
@@ -62,8 +63,10 @@ class Parent:
         self._asking, self._saying = threading.Lock(), threading.Lock()
 
     def read(self) -> Any:
-        """Raises:
-        Interrupted: it is gone.
+        """Read the parent's next line.
+
+        Raises:
+            Interrupted: it is gone.
         """
         line = self._reading.readline()
         if not line:
@@ -85,7 +88,7 @@ class Parent:
 
 
 class RemoteBoard:
-    """`windlass.airflow.board.Board`, as far as a holder needs it, by way of the triggerer."""
+    """A `windlass.airflow.board.Board` for a holder, which asks the triggerer."""
 
     def __init__(self, parent: Parent, order: Order) -> None:
         self._parent = parent
@@ -102,7 +105,7 @@ class RemoteBoard:
 
 
 class _ToParent(logging.Handler):
-    """What is logged belongs into the log of the task."""
+    """Sends log records to the task's log."""
 
     def __init__(self, parent: Parent) -> None:
         super().__init__(logging.INFO)
@@ -113,7 +116,7 @@ class _ToParent(logging.Handler):
 
 
 def failure(error: WindlassError) -> dict[str, Any]:
-    """An error as the task that resumes takes it."""
+    """An error in the form that the resuming task reads."""
     from windlass.airflow.work import ABSENCES
 
     return {
@@ -142,16 +145,16 @@ def hold(order: Order, parent: Parent) -> Result:
 
 def main() -> None:
     parent = Parent(sys.stdin, sys.stdout)
-    sys.stdout = sys.stderr  # whatever prints must not speak to the parent
+    sys.stdout = sys.stderr  # nothing that is printed may reach the parent
     ours = logging.getLogger("windlass")
     ours.setLevel(logging.INFO)
     ours.addHandler(_ToParent(parent))
     try:
         parent.say("done", hold(Order(**parent.read()), parent))
     except WindlassError as error:
-        with contextlib.suppress(Interrupted):  # nobody is there to hear it
+        with contextlib.suppress(Interrupted):  # nobody is there to read it
             parent.say("failed", failure(error))
-    except Exception as error:  # of ours: not a loss after which holding again would help
+    except Exception as error:  # an error of ours, after which holding again would not help
         with contextlib.suppress(Interrupted):
             log.exception("the run cannot be held")
             wrong = WindlassError(f"the run cannot be held: {type(error).__name__}: {error}")

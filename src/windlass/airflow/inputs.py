@@ -1,8 +1,8 @@
-"""What a load reads on Airflow: a database that a spec names by the id of a connection, and an
-object store whose credentials are a connection's.
+"""The inputs of a load on Airflow: a database that a spec names by the id of a connection, and an
+object store whose credentials are in a connection.
 
 ``from: {source: shop_old, query: select ...}`` names an Airflow connection, or ``variable:NAME``; a
-file such as ``sqlite:///srv/shop.db`` is an address as it stands.
+file such as ``sqlite:///srv/shop.db`` is an address by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Words = Mapping[str, Any]
 
 
 def with_connections(words: Words) -> dict[str, Any]:
-    """The options of a spec, with what the connections hold that they name.
+    """The options of a spec, with the contents of the connections that they name.
 
     Raises:
         WindlassError: there is no such connection, or it is of another type.
@@ -60,7 +60,7 @@ def is_file(address: Any) -> bool:
 
 
 def addresses_in(words: Words) -> Iterator[tuple[str, str]]:
-    """Where in the spec an address is, and the address: of files, APIs and databases."""
+    """Each address in the spec, with its place there: addresses of files, APIs and databases."""
     for place, one in _inputs(words):
         if isinstance(one, str):
             yield place, one
@@ -74,7 +74,7 @@ def addresses_in(words: Words) -> Iterator[tuple[str, str]]:
 
 
 def store_of(words: Words) -> str:
-    """The first address of an object store that a spec reads from; empty: it reads from none."""
+    """The first address of an object store that a spec reads from; empty if there is none."""
     found = (one for _, one in addresses_in(words) if urlsplit(one).scheme in _STORES)
     return next(found, "")
 

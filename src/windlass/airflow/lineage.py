@@ -1,7 +1,7 @@
-"""Lineage of a run as OpenLineage events carry it: inputs, outputs, columns, rows and bytes.
+"""The lineage of a run as OpenLineage events have it: inputs, outputs, columns, rows and bytes.
 
-Airflow's provider for OpenLineage asks a task for it when the task has ended; nothing of it is
-imported, and nothing happens, in an Airflow without the provider.
+Airflow's provider for OpenLineage asks a task for it when the task has ended. In an Airflow without
+the provider nothing is imported, and nothing happens.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 
 class Traced:
-    """Part of an operator: tells OpenLineage what its task has written, even if the task failed."""
+    """Part of an operator: reports to OpenLineage what its task has written, even if the task
+    failed."""
 
     arrived: Sequence[Arrived] = ()
 
@@ -41,19 +42,19 @@ class Traced:
 
 
 def arrived_of(flow: Flow[Any], context: Any, outcome: Outcome) -> Sequence[Arrived]:
-    """What a run has written, if it has come to an end. `context` may be closed."""
+    """What a run has written, if it has ended. `context` may be closed."""
     if not flow.lineage or outcome.state not in _ENDED:
         return ()
     found: Sequence[Arrived] = ()
     try:
         found = resolve(flow.lineage)(context, outcome)
-    except Exception:  # the run is over and its rows are there: that matters more
+    except Exception:  # the run is over and its rows are there, which matters more
         log.exception("the lineage of run %s is not known", outcome.run)
     return found
 
 
 def operator_lineage(arrived: Sequence[Arrived]) -> OperatorLineage[Any, Any]:
-    """As Airflow's provider takes it."""
+    """The lineage in the form of Airflow's provider."""
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     inputs = {(one.namespace, one.name): one for item in arrived for one in _inputs(item)}

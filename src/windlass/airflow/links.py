@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run_path(dag_id: str, run_id: str) -> str:
-    """Of a run in the web UI."""
+    """The path of a run in the web UI."""
     return f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe=':+')}"
 
 
@@ -25,10 +25,10 @@ def run_url(dag_id: str, run_id: str) -> str:
 
 
 class PushedLink(BaseOperatorLink):
-    """To the URL that a task has pushed while it ran; no link if it pushed none."""
+    """A link to the URL that a task pushed while it ran; no link if it pushed none."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Airflow calls it in the worker when the task ends."""
+        """Called by Airflow in the worker when the task ends."""
         from airflow.sdk.execution_time.xcom import XCom
 
         found = XCom.get_one(
@@ -42,7 +42,7 @@ class PushedLink(BaseOperatorLink):
 
 
 class ReportLink(PushedLink):
-    """From the task that ends a run to the report that it wrote."""
+    """A link from the task that ends a run to the report that it wrote."""
 
     name = "Report"
     xcom_key = "report_url"

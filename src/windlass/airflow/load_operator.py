@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class LoadOperator(SpecOperator):
-    """Loads of files, URLs and queries; for the connections see `windlass.airflow.load_dag`. The
-    option `from` may be given as `from_`. The tables that it has loaded are assets, under the alias
-    ``dag_id.task_id`` unless it gets other `outlets`.
+    """Loads files, URLs and queries; for the connections see `windlass.airflow.load_dag`. The
+    option `from` may be given as `from_`. Loaded tables are assets, under the alias
+    ``dag_id.task_id`` unless other `outlets` are given.
 
     Raises:
         BadSpec: with every fault of the spec.

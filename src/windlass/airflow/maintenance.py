@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _ACTS, _FORMS = "windlass.airflow.acts", "windlass.airflow.past_forms"
-TEXT, NEEDLESS = "text", "needless"  # of an act's result
+TEXT, NEEDLESS = "text", "needless"  # keys of an act's result
 
 
 class ActOperator(WindlassOperator):
-    """One half of an act. `act` is the import path of a function in `windlass.airflow.acts`;
-    `where` that of one which makes the database or the spec that is meant of the run's params and
-    of `given`. `approved_by` is the task whose result a person has approved."""
+    """One half of an act. `act` is the import path of a function in `windlass.airflow.acts`.
+    `where` is that of a function which returns the database or the spec, from the run's params and
+    `given`. `approved_by` is the task whose result a person has approved."""
 
     template_fields: Sequence[str] = ("given",)
 
@@ -77,7 +77,7 @@ class ActOperator(WindlassOperator):
 
 @dataclass(frozen=True)
 class _Act:
-    """Something that is done after an approval: its three tasks, and what a person is asked."""
+    """Something that is done after an approval: its three tasks, and the question to a person."""
 
     foresee: str
     foresee_task: str
@@ -85,7 +85,7 @@ class _Act:
     do: str
     subject: str
     where: str = f"{_FORMS}:journal_of"
-    is_long: bool = False  # to foresee it: that is done only if somebody is asked
+    is_long: bool = False  # foreseeing it takes long, so that is done only if somebody is asked
 
 
 _ROLLBACK = _Act(
@@ -120,8 +120,8 @@ def status_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """Lists the runs that a target's journal, or an export's store, has: `windlass status`. They
-    are in the log of its one task, and in XCom `runs`."""
+    """Lists the runs in a target's journal, or in an export's store: `windlass status`. They are in
+    the log of its only task, and in the XCom `runs`."""
 
     def tasks() -> None:
         ActOperator(
@@ -171,7 +171,7 @@ def repair_dag(
     **dag_options: Any,
 ) -> DAG:
     """Makes a target match its source, after an approval, and compares again: `windlass verify
-    --repair`. Without a spec its form asks for schemas and tables as that of `validation_dag`.
+    --repair`. Without a spec, its form asks for schemas and tables as `validation_dag` does.
 
     Raises:
         BadSpec: with every fault of the spec.

@@ -1,11 +1,11 @@
 """Metrics of runs, through Airflow's own: one setting there chooses StatsD, OpenTelemetry or none.
 
-Their numbers and names are those of `windlass.metrics.families`, with dots. What a spec's
-`metrics-file` and `pushgateway` ask for is beside these, and made from the same outcome.
+The numbers and names are those of `windlass.metrics.families`, with dots. A spec's `metrics-file`
+and `pushgateway` work independently of these, and get the same outcome.
 
-Every metric has the tags `dag_id` and `flow`. Receivers of plain StatsD take no tags, so each is
-sent under a second name as well, which ends with the DAG's id; as with Airflow's own metrics,
-``[metrics] legacy_names_on = False`` leaves those out.
+Every metric has the tags `dag_id` and `flow`. Plain StatsD has no tags, so each metric is also sent
+under a second name, which ends with the DAG's id. As with Airflow's own metrics, ``[metrics]
+legacy_names_on = False`` leaves these out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROWS, BYTES = "windlass.rows", "windlass.bytes"  # counted while they are copied
 RUN_ROWS, RUN_BYTES = "windlass.run.rows", "windlass.run.bytes"
 RUN_SECONDS, RUN_DIFFERENCES = "windlass.run.seconds", "windlass.run.differences"
 RUN_LOSSES = "windlass.run.losses"
-# of a stream that is followed, each with its direction as last part of its name
+# metrics of a followed stream; the direction is the last part of each name
 LAG_MS, BEHIND_BYTES = "windlass.follow.lag_ms", "windlass.follow.behind_bytes"
 RETAINED_BYTES = "windlass.follow.retained_bytes"
 CHANGES = "windlass.follow.changes_per_second"
@@ -84,7 +84,7 @@ class Metrics:
 
 
 def _stats() -> Any:
-    """Airflow's, wherever its version has it."""
+    """Airflow's Stats, wherever this version has it."""
     from airflow.providers.common.compat.sdk import Stats
 
     return Stats

@@ -24,7 +24,8 @@ _LATE = "{0} has not finished {1} after it was queued"
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Who is notified. Addresses and secrets are in Airflow's connections, named here by id."""
+    """Who is notified. Addresses and secrets are in Airflow's connections; here are only the
+    ids."""
 
     email: tuple[str, ...] = ()
     smtp_conn_id: str = "smtp_default"
@@ -33,7 +34,7 @@ class Notices:
     on_failure: bool = True
 
     def callbacks(self) -> dict[str, list[Any]]:
-        """For a DAG: what Airflow calls when a run has succeeded or failed."""
+        """Callbacks for a DAG: what Airflow calls when a run has succeeded or failed."""
         return {
             "on_success_callback": self._notifiers_of("done") if self.on_success else [],
             "on_failure_callback": self._notifiers_of("failed") if self.on_failure else [],
@@ -66,7 +67,7 @@ class Notices:
         return found
 
     def deadline(self, dag_id: str, after: timedelta) -> Any:
-        """An alert for a run that takes longer; to the webhook, else by e-mail.
+        """An alert for a run that takes longer than this; sent to the webhook, or else by e-mail.
 
         Raises:
             ValueError: there is no recipient.
@@ -98,8 +99,8 @@ class Notices:
 
 
 def macros(summary_task: str) -> dict[str, Any]:
-    """What the messages' templates call. Airflow passes them the last task that ended in the state
-    of the run, or none."""
+    """The functions that the messages' templates call. Airflow passes them the last task that ended
+    in the run's state, or none."""
     return {
         "windlass_done": lambda ti: summary(ti, summary_task),
         "windlass_failed": problems,

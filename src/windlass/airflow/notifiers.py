@@ -1,5 +1,5 @@
-"""Notifiers of anybody's choice for the end of a run, as a YAML file names them: any subclass of
-Airflow's `BaseNotifier`, by its import path."""
+"""Notifiers that users choose for the end of a run, as a YAML file names them: any subclass of
+Airflow's `BaseNotifier`, by import path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHORT = {
     "smtp": "airflow.providers.smtp.notifications.smtp.SmtpNotifier",
     "slack": "airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier",
 }
-# in a notifier's words: what `Notices` would say
+# placeholders in a notifier's arguments for the texts of `Notices`
 _OURS = {"{{ windlass_subject }}": SUBJECT, "{{ windlass_text }}": TEXT}
 _VERDICTS = {"success": "done", "failure": "failed"}
 _SECRET = re.compile(
@@ -29,8 +29,8 @@ When = Literal["success", "failure"]
 
 
 class NotifierSpec(BaseModel):
-    """One notifier. `use` is the import path of its class, or one of `SHORT`; `with` its
-    arguments. (`on` would be a truth value in YAML.)"""
+    """One notifier. `use` is the import path of its class, or one of `SHORT`; `with` its arguments.
+    (In YAML, `on` would be a boolean.)"""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -39,7 +39,7 @@ class NotifierSpec(BaseModel):
     given: dict[str, Any] = Field(default_factory=dict, alias="with")
 
     def made(self, when: When) -> Any:
-        """The notifier for such an end of a run.
+        """The notifier for this end of a run.
 
         Raises:
             BadSpec: there is no such class, or it does not take these arguments.
@@ -56,7 +56,7 @@ class NotifierSpec(BaseModel):
 
 
 def _keys(value: Any) -> Iterator[str]:
-    """Of all mappings in it."""
+    """The keys of all mappings in it."""
     if isinstance(value, Mapping):
         yield from map(str, value)
         value = list(value.values())
@@ -79,7 +79,7 @@ def _class_at(use: str) -> Any:
 
 
 def _said(value: Any, verdict: str) -> Any:
-    """With our own texts in the places that ask for them."""
+    """The value, with our own texts in place of the placeholders."""
     if isinstance(value, Mapping):
         return {key: _said(one, verdict) for key, one in value.items()}
     if isinstance(value, list):

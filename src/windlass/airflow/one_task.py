@@ -1,5 +1,5 @@
-"""A DAG that migrates a database of another engine: one task does all of the copy, as only its
-process reads in the snapshot."""
+"""A DAG that migrates a database of another engine: one task does the whole copy, because only its
+process can read in the snapshot."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def translation_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """From SQLite, MySQL or MariaDB into PostgreSQL. Its form asks for the connections and the
-    approval; `spec` is a mapping or a YAML file, without source and target.
+    """Migrates from SQLite, MySQL or MariaDB into PostgreSQL. Its form asks for the connections and
+    the approval; `spec` is a mapping or a YAML file, without source and target.
 
     Raises:
         BadSpec: with every fault of the spec.

@@ -1,6 +1,6 @@
-"""The operators that a flow's steps become. What they do is in `windlass.airflow.work`.
+"""The operators for a flow's steps. What they do is in `windlass.airflow.work`.
 
-Drivers are imported in `execute`, in the worker, never where a DAG file is parsed.
+Drivers are imported in `execute`, in the worker, never when a DAG file is parsed.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from windlass.airflow.work import Part
 
 log = logging.getLogger(__name__)
-PAUSE_SECONDS = 5.0  # without a slot
+PAUSE_SECONDS = 5.0  # how long a task without a slot waits
 
 
 class WindlassOperator(BaseOperator):
-    """How every task of ours ends."""
+    """How all of our tasks end."""
 
     ui_color = "#e4f0ee"
 
@@ -64,8 +64,9 @@ class WindlassOperator(BaseOperator):
 
     @contextmanager
     def _explained(self, context: Context, spelling: Spelling = as_key) -> Iterator[None]:
-        """Our errors as Airflow takes them: no retry where none can help, and the message without
-        our traceback. It is pushed as XCom `problems` too, for notices."""
+        """Raise our errors as Airflow needs them: without retries if none can help, and with the
+        message but without our traceback. The XCom `problems` also gets the message, for
+        notices."""
         try:
             yield
         except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
@@ -85,17 +86,17 @@ class WindlassOperator(BaseOperator):
             raise
 
     def on_kill(self) -> None:
-        """Airflow's SIGTERM: what is in flight is rolled back."""
+        """Called on SIGTERM: rolls back what is in flight."""
         raise Interrupted("stopped by Airflow")
 
 
 class FlowOperator(WindlassOperator):
     """A step of a flow. `flow` and `words` are import paths: ``package.module:name``.
 
-    `words` is a function of the run's params and of `given` that returns the options of the flow's
-    spec. Those named in `connections` hold the id of an Airflow connection, or ``variable:NAME``
+    `words` is a function that returns the options of the flow's spec, from the run's params and
+    `given`. Those named in `connections` hold the id of an Airflow connection, or ``variable:NAME``
     for a Variable that holds a connection string; they are resolved in the worker. `group` is the
-    id of the task group that the flow is, if it is not a whole DAG.
+    id of the task group that is the flow, if it is not a whole DAG.
     """
 
     template_fields: Sequence[str] = ("given",)
@@ -121,7 +122,8 @@ class FlowOperator(WindlassOperator):
 
     def part(self, context: Context, *, jobs: int | None = None) -> Part:
         """This task's part in the run, with the connections resolved."""
-        # a full collection would walk all that Airflow has loaded, for 0.1 s, and free nothing
+        # a full collection would walk everything that Airflow has loaded, for 0.1 s, and free
+        # nothing
         gc.freeze()
         from windlass.airflow.connections import addresses
         from windlass.airflow.inputs import with_connections
@@ -131,7 +133,8 @@ class FlowOperator(WindlassOperator):
         from windlass.run.measuring import check as check_measuring
 
         flow: Any = resolve_place(self.flow)
-        if self.step == flow.steps[0].name and not self.group:  # else the DAG is somebody's own
+        # otherwise the DAG is the user's own
+        if self.step == flow.steps[0].name and not self.group:
             check_conf(context)
         words = self.spec_words(context)
         words |= addresses({key: words[key] for key in self.connections})
@@ -150,7 +153,7 @@ class FlowOperator(WindlassOperator):
         )
 
     def spec_words(self, context: Context) -> dict[str, Any]:
-        """The options of the spec, with connections for addresses."""
+        """The options of the spec, with connections in place of addresses."""
         if self.is_templated:
             first = resolve_place(self.flow).steps[0]
             check_same(Board(context["ti"], self.group), first.task, self.given,
@@ -168,17 +171,16 @@ class FlowOperator(WindlassOperator):
         return repairs
 
     def _patience_seconds(self, context: Context) -> float:
-        """Of this try. The first step of a flow does not wait: a wrong address is reported at once,
-        and for a server that is down there are Airflow's retries."""
+        """How long this try waits for a server. The first step of a flow does not wait: a wrong
+        address is reported at once, and a server that is down is a case for Airflow's retries."""
         step = resolve_place(self.flow).step(self.step)
         holds_again = step.lasting and context["ti"].try_number > 1
         return self.patience_seconds if step.after or holds_again else 0.0
 
     @contextmanager
     def _explained(self, context: Context, spelling: Spelling | None = None) -> Iterator[None]:
-        """A task that waits for the holder or for a server gives up its slot: if waiting tasks took
-        all slots, the holder could not come back.
-        """
+        """Give up the slot while waiting for the holder or for a server: if waiting tasks took all
+        slots, the holder could not come back."""
         from windlass.airflow.work import ABSENCES, SLOT_SECONDS
 
         with super()._explained(context, spelling or self._spelling):
@@ -194,11 +196,11 @@ class FlowOperator(WindlassOperator):
 
 
 class Check(FlowOperator):
-    """A gate that checks the flow's work from outside. Its failure makes the run red, but the flow
-    still comes to its end, which reports what the check has found."""
+    """A gate that checks the flow's work from outside. If it fails, the run becomes red, but the
+    flow still runs to its end, which reports what the check has found."""
 
     def passage(self) -> BaseOperator:
-        """A task that passes however this one ended; it takes no worker."""
+        """A task that passes however this one ended; it needs no worker."""
         from airflow.providers.standard.operators.empty import EmptyOperator
 
         doc = f"Does nothing: what comes after {self.task_id} runs even if that has failed."
@@ -208,12 +210,12 @@ class Check(FlowOperator):
 
 
 def give_up(context: Context, problems: Sequence[str]) -> NoReturn:
-    """Fail a task that no retry can help."""
+    """Fail the task without retries, which cannot help."""
     raise AirflowFailException(push_problems(context, problems)) from None
 
 
 def push_problems(context: Context, problems: Sequence[str]) -> str:
-    """Write problems to the log and to XCom; returns a short form for Airflow's own message."""
+    """Write problems to the log and to XCom. Returns a short form for Airflow's own message."""
     for problem in problems:
         log.error("%s", problem)
     context["ti"].xcom_push(key="problems", value=list(problems))
@@ -221,18 +223,20 @@ def push_problems(context: Context, problems: Sequence[str]) -> str:
 
 
 def _pauses(context: Context) -> int:
-    """How often this try of the task has given up its slot to wait."""
+    """How often this try has given up its slot to wait."""
     return int(context.get("task_reschedule_count") or 0)
 
 
 def resolve_place(place: str) -> Any:
-    """What an import path such as ``package.module:NAME`` names."""
+    """The object that an import path such as ``package.module:NAME`` names."""
     return pkgutil.resolve_name(place)
 
 
 def read_words(model: str, words: Mapping[str, Any]) -> Any:
-    """Raises:
-    BadSpec: with every fault.
+    """The options of the spec.
+
+    Raises:
+        BadSpec: with every fault.
     """
     from windlass.spec.model import validated
 
@@ -244,7 +248,8 @@ class StepOperator(FlowOperator):
     whole, and each of its keys separately."""
 
     def __init__(self, *, returns: str = "", **kwargs: Any) -> None:
-        """`returns` is the key of its result that is returned by itself; else all of it is."""
+        """`returns` is the key of the result that is returned alone; without it the whole result is
+        returned."""
         super().__init__(multiple_outputs=not returns, **kwargs)
         self.returns = returns
 
@@ -276,16 +281,16 @@ class StepOperator(FlowOperator):
         return result[self.returns]
 
     def _publish(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
-        """Only the last step of a flow publishes something."""
+        """Does nothing: only the last step of a flow publishes something."""
 
     def _publish_differences(self, context: Context, part: Part, error: Different) -> None:
-        """The same."""
+        """Does nothing, for the same reason."""
 
 
 class EndOperator(Traced, StepOperator):
     """The step that ends a flow: logs how the run ended, publishes the relations as assets, and
-    writes a report. `checks` are tasks that may have failed before: what they have found belongs to
-    the run's end."""
+    writes a report. `checks` are tasks that may have failed before: what they found is part of the
+    run's end."""
 
     operator_extra_links = (ReportLink(),)
 
@@ -314,7 +319,7 @@ class EndOperator(Traced, StepOperator):
         self._observe(context, part)
         self._report(context, part, result)
         failed = self.checks and part.board.failed_of(self.checks)
-        if failed:  # without differences: those would have ended the run as different
+        if failed:  # not because of differences, which would have ended the run as different
             context["ti"].xcom_push(key="return_value", value=result)
             words = "is over, and its own comparison found both sides equal"
             task = failed[0]
@@ -348,8 +353,8 @@ class EndOperator(Traced, StepOperator):
                 log.warning("%s", notice)
 
     def _report(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
-        """Log the block that the command line prints at the end of such a run, and write it into
-        the folder of reports."""
+        """Log the block that the command line would print, and write it into the folder of
+        reports."""
         from windlass.airflow.ending import block_lines, relation_results
 
         lines = list(block_lines(part.outcome, part.words)) if part.outcome else []
@@ -370,7 +375,7 @@ class EndOperator(Traced, StepOperator):
 
 
 class HoldOperator(FlowOperator):
-    """A lasting step: runs until the tasks named in `last` and all other active ones have ended."""
+    """A lasting step: runs until the tasks in `last`, and all other active ones, have ended."""
 
     ui_color = "#cfe3f5"
 
@@ -403,7 +408,7 @@ class HoldOperator(FlowOperator):
 
 
 class OpenOperator(FlowOperator):
-    """The step that opens a run: its result is the handle by which the other tasks join."""
+    """The step that opens a run. Its result is the handle by which other tasks join."""
 
     ui_color = "#cfe3f5"
 
@@ -421,8 +426,8 @@ class ListOperator(FlowOperator):
     ui_color = "#f3f3ea"
 
     def __init__(self, *, most: int, listed_as: str = "", **kwargs: Any) -> None:
-        """`listed_as` is the key of the items' details whose lists are pushed together, under this
-        key."""
+        """`listed_as` is the key of the items' details whose lists are pushed together, under the
+        same key."""
         super().__init__(**kwargs)
         self.most, self.listed_as = most, listed_as
 
@@ -434,7 +439,7 @@ class ListOperator(FlowOperator):
         return divide([_without(item, self.listed_as) for item in items], count)
 
     def _list(self, context: Context) -> tuple[Sequence[Item], int]:
-        """The items, and how many shares they are worth."""
+        """The items, and how many shares are worth making of them."""
         from airflow.sdk.configuration import conf
 
         limit = conf.getint("core", "max_map_length", fallback=1024)

@@ -1,5 +1,5 @@
-"""Airflow connections of other engines than PostgreSQL, as URLs. Their extras are those of
-Airflow's own hooks; what these have and the URL has not is refused, never left out."""
+"""Airflow connections of engines other than PostgreSQL, as URLs. Their extras are those of
+Airflow's own hooks; an extra that the URL cannot express is refused, never ignored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 MYSQL, SQLITE = ("mysql", "mariadb"), ("sqlite",)
-# how Airflow's hook reads, which is not how Windlass does
+# how Airflow's hook reads, which does not affect Windlass
 _OF_HOOK = {"charset", "client", "cursor", "local_infile", "aws_conn_id", "iam"}
 _MODES = {
     "DISABLED": "disabled",
@@ -98,7 +98,8 @@ def _has(files: object, key: str) -> bool:
 
 
 def _file_url(conn_id: str, connection: Connection) -> str:
-    """Airflow's hook takes the path of the file as host; a URI has it after the third slash."""
+    """The URL of a SQLite file. Airflow's hook takes the file's path as host; in a URI it comes
+    after the third slash."""
     path = connection.host or ""
     if connection.schema:
         path = f"{path}/{connection.schema}"
@@ -111,8 +112,10 @@ def _file_url(conn_id: str, connection: Connection) -> str:
 
 
 def check_shared(flow: Any, spec: Any) -> None:
-    """Raises:
-    BadSpec: a side is of another engine, whose snapshot several tasks cannot share.
+    """Check that several tasks can share a snapshot.
+
+    Raises:
+        BadSpec: a side is of another engine, whose snapshot several tasks cannot share.
     """
     is_other = getattr(spec, "is_translated", False) or getattr(spec, "is_converted", False)
     if is_other and flow.name in ("migrate", "validate", "repair"):

@@ -1,6 +1,6 @@
-"""The trigger forms, and the options of a spec made from them.
+"""Trigger forms, and the options of a spec that are made from them.
 
-Which fields a form has, `windlass.airflow.form` says.
+`windlass.airflow.form` decides which fields a form has.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ from windlass.spec.fields.migrate import MIGRATE
 Given = Mapping[str, Any]
 
 
-# A DAG runs again and again: what it leaves out need not be there every time.
+# A DAG runs repeatedly: what it leaves out need not exist every time.
 STANDING: Mapping[str, Any] = {"allow_unmatched": True}
 ONLY_READ = "The database to migrate; it is only read."
 
 
 def connection_params(source_conn_id: str, target_conn_id: str) -> dict[str, Param]:
-    """Raises:
-    BadSpec: an id is an address.
+    """The fields for connections.
+
+    Raises:
+        BadSpec: an id is an address.
     """
     check_ids({"source_conn_id": source_conn_id, "target_conn_id": target_conn_id})
     return {
@@ -45,8 +47,10 @@ def connection_params(source_conn_id: str, target_conn_id: str) -> dict[str, Par
 
 
 def connection(conn_id: str, help_: str) -> Param:
-    """Raises:
-    BadSpec: the id is an address.
+    """The field for one connection.
+
+    Raises:
+        BadSpec: the id is an address.
     """
     check_ids({"connection": conn_id})
     about = f"Airflow connection of type Postgres. {help_}"
@@ -66,8 +70,10 @@ def validation_params() -> dict[str, Param]:
 
 
 def rewrite_params(connection: str) -> dict[str, Param]:
-    """Raises:
-    BadSpec: the id is an address.
+    """The fields of a rewrite's form.
+
+    Raises:
+        BadSpec: the id is an address.
     """
     check_ids({"db_conn_id": connection})
     about = (
@@ -78,7 +84,7 @@ def rewrite_params(connection: str) -> dict[str, Param]:
 
 
 def with_params(own: Mapping[str, Param], given: Mapping[str, Any]) -> dict[str, Param]:
-    """A form with other defaults for its fields, and with more fields.
+    """A form with other defaults for its fields, and with additional fields.
 
     Raises:
         BadSpec: a field does not take its new default.
@@ -110,7 +116,7 @@ def param(one: FormField) -> Param:
     return Param(one.default, description=one.about, section=section, **one.schema)
 
 
-# Words that a field of the form gives as they are.
+# Words that fields of the form pass on unchanged.
 _PLAIN = {
     entry.key: fields[0].name
     for entry in MIGRATE.values()
@@ -142,7 +148,7 @@ def validation_words(params: Given, given: Given) -> dict[str, Any]:
 
 
 def spec_words(params: Given, given: Given) -> dict[str, Any]:
-    """A spec as it stands, with the form's connections."""
+    """A spec as it is, with the form's connections."""
     return {
         **STANDING,
         **given,
@@ -153,17 +159,17 @@ def spec_words(params: Given, given: Given) -> dict[str, Any]:
 
 
 def rewrite_words(params: Given, given: Given) -> dict[str, Any]:
-    """The spec as it stands, with the form's connection."""
+    """The spec as it is, with the form's connection."""
     return {**given, "connection": params["db_conn_id"]}
 
 
 def given_words(params: Given, given: Given) -> dict[str, Any]:
-    """A spec as it stands, its connections included."""
+    """A spec as it is, including its connections."""
     return dict(given)
 
 
 def connected_words(params: Given, given: Given) -> dict[str, Any]:
-    """A spec as it stands, with a connection of the form for each database: `source` is
+    """A spec as it is, with a connection of the form for each database: `source` is
     `source_conn_id`."""
     end = "_conn_id"
     sides = {name.removesuffix(end): value for name, value in params.items() if name.endswith(end)}
@@ -171,7 +177,7 @@ def connected_words(params: Given, given: Given) -> dict[str, Any]:
 
 
 def selection(params: Given) -> dict[str, Any]:
-    """The options that say which databases, schemas and tables are meant."""
+    """The options for databases, schemas and tables."""
     schemas = _names(params["source_schema"])
     targets = _names(params["target_schema"])
     if targets and len(targets) != len(schemas):
@@ -195,5 +201,5 @@ def _names(text: str | None) -> list[str]:
 
 
 def _qualified(pattern: str) -> str:
-    """A pattern without a dot matches the relation's name alone."""
+    """The pattern with a schema: one without a dot would match any relation of that name."""
     return pattern if "." in pattern else f"*.{pattern}"

@@ -1,4 +1,4 @@
-"""The trigger forms of DAGs that act on past runs, and on which database."""
+"""Trigger forms of DAGs that act on past runs, and the database that they mean."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ def given_sides(params: Given, given: Given) -> Any:
 
 
 def _compared(words: dict[str, Any]) -> Any:
-    """Rows are compared always: without them nothing could be repaired."""
+    """The spec of a comparison. Rows are always compared, as otherwise nothing could be
+    repaired."""
     words |= addresses({side: words[side] for side in ("source", "target")})
     if words.get("verify") == Verify.NONE:
         words["verify"] = Verify.FULL

@@ -1,9 +1,9 @@
-"""Notices that a run cannot advance, as its pool does not exist or has no room.
+"""Notices when a run cannot advance because its pool does not exist or has no room.
 
-A task cannot look at pools. What it sees is that Airflow starts none of the tasks that use one: a
-scheduler leaves tasks of a missing pool scheduled forever, and says so in its own log only. It
-does the same with a full pool, until that has room: so a DAG of which such tasks have run before
-waits for longer.
+A task cannot look at pools. It can only see that Airflow starts none of the tasks that use one: the
+scheduler leaves tasks of a missing pool scheduled forever, and reports that only in its own log.
+With a full pool the same happens until there is room. So a DAG whose tasks of that kind have run
+before waits longer.
 """
 
 from __future__ import annotations
@@ -45,17 +45,19 @@ class PoolWatch:
 
     seen: Seen
     pool: str
-    tasks: Sequence[str]  # that use the pool
+    tasks: Sequence[str]  # tasks that use the pool
     patience_seconds: float = PATIENCE.total_seconds()
     now: Callable[[], float] = time.monotonic
     _works: bool = False
     _looked: float = field(default=float("-inf"))
     _since: float | None = None  # when it began to wait
-    _warned: float = field(default=float("-inf"))  # how long it had waited then
+    _warned: float = field(default=float("-inf"))  # how long it had waited at the last warning
 
     def __call__(self) -> None:
-        """Raises:
-        NoSlot: nothing of the run has been started for longer than its patience.
+        """Check whether the run has got a slot.
+
+        Raises:
+            NoSlot: nothing of the run has been started for longer than its patience.
         """
         now = self.now()
         if self._works or self.pool == DEFAULT_POOL or now - self._looked < _LOOK_SECONDS:

@@ -6,7 +6,7 @@ For Airflow's ``airflow_local_settings.py``, which every component imports when 
 
     install()
 
-It imports nothing itself, as Airflow is not fully imported then.
+It imports nothing itself, as Airflow is not fully imported at that time.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ _MODULES = (
     "airflow.providers.slack.notifications.slack_webhook",
     "airflow.providers.smtp.notifications.smtp",
 )
-_FORKING = {"scheduler", "worker"}  # commands whose forks, or whose forks' forks, are tasks
+_FORKING = {"scheduler", "worker"}  # commands whose forks, or the forks of these, are tasks
 _loaded: list[str] = []
 
 
 def install() -> None:
-    """Load it right before the first fork; does nothing in components that fork no tasks."""
+    """Load everything right before the first fork. Does nothing in components that fork no
+    tasks."""
     if _FORKING & set(sys.argv):
         os.register_at_fork(before=_load)
 

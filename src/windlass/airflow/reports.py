@@ -1,4 +1,4 @@
-"""The report of a run as files, in a folder that Airflow's object storage can reach: JSON for
+"""The report of a run as files in a folder that Airflow's object storage can reach: JSON for
 programs, and a page for people."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Divides the items of a step into shares: one mapped task each."""
+"""Divides the items of a step into shares, one for each mapped task."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from typing import Any
 from windlass.model.flow import Item
 from windlass.model.units import several
 
-Share = dict[str, Any]  # JSON: name, items (ids), and the detail of each item
+Share = dict[str, Any]  # JSON: name, items (ids), and the details of each item
 
-# A task costs half a second of a core (docs/benchmarks-airflow.md); copying this much, about two.
+# A task costs half a second of a core (docs/benchmarks-airflow.md); copying this much takes about
+# two.
 SHARE_BYTES = 256 << 20
 _NAMES = "names"  # of a detail
 MOST_NAMED = 250  # characters, in Airflow's database
 
 
 def count_shares(items: Sequence[Item], jobs: int, most: int) -> int:
-    """One for each SHARE_BYTES, but at least `jobs`, and at most `most`."""
+    """One share for each SHARE_BYTES, but at least `jobs`, and at most `most`."""
     worth = ceil(sum(item.cost for item in items) / SHARE_BYTES)
     return min(len(items), most, max(worth, jobs))
 
 
 def divide(items: Sequence[Item], count: int) -> list[Share]:
-    """`count` shares of about equal cost, every item in exactly one; in the items' order.
+    """`count` shares of about equal cost. Every item is in exactly one; each share keeps the items'
+    order.
 
-    The next item goes to the lightest share: at most a third over the best division where the
-    items come largest first (Graham, Bounds on multiprocessing timing anomalies, 1969).
+    The next item always goes to the lightest share. If items come largest first, that is at most a
+    third above the best division (Graham, Bounds on multiprocessing timing anomalies, 1969).
     """
     lightest = [(0, place) for place in range(count)]
     found: list[list[Item]] = [[] for _ in range(count)]
@@ -40,7 +42,7 @@ def divide(items: Sequence[Item], count: int) -> list[Share]:
 
 
 def _share(items: Sequence[Item]) -> Share:
-    """Named after all that its items are made of, if they say so: `names`."""
+    """A share. Its name lists what its items consist of, if they say so: `names`."""
     names = [str(one) for item in items for one in item.detail.get(_NAMES, [_name(item)])]
     name = _name(items[0]) if len(items) == 1 else several(names)
     share = {"name": name[:MOST_NAMED], "items": [item.id for item in items]}

@@ -1,4 +1,5 @@
-"""Gates that have nothing to do: the task before them skips them, so that no process is started."""
+"""Skips gates that have nothing to do, in the task before them, so that no process is started for
+them."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Skippable(Protocol):
 
 
 def skip_gates(task: BaseOperator, context: Context, group: str = "") -> None:
-    """Skip those right after this task that would only pass. `group` is the task group of both."""
+    """Skip the gates directly after this task that would pass in any case. `group` is the task
+    group of both."""
     after = task.get_direct_relatives(upstream=False)
     gates = [one for one in after if isinstance(one, Skippable) and one.is_needless(context)]
     if gates:

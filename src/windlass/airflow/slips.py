@@ -1,4 +1,4 @@
-"""Slips in what a run is triggered with, where no form has checked it."""
+"""Mistyped parameters of a run, where no form has checked them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def check_conf(context: Context) -> None:
-    """Airflow takes any key. One that resembles a parameter is a slip, and would be ignored; others
-    may be for tasks or templates of the user's own.
+    """Check the parameters of a run. Airflow accepts any key. One that resembles a parameter is a
+    slip, and would be ignored; others may be for the user's own tasks or templates.
 
     Raises:
         BadSpec: there are such keys.

@@ -1,7 +1,7 @@
-"""The files of a folder of DAGs, read into plain data: with the defaults of ``defaults.yaml``, and
-with variables of the environment in their places.
+"""Reads the files of a folder of DAGs as plain data, with the defaults of ``defaults.yaml``, and
+with environment variables filled in.
 
-Nothing secret may be in a file: passwords are in Airflow's connections.
+Files must not contain secrets: passwords are in Airflow's connections.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from windlass.spec.yaml_file import read_yaml
 
 Words = dict[str, Any]
 DEFAULTS = ("defaults.yaml", "defaults.yml")
-FLOWS = "flows"  # in the file of defaults: those of one flow
+FLOWS = "flows"  # a key of the file of defaults: defaults for one flow
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 _ESCAPED = "$${"
 _SECRET = re.compile(
     r"password|passwd|secret|token|api_?key|private_?key|access_?key", re.IGNORECASE
 )
-# words whose texts Airflow renders, or that hold what it renders
+# keys whose texts Airflow renders, or that contain such texts
 _RENDERED = {"spec", "email", "notifiers"}
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """What every file of a folder has unless it says otherwise."""
+    """The values that every file of a folder has unless it gives others."""
 
     path: Path | None = None
     words: Mapping[str, Any] = field(default_factory=dict)
@@ -43,15 +43,17 @@ class Defaults:
         return merged(self.words, self.by_flow.get(flow, {}))
 
     def names(self, fault: str, flow: str, own: Mapping[str, Any]) -> bool:
-        """Whether a fault is about something that is here, and not in the file."""
+        """Whether a fault is about something in the defaults, and not in the file."""
         key = fault.removeprefix("unknown key '").partition("'")[0].partition(":")[0]
         first, *rest = key.replace("-", "_").split(".")
         return first not in own and first in self.of(flow) and not rest
 
 
 def read_defaults(folder: Path, known: Collection[str], flows: Collection[str]) -> Defaults:
-    """Raises:
-    BadSpec: with every fault of the file.
+    """Read the file of defaults.
+
+    Raises:
+        BadSpec: with every fault of the file.
     """
     path = next((folder / name for name in DEFAULTS if (folder / name).exists()), None)
     if path is None:
@@ -89,7 +91,7 @@ def _underscored(words: Mapping[str, Any]) -> Words:
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> Words:
-    """`second` wins. Mappings are merged, key by key; lists are not."""
+    """Both; `second` wins. Mappings are merged key by key; lists are not."""
     found = dict(first)
     for key, value in second.items():
         before = found.get(key)
@@ -105,7 +107,7 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> Words:
 
 
 def read_words(path: Path, known: Collection[str]) -> Words:
-    """A file's words, with variables of the environment in their places. Those that are not
+    """The keys and values of a file, with environment variables filled in. Keys that are not
     `known` are reported later.
 
     Raises:
@@ -127,7 +129,7 @@ def read_words(path: Path, known: Collection[str]) -> Words:
 
 
 def _filled(value: Any, key: str, faults: list[str]) -> Any:
-    """With ``${NAME}`` and ``${NAME:-default}`` replaced; ``$${`` is ``${``."""
+    """The value with ``${NAME}`` and ``${NAME:-default}`` replaced; ``$${`` becomes ``${``."""
     if isinstance(value, Mapping):
         return {name: _filled(one, f"{key}.{name}", faults) for name, one in value.items()}
     if isinstance(value, list):
@@ -158,7 +160,7 @@ def _shown(key: str) -> str:
 
 
 def yaml_files(folder: Path) -> Sequence[Path]:
-    """Those that are DAGs.
+    """The files that are DAGs.
 
     Raises:
         BadSpec: there is no such folder.

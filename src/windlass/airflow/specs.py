@@ -1,6 +1,6 @@
 """A folder of YAML files as DAGs: one file, one DAG.
 
-What ``defaults.yaml`` says goes for every file that does not say otherwise.
+The values in ``defaults.yaml`` apply to every file that does not give others.
 
 dag_id: shop_to_the_new_server   # default: the file's name
 flow: migrate                    # or another: rewrite and export take `connections`
@@ -45,7 +45,7 @@ _PRESETS = {"@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", 
 
 
 def _schedule(text: str) -> str:
-    """Checked here, as Airflow would report a wrong one only when it builds all DAGs."""
+    """Check a schedule here: Airflow would report a wrong one only when it builds all DAGs."""
     from croniter import croniter
 
     if text not in _PRESETS and not croniter.is_valid(text):
@@ -74,10 +74,10 @@ class DagSpec(BaseModel):
     flow: Annotated[str, AfterValidator(_flow)] = "migrate"
     source_conn_id: str = "postgres_source"
     target_conn_id: str = "postgres_target"
-    # of other flows: by the spec's word for the database
+    # for other flows: by the spec's word for the database
     connections: dict[str, str] = Field(default_factory=dict)
     spec: dict[str, Any] = Field(default_factory=dict)
-    # of the form: other defaults for its fields, and more fields, for templates
+    # for the form: other defaults for its fields, and additional fields for templates
     params: dict[str, Any] = Field(default_factory=dict)
     schedule: Annotated[str, AfterValidator(_schedule)] | None = None
     tags: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list)
@@ -118,8 +118,10 @@ class DagSpec(BaseModel):
         )
 
     def dag(self) -> DAG:
-        """Raises:
-        BadSpec: with every fault of the inner spec.
+        """The DAG of this file.
+
+        Raises:
+            BadSpec: with every fault of the inner spec.
         """
         notices = Notices(tuple(self.email), self.smtp_conn_id, self.webhook_conn_id)
         deadline = timedelta(minutes=self.deadline_minutes) if self.deadline_minutes else None
@@ -144,8 +146,10 @@ class DagSpec(BaseModel):
         )
 
     def _notifiers(self) -> dict[str, tuple[Any, ...]]:
-        """Raises:
-        BadSpec: with every fault of every notifier.
+        """The notifiers of this file.
+
+        Raises:
+            BadSpec: with every fault of every notifier.
         """
         found: dict[str, tuple[Any, ...]] = {"on_success": (), "on_failure": ()}
         faults: list[str] = []
@@ -160,7 +164,7 @@ class DagSpec(BaseModel):
         return found
 
     def _make(self) -> Callable[..., DAG]:
-        """Migrations, comparisons and repairs have separate forms."""
+        """Make the DAG. Migrations, comparisons and repairs have forms of different kinds."""
         own: dict[str, Callable[..., DAG]] = {
             "migrate": migration_dag,
             "translate": translation_dag,
@@ -182,8 +186,8 @@ def load_specs(folder: Path | str) -> dict[str, DAG]:
         # each file of the folder is an Airflow DAG
         globals().update(load_specs(Path(__file__).parent / "migrations"))
 
-    A faulty file does not affect the others: its faults become one more DAG, which Airflow's check
-    of a DAG turns into an import error. In a task only that task's own DAG is made.
+    A faulty file does not affect the others: its faults become an additional DAG, for which
+    Airflow's check of DAGs reports an import error. A task only makes its own DAG.
 
     Raises:
         BadSpec: there is no such folder; in a task: with every fault of its file.
@@ -194,7 +198,7 @@ def load_specs(folder: Path | str) -> dict[str, DAG]:
 
 
 class Faults(DAG):
-    """The faults of files that are no DAGs."""
+    """The faults of files that could not become DAGs."""
 
     faults: Sequence[str] = ()
 
@@ -205,7 +209,7 @@ class Faults(DAG):
         return found
 
     def validate(self) -> None:
-        """Airflow calls it before it accepts a DAG.
+        """Called by Airflow before it accepts a DAG.
 
         Raises:
             BadSpec: always.
@@ -245,7 +249,8 @@ def _defaults(folder: Path) -> Defaults:
 
 
 def _one(paths: Sequence[Path], dag_id: str) -> dict[str, DAG]:
-    """The file of the DAG's name is tried first, and usually the only one."""
+    """The DAG of one id. The file of that name is tried first, and is usually the only one that is
+    read."""
     for path in sorted(paths, key=lambda path: path.stem != dag_id):
         try:
             words = _words(path)
@@ -278,7 +283,7 @@ def _dag(path: Path, own: Mapping[str, Any], defaults: Defaults) -> DAG:
 
 
 def _inner_faults(words: Mapping[str, Any]) -> Sequence[str]:
-    """Faults of the spec in a file that is faulty itself: all are reported at once."""
+    """Faults of the spec in a file that is faulty itself, so that all are reported at once."""
     spec = words.get("spec")
     if not isinstance(spec, Mapping):
         return ()
@@ -298,12 +303,13 @@ def _inner_faults(words: Mapping[str, Any]) -> Sequence[str]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Every fault names its file."""
+    """The faults, each with the name of its file."""
     try:
         yield
     except BadSpec as error:
         of_folder = f"{path.parent}/"
         faults = [one if one.startswith(of_folder) else f"{path}: {one}" for one in error.faults]
         raise BadSpec(faults) from None
-    except ValueError as error:  # from the DAG: a timeout of a step that does not exist
+    # from making the DAG: for example a timeout of a step that does not exist
+    except ValueError as error:
         raise BadSpec([f"{path}: {error}"]) from None

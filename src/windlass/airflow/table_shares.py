@@ -1,4 +1,4 @@
-"""Divides the tables of a pair that moves into shares, which are compared by one task each."""
+"""Divides the tables of a pair that follows into shares, which are compared by one task each."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from windlass.airflow.shares import count_shares, divide
 from windlass.model.flow import Item
 
 MOST_SHARES = 16
-# such a name is a pattern that matches this table alone
+# such a name is a pattern that matches only this table
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*\.[a-z_][a-z0-9_$]*")
 
 
 def shares_of(
     relations: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The last share is all that the others leave out, so it has what no pattern names exactly."""
+    """The shares. The last one is everything that the others leave out, so it includes tables that
+    no pattern names exactly."""
     words = dict(spec)
     groups = _groups(relations)
     size = {name: sum(int(one["bytes"]) for one in some) for name, some in groups.items()}
@@ -41,7 +42,8 @@ def _listed(value: Any) -> Iterator[str]:
 
 
 def _groups(relations: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Partitions are compared with the table that they belong to."""
+    """Tables that must be compared together: partitions are compared with the table that they
+    belong to."""
     above = {one["source"]: one.get("partition_of") for one in relations}
     found: dict[str, list[Mapping[str, Any]]] = {}
     for one in relations:
@@ -53,6 +55,6 @@ def _groups(relations: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[st
 
 
 def _patterns(root: str, relations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What matches these tables and nothing else; nothing if a name cannot be written so."""
+    """Patterns that match exactly these tables; empty if a name cannot be written as a pattern."""
     names = dict.fromkeys([root, *(str(one["source"]) for one in relations)])
     return list(names) if all(map(_PLAIN.fullmatch, names)) else []

@@ -1,4 +1,4 @@
-"""The tasks of one flow: one for each step, two more for a fan-out that is worth it, and what comes
+"""The tasks of one flow: one for each step, two more for a fan-out that is worth it, and gates
 between steps. Decides their order."""
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ class Build:
     """The tasks of one flow, while they are made."""
 
     flow: Flow[Any]
-    words: dict[str, Any]  # of every FlowOperator
+    words: dict[str, Any]  # arguments of every FlowOperator
     tuning: Tuning
     ending: Ending
     gates: Mapping[str, Gate]
     alias: str
-    group: str = ""  # the id of the task group around them; empty: they are a whole DAG
-    ends: dict[str, list[Any]] = field(default_factory=dict)  # by step: what others come after
+    group: str = ""  # the id of the task group around them; empty if they are a whole DAG
+    # for each step, the tasks that later tasks come after
+    ends: dict[str, list[Any]] = field(default_factory=dict)
     listings: dict[str, Any] = field(default_factory=dict)  # by step
     checks: list[str] = field(default_factory=list)  # gates that may fail before the last step
     passages: list[Any] = field(default_factory=list)  # after those gates
     joined: list[Any] = field(default_factory=list)  # the task that joins a held run first
-    mapped: list[Any] = field(default_factory=list)  # skipped if they have no items
+    mapped: list[Any] = field(default_factory=list)  # these are skipped if they have no items
 
     def __post_init__(self) -> None:
         if self.group:
@@ -52,7 +53,7 @@ class Build:
     def make(self) -> None:
         for step in self.flow.steps:
             task = self._task(step)
-            # a task that is skipped, which may be at any time, is no end of what comes before it
+            # a task that may be skipped at any time is no end of what comes before it
             before = self._after(step.after) if step.name in self.flow.needless else []
             self.ends[step.name] = [task, *before]
             gate = self.gates.get(step.task)
@@ -63,7 +64,7 @@ class Build:
 
     def _add_gate(self, step: Step[Any], gate: BaseOperator) -> None:
         self.ends[step.name] >> gate
-        if isinstance(gate, Check):  # it holds up nothing but the end
+        if isinstance(gate, Check):  # it delays only the end
             self.checks.append(gate.task_id.removeprefix(f"{self.group}."))
             self.passages.append(gate.passage())
         elif isinstance(gate, Skippable):
@@ -110,19 +111,22 @@ class Build:
         return task
 
     def _first_rule(self) -> dict[str, Any]:
-        """Whether a group starts is for those to decide who put tasks before it."""
+        """The trigger rule of the first task. Whether a group starts is decided by whoever put
+        tasks before it."""
         return {"trigger_rule": "all_success"} if self.group else {}
 
     def _unless_skipped(self, after: list[Any]) -> list[Any]:
-        """What a task comes after. If a whole group is skipped, so is each of its tasks; but not
-        because mapped tasks before it had no items. So one that comes after such tasks only also
-        comes after the first one, or after what joins that if it lasts."""
+        """What a task comes after. If a whole group is skipped, each of its tasks is skipped; but a
+        task must not be skipped because mapped tasks before it had no items. So a task that comes
+        only after such tasks also comes after the first task, or, if that lasts, after the one that
+        joins it."""
         if not self.group or any(one not in self.mapped for one in after):
             return after
         return [*after, *self._after((self.flow.steps[0].name,))]
 
     def _listing(self, step: Step[Any]) -> Any:
-        """The task that lists a step's items, as early as it can: it delays nothing later."""
+        """The task that lists a step's items, as early as possible, so that it delays nothing
+        later."""
         if step.name in self.listings:
             return self.listings[step.name]
         lasting = self.flow.lasting
@@ -153,8 +157,9 @@ class Build:
         return sharing
 
     def _after(self, names: Sequence[str]) -> list[Any]:
-        """A lasting step's task ends last, so tasks after it join it while it runs: one of them
-        first, and the others after it. If nobody holds the run, only that one fails."""
+        """What comes after a step. The task of a lasting step ends last, so the tasks after it join
+        it while it runs: first one of them, then the others. If nobody holds the run, only that one
+        fails."""
         found: list[Any] = []
         for name in names:
             step = self.flow.step(name)
@@ -167,11 +172,11 @@ class Build:
         return list(dict.fromkeys(found))
 
     def _joins(self, step: Step[Any]) -> bool:
-        """Whether a held run is first joined by this step's task, as all others come after it."""
+        """Whether this step's task joins a held run first, because all others come after it."""
         return [one.name for one in self._joining()] == [step.name]
 
     def _joining(self) -> list[Step[Any]]:
-        """Steps right after the lasting one."""
+        """The steps directly after the lasting one."""
         lasting = self.flow.lasting
         return [one for one in self.flow.steps if lasting and lasting.name in one.after]
 

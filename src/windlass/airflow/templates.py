@@ -1,5 +1,5 @@
-"""Templates in the values of a spec, such as ``{{ var.value.shop }}``, ``{{ ds }}`` and
-``{{ params.region }}``: checked where a DAG file is read, rendered by Airflow in the worker.
+"""Templates in the values of a spec, such as ``{{ var.value.shop }}``, ``{{ ds }}`` and ``{{
+params.region }}``: checked when a DAG file is parsed, and rendered by Airflow in the worker.
 
 Braces that are no template would be changed silently, so they are refused.
 """
@@ -23,7 +23,7 @@ _SECRET_VARIABLE = re.compile(
     r"var\.(?:value|json)\.(?:get\(\s*['\"])?([\w.]*(?:password|passwd|secret|token|api_?key)\w*)",
     re.I,
 )
-# what Airflow gives to the templates of a task
+# the names that Airflow provides in a task's templates
 _NAMES = {
     "dag", "dag_run", "data_interval_end", "data_interval_start", "ds", "ds_nodash",
     "logical_date", "macros", "params", "prev_data_interval_end_success",
@@ -34,8 +34,8 @@ _NAMES = {
 
 
 def has_template(value: Any) -> bool:
-    """Whether Airflow renders it, or something in it: a text with a template, or the result of
-    another task."""
+    """Whether Airflow renders the value or something in it: a text with a template, or the result
+    of another task."""
     match value:
         case str():
             return _MARK.search(value) is not None
@@ -60,8 +60,8 @@ def texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def template_faults(words: Mapping[str, Any], *, is_closed: bool = False) -> Iterator[str]:
-    """What is wrong with the templates of a spec. `is_closed`: there are no names but Airflow's
-    own, as nobody could have given the DAG more."""
+    """What is wrong with the templates of a spec. `is_closed`: only Airflow's own names exist,
+    because nobody could have given the DAG more."""
     for key, text in texts(words):
         if _MARK.search(text):
             faults = _faults_of(text, is_closed=is_closed)
@@ -95,8 +95,8 @@ def password_faults(words: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def check_same(board: Board, first: str, given: Mapping[str, Any], *, is_first: bool) -> None:
-    """All tasks of a run have to have the same spec, and a template may give another one when it is
-    rendered again: a Variable can change. `first` is the task that all others come after.
+    """Check that all tasks of a run have the same spec: a template may give another value when it
+    is rendered again, as a Variable can change. `first` is the task that all others come after.
 
     Raises:
         WindlassError: this task's is not that of the first.
@@ -112,5 +112,5 @@ def check_same(board: Board, first: str, given: Mapping[str, Any], *, is_first: 
 
 
 def digest(words: Mapping[str, Any]) -> str:
-    """Of rendered words: whether two tasks of a run have the same."""
+    """A digest of rendered options, to compare those of two tasks."""
     return hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,9 +1,9 @@
 """The holder of a run in the triggerer, where it takes no slot of a worker.
 
-The sessions that hold the snapshot and the lock are those of a process that the triggerer starts:
-planning, which precedes the hold, takes seconds of a core and a pg_dump, and would keep the event
-loop of all other triggers waiting. If the triggerer ends, that process ends as well, and another
-triggerer starts the next attempt: as when a holder in a worker dies.
+The snapshot and the lock are held by the sessions of a process that the triggerer starts. Planning,
+which comes before the hold, takes seconds of a core and a pg_dump, and would block the event loop
+of all other triggers. If the triggerer ends, that process ends too, and another triggerer starts
+the next attempt, as after the death of a holder in a worker.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
-WAKING = timedelta(seconds=90)  # what a triggerer has at most to show that there is one
-MOST_LOSSES = 5  # of one try: then it is Airflow's retries that hold again
+WAKING = timedelta(seconds=90)  # how long a triggerer may take to show that it exists
+MOST_LOSSES = 5  # of one try; after that, Airflow's retries hold again
 LAST_SECONDS = 10.0  # for the holder to close its sessions
 _NO_TRIGGERER = (
     f"no triggerer has answered for {WAKING.total_seconds():.0f} s, and this run is to be held by"
@@ -44,15 +44,15 @@ _NO_TRIGGERER = (
 
 
 class TriggererHoldOperator(HoldOperator):
-    """A lasting step whose holder is in the triggerer. A worker is only needed for moments: before
-    it, and after it."""
+    """A lasting step whose holder runs in the triggerer. A worker is needed only briefly, before
+    and after it."""
 
     def execute(self, context: Context) -> Any:
         self.defer(trigger=Waking(), method_name="hold", timeout=WAKING)
 
     def hold(self, context: Context, event: Any = None, losses: int = 0) -> Any:
-        """Airflow calls it when a triggerer has answered. `losses`: how often this try has held and
-        lost the run."""
+        """Called by Airflow when a triggerer has answered. `losses`: how often this try has held
+        the run and lost it."""
         ti: Any = context["ti"]
         with self._explained(context):
             words = small(self.spec_words(context))
@@ -77,7 +77,7 @@ class TriggererHoldOperator(HoldOperator):
         )
 
     def ended(self, context: Context, event: Mapping[str, Any], losses: int = 0) -> Any:
-        """Airflow calls it when the run has been held to its end, or could not be."""
+        """Called by Airflow when the run has been held to its end, or could not be held."""
         if "failed" not in event:
             return event["done"]
         failed = event["failed"]
@@ -101,7 +101,7 @@ class TriggererHoldOperator(HoldOperator):
 
 
 class Waking(BaseTrigger):
-    """Shows that there is a triggerer: the hold itself has no time limit."""
+    """Shows that a triggerer exists: the hold itself has no time limit."""
 
     def __init__(self) -> None:
         BaseTrigger.__init__(self)
@@ -115,7 +115,7 @@ class Waking(BaseTrigger):
 
 @dataclass(frozen=True, slots=True)
 class _TaskInstance:
-    """As much of a task instance as a board needs, from within a triggerer."""
+    """As much of a task instance as a board needs, inside a triggerer."""
 
     dag_id: str
     run_id: str
@@ -190,7 +190,7 @@ class HoldTrigger(BaseTrigger):
         yield TriggerEvent(end)
 
     async def _converse(self, process: Process, board: Board, order: Order) -> dict[str, Any]:
-        """Answer the holder until it is done: its last word."""
+        """Answer the holder until it is done; returns its last line."""
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(order.to_line())
@@ -223,7 +223,8 @@ class HoldTrigger(BaseTrigger):
 
 @contextlib.asynccontextmanager
 async def _holder() -> AsyncIterator[Process]:
-    """The process that holds. It ends when its input does, and is killed if it does not."""
+    """The process that holds. It ends when its standard input is closed, and is killed if it does
+    not."""
     words = (sys.executable, "-P", "-m", "windlass.airflow.holder")
     process = await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, limit=1 << 26)
     try:

@@ -1,6 +1,7 @@
-"""The tasks that update the tables of a Django project, each a step of `windlass.airflow.project`.
+"""The tasks that update the tables of a Django project; each is a step of
+`windlass.airflow.project`.
 
-Which updates there are is read from a Variable when a run begins, and stays so for this run.
+The list of updates is read from a Variable when a run begins, and stays the same during the run.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ log = logging.getLogger(__name__)
 
 
 class ProjectOperator(WindlassOperator):
-    """A step of a project's. `conn_id` is an Airflow connection of type Postgres, or
-    ``variable:NAME``; empty: the database of the project's settings."""
+    """A step in a project. `conn_id` is an Airflow connection of type Postgres, or
+    ``variable:NAME``; if it is empty, the database of the project's settings is used."""
 
     def __init__(
         self, *, project: Mapping[str, Any], step: str, conn_id: str, variable: str, **kwargs: Any
@@ -61,8 +62,8 @@ class ProjectOperator(WindlassOperator):
 
 
 class SetUpOperator(ProjectOperator):
-    """Looks at the project, its database and all updates. Its result is what is loaded one by one,
-    in this order: the name, the updates, and the places of those that come before."""
+    """Checks the project, its database and all updates. Its result has one item for each load, in
+    order: the name, the updates, and the positions of the items that must come before."""
 
     def execute(self, context: Context) -> Any:
         with self._explained(context):
@@ -82,13 +83,13 @@ class SetUpOperator(ProjectOperator):
 
 
 class ItemOperator(ProjectOperator):
-    """A step for one item of what `SetUpOperator` has returned."""
+    """A step for one item of `SetUpOperator`'s result."""
 
     NAME = "{{ task.step }}_{{ task.item['name'] }}"  # for `map_index_template`
     template_fields: Sequence[str] = ("item",)
 
     def __init__(self, *, item: Any, files: str, **kwargs: Any) -> None:
-        """`files` is a folder for what is downloaded."""
+        """`files` is a folder for downloads."""
         super().__init__(**kwargs)
         self.item, self.files = item, files
 
@@ -102,7 +103,7 @@ class ItemOperator(ProjectOperator):
             return small(self._done(context, answer))
 
     def _more(self, context: Context) -> Mapping[str, Any]:
-        """More words of the request."""
+        """More keys for the request."""
         return {}
 
     def _log(self, answer: Answer) -> None:
@@ -116,10 +117,10 @@ class ItemOperator(ProjectOperator):
 
 
 class UpdateOperator(Traced, ItemOperator):
-    """Loads the updates of one item, after those that it refers to. What it has loaded are assets.
+    """Loads the updates of one item, after those that it refers to. Loaded tables are assets.
 
-    All of a DAG run are one refresh in the journal, which ``manage.py windlass_refresh --undo``
-    undoes as a whole.
+    All loads of a DAG run are one refresh in the journal, which ``manage.py windlass_refresh
+    --undo`` undoes as a whole.
     """
 
     def _more(self, context: Context) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
-"""One task's part of a flow: join the run that another task holds, do the step, return the result.
+"""One task's part in a flow: join the run that another task holds, do the step, return the result.
 
-This is all that happens inside a worker. It knows Airflow only through the `Board`.
+This is everything that happens inside a worker. It knows Airflow only through the `Board`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from windlass.run.local import run_flow
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ATTEMPTS = 3  # in one context, before another one is opened
+ATTEMPTS = 3  # in one context, before a new one is opened
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.25, 2.0
 HOLD_POLL_SECONDS = 1.0
-# A task that waits longer than this gives up its slot, which the holder's next attempt may need.
+# A task that waits longer gives up its slot, which the holder's next attempt may need.
 SLOT_SECONDS = 10.0
 ABSENCES = (RunLost, SnapshotLost, ConnectionLost)  # worth waiting for
 
@@ -55,21 +55,22 @@ class Part:
     spec: Any
     board: Board
     jobs: int = 1  # items at a time
-    patience_seconds: float = SLOT_SECONDS  # for a server, or the holder's next attempt
-    # results of tasks that are no steps of the flow, by task
+    # how long to wait for a server, or for the holder's next attempt
+    patience_seconds: float = SLOT_SECONDS
+    # results of tasks that are not steps of the flow, by task
     beside: Mapping[str, Result] = field(default_factory=dict)
     outcome: Outcome | None = None  # of the whole run, once its last step is done
-    arrived: Sequence[Arrived] = ()  # what the whole run has written, likewise
+    arrived: Sequence[Arrived] = ()  # what the whole run has written; likewise
     emit: Emit = field(default_factory=lambda: log_event)
     _may_stand_in: bool = True
 
     @property
     def words(self) -> Words:
-        """The flow's, in messages."""
+        """The flow's words for messages."""
         return self.flow.words
 
     def run(self, ids: Sequence[str] | None = None) -> Mapping[str, Result]:
-        """Do the step's items, or those with these ids; their results.
+        """Do the step's items, or those with these ids; returns their results.
 
         Raises:
             WindlassError: what no retry here can help.
@@ -91,7 +92,7 @@ class Part:
 
     @contextlib.contextmanager
     def _ending(self, context: Held) -> Iterator[None]:
-        """Keep how the run ended, if this is the step that ends it."""
+        """Keep how the run ended, if this step ends it."""
         ends = self.step == self.flow.last and isinstance(context, Reports)
         try:
             yield
@@ -112,7 +113,7 @@ class Part:
         return self._inside(lambda context: list(listing(context)))
 
     def held_snapshot(self) -> str:
-        """The id of the snapshot that another task holds, after opening it once.
+        """The id of the snapshot that another task holds; enters it once, to be sure.
 
         Raises:
             WindlassError: no task holds one, or will.
@@ -134,8 +135,8 @@ class Part:
         skip: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> Result:
         """Do a lasting step, `publish` its result, and hold it until the `last` tasks have ended.
-        `watch` is called again and again, and may raise; `skip` takes the tasks that have nothing
-        to do.
+        `watch` is called repeatedly, and may raise; `skip` is called with the tasks that have
+        nothing to do.
 
         Raises:
             WindlassError: other tasks have failed; the run is unfinished.
@@ -178,15 +179,15 @@ class Part:
 
     @cached_property
     def _holder(self) -> str:
-        """The task by whose result this step joins the run; empty for none."""
+        """The task whose result this step needs to join the run; empty if none."""
         opening = self.flow.opening
         if opening is None or opening.name not in self.flow.before(self.step.name):
             return ""
         return opening.task
 
     def _inside(self, work: Callable[[Held], T]) -> T:
-        """Do work inside the run. If the snapshot or its holder is lost, wait for the holder's next
-        attempt; if the holder has ended, this task takes its place.
+        """Work inside the run. If the snapshot or its holder is lost, wait for the holder's next
+        attempt; if the holder has ended, take its place.
 
         Raises:
             RunLost, SnapshotLost, ConnectionLost: nothing came back in time.
@@ -221,7 +222,7 @@ class Part:
                 context.join(self._opened())
                 yield context
             return
-        # before the handle is read, as an attempt that starts now would remove it
+        # before the handle is read: an attempt that starts now would remove it
         ended = self.board.has_ended(self._holder)
         handle = self.board.result(self._holder)
         if ended and not (handle and self._may_stand_in):
@@ -237,7 +238,7 @@ class Part:
                 try:
                     context.stand_in(handle)
                     stack.enter_context(context.watching())
-                except RunLost:  # another cleared task is holding it
+                except RunLost:  # another cleared task holds it
                     context = stack.enter_context(self._context())
                     context.join(handle)
             yield context
@@ -254,20 +255,20 @@ class Part:
 
     @property
     def _is_needless(self) -> bool:
-        """Whether it would clean up after a run that never began."""
+        """Whether it would only clean up after a run that never began."""
         is_opened_elsewhere = bool(self._holder) and not self.flow.lasting
         return self.step.always and is_opened_elsewhere and not self.board.result(self._holder)
 
     def _opened(self) -> Result:
-        """The result of the step that opened the run, which has ended."""
+        """The result of the task that opened the run and has ended."""
         handle = self.board.result(self._holder)
         if not handle:
             raise self._not_held(handle)
         return handle
 
     def _watching(self, context: Held) -> contextlib.AbstractContextManager[None]:
-        """The process that holds or plans the run watches for locks, and lets go of it where others
-        have to wait for it forever. The other tasks only look who keeps them waiting."""
+        """The process that holds or plans the run watches for locks, and lets go of the run if
+        others would wait for it forever. Other tasks only check who keeps them waiting."""
         return context.watching() if self.flow.lasting else contextlib.nullcontext()
 
     def _context(self) -> Held:
@@ -277,7 +278,7 @@ class Part:
         return context
 
     def _catch_up(self, context: Held) -> None:
-        """Do again what earlier tasks had done and the target has lost in a crash."""
+        """Repeat work of earlier tasks that the target has lost in a crash."""
         if not self._holder:
             return
         lost = context.lacking(self.flow.before(self.step.name))
@@ -322,7 +323,7 @@ def _until(is_over: Callable[[], bool], poll_seconds: float) -> None:
 
 
 def _log_waiting(patience_seconds: float) -> Callable[[tenacity.RetryCallState], None]:
-    """Each reason once, not every second."""
+    """Log each reason once, not every second."""
     last = ""
 
     def write(state: tenacity.RetryCallState) -> None:
@@ -336,7 +337,7 @@ def _log_waiting(patience_seconds: float) -> Callable[[tenacity.RetryCallState],
 
 
 def log_event(event: Event) -> None:
-    """Write the events that are worth a line in a task's log."""
+    """Log the events that are worth a line in a task's log."""
     if isinstance(event, FlowPlanned):
         target = f" target={event.target}" if event.target else ""  # a rewrite has one database
         log.info("run=%s source=%s%s", event.run, event.source, target)

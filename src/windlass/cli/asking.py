@@ -26,8 +26,10 @@ ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
 def require_terminal() -> None:
-    """Raises:
-    click.ClickException: nobody could answer; without a usage error's hint at --help.
+    """Check that somebody can answer.
+
+    Raises:
+        click.ClickException: nobody could answer; without a usage error's hint at --help.
     """
     if not sys.stdin.isatty():
         raise click.ClickException(
@@ -36,7 +38,7 @@ def require_terminal() -> None:
 
 
 def confirm(question: str) -> None:
-    """Ask on the terminal; no answer is a no.
+    """Ask on the terminal; no answer means no.
 
     Raises:
         click.Abort: the answer is no, or Ctrl-C.
@@ -69,7 +71,7 @@ def _line() -> str:
 
 
 def repairing(voice: Voice, emit: Emit, kinds: str, *, yes: bool) -> Repairing:
-    """What `--repair` asks for.
+    """The kinds of objects that `--repair` selects.
 
     Raises:
         click.UsageError: it names another kind.
@@ -101,7 +103,7 @@ def _kinds(text: str) -> frozenset[Change]:
 
 
 def ending_question(emit: Emit, *, yes: bool) -> Callable[[Ending], None]:
-    """What `finish` and `abandon` ask.
+    """The question of `finish` and `abandon`.
 
     Raises:
         click.ClickException: nobody could be asked.
@@ -128,8 +130,10 @@ def ending_question(emit: Emit, *, yes: bool) -> Callable[[Ending], None]:
 def confirm_rollback(
     run: str, foreseen: Foreseen | None, *, force: bool, skips: bool = False
 ) -> None:
-    """Raises:
-    Refused: rows were written since, and may not be lost.
+    """Ask whether to roll back.
+
+    Raises:
+        Refused: rows were written since, and may not be lost.
     """
     if foreseen is None:  # it is rolled back already
         return
@@ -141,8 +145,8 @@ def confirm_rollback(
 
 
 def asking_to_cut_over(voice: Voice) -> Callable[[CuttingOver], None]:
-    """Shows what a cutover is about to do, and asks. That nobody can be asked shows after
-    everything else that hinders it."""
+    """Shows what a cutover is about to do, and asks. If nobody can be asked, that is reported after
+    all other hindrances."""
 
     def ask(foreseen: CuttingOver) -> None:
         voice.aside(cutover_text(foreseen))
@@ -152,7 +156,7 @@ def asking_to_cut_over(voice: Voice) -> Callable[[CuttingOver], None]:
 
 
 def confirm_clean(left: Sequence[Left]) -> None:
-    """Without a terminal it only lists what would be removed."""
+    """Asks whether to clean up. Without a terminal it only lists what would be removed."""
     click.echo("\n".join(table(left_rows(left), right={4})), err=True)
     size = bytes_text(sum(one.size_bytes for one in left))
     what = "Remove these files" if any(one.files for one in left) else "Drop what was set aside"

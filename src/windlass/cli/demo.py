@@ -42,7 +42,7 @@ _WORDS = flow_named("migrate").words
 
 
 def default_folder() -> Path:
-    """A folder for this user. Root's servers cannot run below HOME; another HOME means another
+    """A folder for this user. Root's servers cannot run below HOME. With another HOME it is another
     demo."""
     if os.geteuid() != 0:
         return home() / "demo"
@@ -168,7 +168,7 @@ def _psql(version: Version) -> str:
 
 
 def _program() -> str:
-    """How to call it from here: a virtual environment need not be active."""
+    """How to run the program from here: a virtual environment need not be active."""
     if shutil.which("windlass"):
         return "windlass"
     program = Path(sys.argv[0])

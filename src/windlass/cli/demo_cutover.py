@@ -42,7 +42,8 @@ def default_folder() -> Path:
 
 
 def start(voice: Voice, folder: Path, scale: float) -> int:
-    """All of it. Nothing is left running; a demo that failed leaves its folder to look at."""
+    """Run the whole demo. Nothing is left running; a demo that failed leaves its folder to look
+    at."""
     demo.check_wheel()
     demo.claim_for(folder, MARK)
     found: Found | None = None
@@ -52,7 +53,7 @@ def start(voice: Voice, folder: Path, scale: float) -> int:
             found = _play(voice, folder, scale)
         except BaseException:
             if not interrupted.is_set():
-                raise  # else it may be a terminal that is gone
+                raise  # otherwise the terminal may be gone
         finally:
             keep = not interrupted.is_set() and (found is None or bool(found.faults))
             with _unstoppable():
@@ -67,7 +68,7 @@ def start(voice: Voice, folder: Path, scale: float) -> int:
 
 
 def stop(voice: Voice, folder: Path) -> int:
-    """Remove what a demo that failed, or was killed, has left."""
+    """Remove what a demo that failed or was killed has left."""
     if not (folder / MARK).exists():
         voice.result(f"No demo in {folder}.")
         return Exit.DONE
@@ -131,7 +132,7 @@ def _screen(play: Play) -> Iterator[None]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against another demo.
+    """Lock the folder against other demos.
 
     Raises:
         Refused: another one runs in it.
@@ -148,8 +149,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """The first signal ends the demo, also that of a terminal which is closed, and sets the event.
-    Others change nothing: the end takes a second."""
+    """The first signal, including that of a closed terminal, sets the event and ends the demo.
+    Later signals change nothing: the end takes a second."""
     interrupted = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -163,7 +164,7 @@ def _interruptible() -> Iterator[threading.Event]:
 
 @contextmanager
 def _unstoppable() -> Iterator[None]:
-    """No signal interrupts this."""
+    """While the context lasts, no signal interrupts."""
     with _handled(*_SIGNALS, by=signal.SIG_IGN):
         yield
 
@@ -182,7 +183,7 @@ def _handled(*numbers: signal.Signals, by: Any) -> Iterator[None]:
 
 
 def _clear(folder: Path) -> None:
-    """Of an earlier demo."""
+    """Remove what an earlier demo has left."""
     for side in SIDES:
         servers.remove(folder / side)
     for file in _files(folder):
@@ -190,7 +191,7 @@ def _clear(folder: Path) -> None:
 
 
 def _end(folder: Path, *, keep: bool) -> None:
-    """Stop both servers; remove all that is ours, or keep it."""
+    """Stop both servers, and remove everything that is ours, or keep it."""
     if keep:
         for side in SIDES:
             servers.stop(folder / side)

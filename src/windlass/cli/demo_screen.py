@@ -23,7 +23,7 @@ LEAST_BARS = 8
 
 
 class DemoScreen:
-    """The current look. Rich asks for it at every redraw."""
+    """The screen in its present state. Rich asks for it at every redraw."""
 
     def __init__(self, play: Play) -> None:
         self.play = play
@@ -61,7 +61,7 @@ class DemoScreen:
         return f"◀ clients write, {rate:,}/s"
 
     def _following(self, side: str) -> str:
-        """What is known of the stream that arrives there."""
+        """What is known about the stream that arrives there."""
         found = self.play.status.following if self.play.status else None
         if found is None or found.phase == "copying":
             return "is copied to" if side == "target" and found else ""
@@ -72,10 +72,10 @@ class DemoScreen:
         return ""
 
     def _bars(self, port: int, width: int, now: float) -> str:
-        """Transfers in each of the last seconds, as high as the best of any."""
+        """Transfers in each of the last seconds, relative to the best second."""
         counts = self.play.acknowledged.by_second
         most = max(counts.copy().values(), default=0) or 1
-        last = int(now) - 1  # the present one is not over
+        last = int(now) - 1  # the current second is not over
         first = max(int(self.play.started_at), last - width + 1)
         shares = [counts[port, second] / most for second in range(first, last + 1)]
         return "".join(BLOCKS[_height(share)] for share in shares)
@@ -86,7 +86,8 @@ class DemoScreen:
 
 
 def _height(share: float) -> int:
-    """Nothing is empty, the best is full, and little is seen."""
+    """The height of a bar: nothing is empty, the best is full, and small values are hardly
+    visible."""
     return min(max(round(share * 8), 1), 8) if share else 0
 
 

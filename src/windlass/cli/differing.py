@@ -20,7 +20,7 @@ _ROWS = {DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED}
 
 
 class Differing:
-    """Takes rows as they are found. Steps call it one after the other."""
+    """Collects rows while they are found. Steps call it one after the other."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -29,7 +29,7 @@ class Differing:
         self._file.write(_line(difference))
 
     def forget(self) -> None:
-        """Start over: the rows so far are compared again, after a lost snapshot or a repair."""
+        """Start over: after a lost snapshot or a repair, rows are compared again."""
         self._file.seek(0)
         self._file.truncate()
 

@@ -61,7 +61,8 @@ class Ending:
 
 
 def ending_of(error: BaseException, *, writes: bool) -> Ending:
-    """`writes`: whether the command could have written something before it failed."""
+    """The ending for an error. `writes`: whether the command could have written something before it
+    failed."""
     match error:
         case click.UsageError():
             return Ending(Exit.BAD_SPEC, _lower(error.format_message()), _usage_hint(error))
@@ -77,7 +78,7 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
             return Ending(Exit.REFUSED, refusal(error.problems), error.hint, error.problems)
         case Unreachable():
             return Ending(Exit.STOPPED, str(error), error.hint, error.problems)
-        case click.Abort(__cause__=None):  # a question, answered with no or with Ctrl-C
+        case click.Abort(__cause__=None):  # a question that was answered with no or with Ctrl-C
             return Ending(Exit.INTERRUPTED, "not confirmed", "nothing was changed")
         case Interrupted() | KeyboardInterrupt() | click.Abort():
             return Ending(
@@ -130,7 +131,7 @@ def report(ending: Ending, voice: Voice, error: BaseException | None = None) -> 
 
 
 def text_of(ending: Ending, *, width: int = WHOLE) -> str:
-    """`width` is that of the terminal that shows it; without one every problem has one line."""
+    """`width` is that of the terminal that shows it; without one, every problem is one line."""
     head = click.style("windlass: ", fg="red", bold=True)
     lines = hang(ending.message, width, head, indent=2)
     for number, problem in enumerate(ending.problems, start=1):

@@ -1,4 +1,5 @@
-"""The group of commands: lists them in order of use, and answers what other tools would take."""
+"""The group of commands: lists them in order of use, and explains words that other tools would
+accept."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from windlass.cli.faults import AllFaults
 
 
 class InOrder(click.Group):
-    """Lists its commands in the order of use; knows what other tools call their options."""
+    """Lists its commands in the order of use, and knows what other tools call their options."""
 
     command_class = AllFaults
 
@@ -42,7 +43,7 @@ def _offered(error: click.UsageError) -> set[str]:
 
 
 def _hint_for(option: str, offered: set[str]) -> str:
-    """What another tool's option is called here."""
+    """The name here for another tool's option."""
     if option in _EXPLAINED:
         needed, text = _EXPLAINED[option]
         return text if needed in offered or not needed else ""
@@ -51,7 +52,7 @@ def _hint_for(option: str, offered: set[str]) -> str:
 
 
 def _hint(error: click.UsageError) -> str:
-    """With which options to give what was given without one."""
+    """A hint which options to use, for arguments that were given without one."""
     offered = _offered(error)
     sides = [one for one in ("--source", "--to", "--warehouse", "--target") if one in offered]
     if sides and _URL.search(error.message):
@@ -64,7 +65,7 @@ def _hint(error: click.UsageError) -> str:
 _SCHEMES = "postgres(ql)?|sqlite|duckdb|bigquery|iceberg|file|s3|gs|az"
 _URL = re.compile(rf"\b({_SCHEMES})://", re.IGNORECASE)
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
-_EXPLAINED = {  # with an option that the command needs for it
+_EXPLAINED = {  # each with an option that the command must have; empty: any command
     "--dry-run": ("", "`windlass plan` shows what would happen, and writes nothing."),
     "--force": ("--existing", "For tables that exist see --existing, for losses see --accept."),
 }

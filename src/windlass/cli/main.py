@@ -16,7 +16,7 @@ from windlass.cli.endings import Exit, ending_of, report
 from windlass.cli.voice import Voice, secrets_in
 from windlass.engines.scratch import sweep
 
-# What has been written when one of these fails? Nothing.
+# Commands that have written nothing when they fail.
 READING = {"plan", "status", "spec"}
 
 
@@ -40,7 +40,8 @@ def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda:
 
 
 def _hide_passwords(voice: Voice) -> None:
-    """Hide those of the command line: other users of this machine could read them while it runs."""
+    """Hide passwords on the command line: while it runs, other users of this machine could read
+    them."""
     exposed = set().union(*map(secrets_in, voice.arguments))
     if not exposed:
         return
@@ -57,11 +58,12 @@ def _hide_passwords(voice: Voice) -> None:
 
 
 def _better(argument: str) -> str:
-    """Where a password that an argument has could be."""
+    """Where a password in an argument could be given instead."""
     if "http://" in argument or "https://" in argument:
         return "a spec file that only you can read"
     scheme = re.search(r"(\w+)(?:\+\w+)?://", argument)
-    if scheme and scheme[1].lower() not in ("postgresql", "postgres"):  # PGPASSWORD is not theirs
+    # PGPASSWORD is not for other engines
+    if scheme and scheme[1].lower() not in ("postgresql", "postgres"):
         return "WINDLASS_SOURCE, WINDLASS_TARGET or a spec file that only you can read"
     return "the password file or PGPASSWORD"
 
@@ -83,7 +85,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, interrupt)
     try:
         code = run(sys.argv[1:] or ["--help"], before_result=over.set)
-    except KeyboardInterrupt:  # while saying how it ended
+    except KeyboardInterrupt:  # while it reported how it ended
         code = int(Exit.INTERRUPTED)
     if code == Exit.INTERRUPTED:
         _leave(code)

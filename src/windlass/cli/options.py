@@ -44,7 +44,8 @@ def _pairs(
 
 
 def option(entry: Entry, *, help_: str = "", hidden: bool = False) -> Option[Any]:
-    """The option of an entry. If it is not given it is None or empty: the spec has the defaults."""
+    """The option of an entry. If it is not given it is None or empty, as the spec has the
+    defaults."""
     assert entry.option is not None
     kind: dict[str, Any] = {"metavar": entry.option.metavar}
     if entry.choices:
@@ -62,8 +63,8 @@ def option(entry: Entry, *, help_: str = "", hidden: bool = False) -> Option[Any
 
 
 def _comparing(entry: Entry) -> Option[Any]:
-    """The option for `windlass verify`. It takes all options of a migration, so that the same
-    command line works with either verb; those that only matter to a migration have no effect."""
+    """The option for `windlass verify`. It accepts all options of a migration, so that the same
+    command line works with either verb; those that only apply to a migration have no effect."""
     return option(entry, help_=entry.comparing, hidden=not entry.compares)
 
 
@@ -180,7 +181,7 @@ def takes(*options: Option[Any]) -> Option[Any]:
 def read_spec(
     voice: Voice, flow: str, words: Mapping[str, Any], needs: Sequence[str] | None = None
 ) -> Any:
-    """The spec that a command was given, for this flow. From then on its passwords are never shown.
+    """Read the spec of a command, for this flow. From then on its passwords are never shown.
 
     Raises:
         BadSpec: with every fault.
@@ -206,18 +207,18 @@ def read_any_spec(voice: Voice, words: Mapping[str, Any]) -> SpecModel:
 
 
 def _hidden(voice: Voice, spec: SpecModel) -> SpecModel:
-    """Its secrets are never shown from now on."""
+    """The spec; from now on its secrets are never shown."""
     for secret in spec.secrets:
         voice.hide_passwords_of(secret)
     return spec
 
 
-# what can be given with a plan, which has its own options: who runs it, how fast, who is notified
+# options that may be given with a plan, which has its own: who runs it, how fast, who is notified
 BESIDE_A_PLAN = {"source", "target", "file", "jobs", *(one.key for one in EVERY_FLOW)}
 
 
 def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:
-    """The plan of a file; its options are added to the words.
+    """The plan in a file; its options are added to the words.
 
     Raises:
         BadSpec: it is no plan, or other options are given beside it.
@@ -254,7 +255,7 @@ def read_where(voice: Voice, words: Mapping[str, Any]) -> str | SpecModel:
         return cast("SpecModel", read_spec(voice, "export", {**words, "target": None}, []))
     flow = flow_of_file(file) if file is not None else "migrate"
     written = [one for one in entries_of(flow_named(flow)).values() if one.flag == "--target"]
-    if not written:  # the runs are in its store: its databases are not needed
+    if not written:  # the runs are in its store, so its databases are not needed
         return cast("SpecModel", read_spec(voice, flow, words, []))
     spec = read_spec(voice, flow, words, [one.word for one in written])
     secret: str = spec.written_database.get_secret_value()

@@ -26,7 +26,7 @@ def run_watched(
 ) -> int:
     """Run a flow while it is watched, and report how it ended. `repairs`: whether rows that differ
     can be repaired, if the flow repairs at all."""
-    from windlass.cli.watch import watching  # only now: it loads what draws
+    from windlass.cli.watch import watching  # imported late, as it loads the display
 
     words = flow_named(flow).words
     words = replace(words, repairs=words.repairs and repairs)

@@ -1,4 +1,4 @@
-"""How the command line spells the words in messages and hints: as its options."""
+"""How the command line spells words in messages and hints: as options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def as_option(name: str, value: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """For a shell: all but plain words."""
+    """Quoted for a shell, except plain words."""
     if re.fullmatch(r"[\w-]+", value):
         return value
     inner = value.replace("'", "'\"'\"'")

@@ -27,7 +27,7 @@ from windlass.model.wording import spelled
 from windlass.progress.wrapping import WIDEST, width_of
 
 HIDDEN = "***"
-# A shorter one would eat innocent words.
+# A shorter one would hide innocent words.
 SHORTEST_SECRET = 4
 
 _URL_PASSWORD = re.compile(r"(\w+://[^\s:@/'\"]*:)([^\s'\"]+)(?=@)")  # somewhere in a text
@@ -76,8 +76,8 @@ class Voice:
 
     @classmethod
     def of(cls, arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Voice:
-        """Read before click does, because its own errors must be printed in the right way as
-        well."""
+        """The voice for these arguments. They are read before click does it, because click's own
+        errors must be printed in the right way too."""
         short = "".join(word[1:] for word in arguments if re.fullmatch(r"-[qv]+", word))
         voice = cls(
             tuple(arguments),
@@ -109,7 +109,7 @@ class Voice:
 
     @property
     def aside_width(self) -> int:
-        """The width of the terminal that stderr is; otherwise lines are not wrapped."""
+        """The width of the terminal on stderr; without a terminal, lines are not wrapped."""
         return width_of(sys.stderr)
 
     def command(self, verb: str = "", *more: str) -> str:
@@ -131,7 +131,7 @@ class Voice:
         return self._with_own(["rollback", run], ("--target", "--to", "--file", "-f"))
 
     def _with_own(self, words: Sequence[str], options: Collection[str]) -> str:
-        """A command line, and those of this command's options that it needs."""
+        """A command line, plus those options of this command that it needs."""
         found = ["windlass", *words]
         for word, value in pairwise((*self.arguments, "")):
             name, equals, _ = word.partition("=")
@@ -140,7 +140,7 @@ class Voice:
         return shlex.join(map(_mask_word, found))
 
     def result(self, text: str, *, nl: bool = True) -> None:
-        """Print to stdout. A reader that went away (``| head``) does not change how the run
+        """Print to stdout. A reader that has gone (``| head``) does not change how the run
         ended."""
         try:
             click.echo(coloured(spelled(text, as_option)), nl=nl and not text.endswith("\n"))
@@ -164,16 +164,16 @@ class Voice:
 
     def aside(self, text: str) -> None:
         """Print to stderr: everything except the result."""
-        with suppress(OSError):  # nobody reads stderr any more; that is no reason to stop
+        with suppress(OSError):  # nobody reads stderr any more, which is no reason to stop
             click.echo(coloured(self.masked(spelled(text, as_option))), err=True)
 
 
 def _mask_word(word: str) -> str:
-    """Mask a connection that is one whole word: its password may contain anything."""
+    """Hide the password in a connection that is one whole word, as it may contain anything."""
     return mask(_URL.sub(rf"\1{HIDDEN}", word))
 
 
-# that ask for something else than the command itself, or suit only one
+# options that ask for something other than the command itself, or apply to only one command
 _OF_ONE_COMMAND = {"--restart", "--dry-run", "--json", "--quiet", "--verbose"}
 _SIDES = ("SOURCE", "TARGET")
 

@@ -45,8 +45,8 @@ REPEAT_SECONDS = 2.0
 
 
 def repeat(voice: Voice, shown: Callable[[], tuple[str, bool]]) -> None:
-    """Print a text again and again until it is the last one, or Ctrl-C. If stdout is not a
-    terminal, only when it has changed."""
+    """Print a text repeatedly until it is the last one, or until Ctrl-C. If stdout is not a
+    terminal, only when the text has changed."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -71,7 +71,7 @@ def is_terminal() -> bool:
 
 
 def _heeding(voice: Voice, emit: Emit) -> Emit:
-    """The voice knows of the run's end before anybody else."""
+    """The events, of which the voice learns first when the run has ended."""
 
     def pass_on(event: Event) -> None:
         if isinstance(event, RunEnded):
@@ -82,7 +82,7 @@ def _heeding(voice: Voice, emit: Emit) -> Emit:
 
 
 def _harmless(emit: Emit) -> Emit:
-    """A display that fails, such as on a terminal that was closed, never stops a run."""
+    """A display that fails, for example because the terminal was closed, never stops a run."""
     broken = False
 
     def pass_on(event: Event) -> None:
@@ -99,7 +99,7 @@ def _harmless(emit: Emit) -> Emit:
 
 
 class _Handler(logging.Handler):
-    """Prints log records without secrets, through whatever uses the terminal now."""
+    """Prints log records without secrets, through whatever is using the terminal."""
 
     def __init__(self, voice: Voice, say: Callable[[str], None]) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def _logging(voice: Voice, say: Callable[[str], None]) -> Iterator[None]:
     before = ours.level
     level = logging.ERROR if voice.quiet else _LEVELS[min(voice.verbosity, len(_LEVELS) - 1)]
     ours.setLevel(level)
-    if not voice.verbosity:  # of a connection that was cut, our own errors say more
+    if not voice.verbosity:  # our own errors say more about a lost connection
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         yield

@@ -1,7 +1,7 @@
 """``python -m windlass.django``: one step of a refresh, for a scheduler in another environment.
 
-It reads one line of JSON from stdin and answers with JSON on stdout; all that the project itself
-prints goes to stderr. It ends with whoever started it: when stdin is closed.
+It reads one line of JSON from stdin and answers with JSON on stdout; everything that the project
+itself prints goes to stderr. It ends when stdin is closed, and so together with its caller.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _end_with_the_caller() -> None:
-    """A caller that was killed closes the pipe; its next attempt must not find this one at work."""
+    """End when the caller closes the pipe, as it does when it is killed: its next attempt must not
+    find this process at work."""
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -54,7 +55,7 @@ def _end_with_the_caller() -> None:
 
 
 def _leave(answers: Any, code: int, found: dict[str, Any]) -> NoReturn:
-    """Without waiting for threads that are still busy: their transactions roll back."""
+    """Exit without waiting for threads that are still busy: their transactions roll back."""
     answers.write(json.dumps(found))
     answers.flush()
     sys.stderr.flush()

@@ -1,8 +1,8 @@
-"""Columns that an input lacks, as Django fills them for a new object: Python defaults, empty texts,
-`auto_now`, `auto_now_add`. A row that is in the table already keeps what it has.
+"""Columns that an input lacks, filled as Django fills them for a new object: Python defaults, empty
+texts, `auto_now`, `auto_now_add`. Existing rows keep their values.
 
-SQL of the target over the staged row. Default expressions of the database and generated columns are
-left to it.
+Written as the target's SQL over the staged row. Database defaults and generated columns are left to
+the database.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from windlass.django.tables import ModelField, Part
 from windlass.errors import Refused
 from windlass.model.report import Problem
 
-_CALLS = 20  # of a default: as many equal results count as one value
+_CALLS = 20  # calls of a default; if all results are equal, they count as one value
 _UUID_OF_SQLITE = (
     "lower(hex(randomblob(6)) || '4' || substr(hex(randomblob(2)), 2)"
     " || substr('89ab', 1 + (abs(random()) % 4), 1) || substr(hex(randomblob(8)), 2))"
@@ -34,8 +34,8 @@ def absent_columns(
     part: Part, filled: Sequence[str], ruled: Sequence[str], key: Sequence[str], connection: Any
 ) -> tuple[dict[str, dict[str, Any]], tuple[Problem, ...]]:
     """Rules by column, as in a spec, and the fields that nothing can fill. `filled` are the columns
-    that the input fills, `ruled` those of the rules in the setting, `key` those by which its rows
-    are found; empty: they are all new."""
+    that the input fills, `ruled` those that the setting has rules for, `key` those by which rows
+    are found; an empty key means that all rows are new."""
     found: dict[str, dict[str, Any]] = {}
     problems: list[Problem] = []
     for field in part.fields:
@@ -62,7 +62,7 @@ def _is_the_databases(field: ModelField) -> bool:
 
 
 def _new_value(field: ModelField, connection: Any) -> str | None:
-    """SQL for a new row; None: NULL, which the database sets.
+    """SQL for the value in a new row; None if it is NULL, or set by the database.
 
     Raises:
         Refused: it is needed, or Python computes another one for each row.
@@ -109,7 +109,8 @@ def _now(field: ModelField, connection: Any) -> str:
 
 
 def _now_in(zone: tzinfo) -> str:
-    """The same text in every run: a text with the time in it would be another load each time."""
+    """The present time in a zone, in the same text for every run: a text that contains the time
+    would make each run a different load."""
     if str(zone) == "UTC":
         return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
     return f"windlass_now({_quoted(str(zone))})"  # windlass.engines.sqlite.landing.session
@@ -137,13 +138,13 @@ def literal(field: ModelField, value: Any, connection: Any) -> str:
 
 
 def _kept_or(part: Part, field: ModelField, key: Sequence[str], value: str, connection: Any) -> str:
-    """What the row with the same key has; the value if there is none."""
+    """The value in the existing row with the same key, or this value if there is no such row."""
     if not key:
         return value
     name = connection.ops.quote_name
     row = ", ".join(f"{name(one)} as w{at}" for at, one in enumerate(key))
     tests = [f"t.{name(one)} = w.w{at}" for at, one in enumerate(key)]
-    # the row is named first, as in a subquery its columns are hidden by those of the table
+    # the row is given an alias, because in a subquery the columns of the table would hide its own
     source = f"from {name(part.table)} t, (select {row}) w where {' and '.join(tests)}"
     if not field.null:
         return f"coalesce((select t.{name(field.column)} {source}), {value})"

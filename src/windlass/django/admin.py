@@ -1,5 +1,5 @@
-"""A page of Django's admin: the runs of loads of each database, and undoing one. What it shows is
-read from the journals; it changes nothing but by that undo."""
+"""A page of Django's admin: the runs of loads in each database, and undoing one. It reads the
+journals, and changes nothing except by undoing."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from windlass.django.planning import read_configured
 from windlass.errors import Refused, WindlassError
 from windlass.model.outcome import RunDetail, RunStatus, State
 
-MOST = 25  # runs on the page, the newest: each is read from the journal
+MOST = 25  # only the newest runs, because each is read from the journal
 
 
 @admin.register(Run)
 class RunAdmin(admin.ModelAdmin):
-    """Only those with `windlass.view_run` see it, and only those with `windlass.undo_run` undo."""
+    """Only users with `windlass.view_run` see it, and only users with `windlass.undo_run` can
+    undo."""
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
@@ -67,7 +68,7 @@ class RunAdmin(admin.ModelAdmin):
 
     @method_decorator(csrf_protect)
     def undo_view(self, request: HttpRequest, alias: str, run: str) -> HttpResponse:
-        """What undoing the run will do; with POST, do it."""
+        """Show what undoing the run will do; with POST, do it."""
         if not (self.has_view_permission(request) and self.may_undo(request)):
             raise PermissionDenied
         if alias not in _aliases():
@@ -118,13 +119,13 @@ def _log(request: HttpRequest, run: str, message: str) -> None:
 
 
 def _aliases() -> list[str]:
-    """Databases that updates go to, or could."""
+    """Databases that updates go to, or could go to."""
     found = []
     for alias in dict.fromkeys([read_configured().database or "default", *settings.DATABASES]):
         try:
             url_of(alias)
         except Refused:
-            continue  # of an engine that loads do not know
+            continue  # loads do not support its engine
         found.append(alias)
     return found
 

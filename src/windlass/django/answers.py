@@ -1,5 +1,5 @@
-"""How the commands answer: as text or JSON, with the exit codes of `windlass`. Passwords of the
-project's databases are never part of an answer, even if an error's text holds them."""
+"""How commands answer: as text or JSON, with the exit codes of `windlass`. Passwords of the
+project's databases are never part of an answer, even if they occur in an error's text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Answer(Protocol):
 
 
 def answer(out: Any, found: Answer, *, as_json: bool) -> None:
-    """Print it; exits with its code, unless that is 0."""
+    """Print it, and exit with its code unless that is 0."""
     text = json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.lines)
     out.write(without_secrets(text))
     if found.exit_code:

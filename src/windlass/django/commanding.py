@@ -1,5 +1,5 @@
-"""What the commands of `manage.py` share: an answer also where Django's own checks fail, which from
-6.1 on connect to the databases of models with generated columns."""
+"""What the commands of `manage.py` share: an answer even if Django's own checks fail, which since
+6.1 connect to the databases of models with generated columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from windlass.model.report import Problem
 
 
 class AnsweringCommand(BaseCommand):
-    """One that has the option ``--json``."""
+    """A command with the option ``--json``."""
 
     def execute(self, *args: Any, **options: Any) -> Any:
         try:

@@ -1,5 +1,6 @@
-"""Values of an input as a model's field stores them, where the database would read them otherwise
-or would not check them: each a function from text to text that raises `Unfit`."""
+"""Converts an input's values to what a model's field stores, where the database would read them
+differently or would not check them. Each converter is a function from text to text that raises
+`Unfit`."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ from django.utils.timezone import get_default_timezone
 from windlass.django.tables import ModelField
 
 Convert = Callable[[str], str]
-# that expectations or the column's type check for all rows at once
+# validators that expectations or the column's type check for all rows at once
 BY_THE_DATABASE = (
     MaxLengthValidator,
     MaxValueValidator,
@@ -39,11 +40,11 @@ _MICROSECONDS = 1_000_000
 
 
 class Unfit(ValueError):
-    """Why a value does not fit the field; without the value."""
+    """Why a value does not fit the field; does not show the value."""
 
 
 def converter(field: ModelField, connection: Any) -> Convert | None:
-    """Converts a field's texts; None: they are stored as they are."""
+    """A function that converts a field's texts; None if they are stored unchanged."""
     checks = [one for one in field.validators if not _is_for_database(one, connection)]
     convert = _conversion(field, connection)
     if not checks:
@@ -56,18 +57,18 @@ def converter(field: ModelField, connection: Any) -> Convert | None:
 
 def _is_for_database(validator: Any, connection: Any) -> bool:
     if isinstance(validator, DecimalValidator):
-        return bool(connection.vendor == "postgresql")  # whose type has the digits
+        return bool(connection.vendor == "postgresql")  # its type has the digits
     plain = type(validator).__module__ == "django.core.validators"
     return bool(plain and isinstance(validator, BY_THE_DATABASE))
 
 
 def is_limit(validator: Any) -> bool:
-    """Whether an expectation can say it."""
+    """Whether an expectation can check it."""
     return isinstance(validator, BaseValidator) and _is_for_database(validator, None)
 
 
 def _checking(field: ModelField, checks: Sequence[Callable[[Any], None]]) -> Convert:
-    known: set[str] = set()  # texts that are right; of one batch
+    known: set[str] = set()  # texts of this batch that are known to be valid
 
     def check(text: str) -> str:
         if text in known or (text == "" and field.blank):
@@ -89,7 +90,7 @@ _MOST_KNOWN = 100_000
 
 
 def _reason(check: Any, error: ValidationError) -> str:
-    """Which rule it breaks. The error's own text may show the value."""
+    """Which rule a value breaks. The error's own text might show the value."""
     name = getattr(check, "__name__", type(check).__name__)
     code = getattr(error, "code", "") or ""
     words = re.sub(r"(?<!^)(?=[A-Z])", " ", name).replace("_", " ").lower()
@@ -119,7 +120,8 @@ def _conversion(field: ModelField, connection: Any) -> Convert | None:
 
 
 def _is_plain(field: ModelField) -> bool:
-    """Django's own fields store what they are given; those of other packages may change it."""
+    """Whether it stores what it is given, as Django's own fields do; those of other packages may
+    change it."""
     meant = ("to_python", "get_prep_value", "get_db_prep_value", "get_db_prep_save", "pre_save")
     for name in meant:
         owner = next(one for one in type(field).__mro__ if name in vars(one))
@@ -156,7 +158,7 @@ def _microseconds(text: str) -> str:
 
 
 def _moment(connection: Any) -> Convert | None:
-    """A time without a zone is meant in TIME_ZONE, as Django reads it."""
+    """A moment. A time without a zone is in TIME_ZONE, as for Django."""
     ours: tzinfo = get_default_timezone()
     is_file = connection.vendor == "sqlite"
     kept = kept_zone(connection)
@@ -166,7 +168,7 @@ def _moment(connection: Any) -> Convert | None:
     def convert(text: str) -> str:
         moment = _parsed(text)
         if moment is None:
-            return text  # the database says what is wrong
+            return text  # the database will say what is wrong
         if moment.tzinfo is None:
             moment = _placed(moment, ours)
         if is_file:
@@ -177,7 +179,7 @@ def _moment(connection: Any) -> Convert | None:
 
 
 def kept_zone(connection: Any) -> tzinfo:
-    """Of moments in a database whose types have no zone."""
+    """The zone of times in a database whose types have none."""
     here: tzinfo = get_default_timezone()
     return connection.timezone if settings.USE_TZ and connection.timezone else here
 
@@ -191,8 +193,10 @@ def _parsed(text: str) -> datetime | None:
 
 
 def _placed(moment: datetime, zone: tzinfo) -> datetime:
-    """Raises:
-    Unfit: clocks showed that time twice, or never.
+    """Place a local time in a zone.
+
+    Raises:
+        Unfit: clocks showed that time twice, or never.
     """
     first, second = (moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() != second.utcoffset():

@@ -1,4 +1,4 @@
-"""Django's databases as Windlass addresses them, and which of them a model's rows go to."""
+"""Django's databases as Windlass addresses them, and which database a model's rows go to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from windlass.errors import Refused
 from windlass.model.report import Problem
 
 ENGINES = ("postgresql", "sqlite")
-# what Django passes to the driver, and libpq does not know
+# options that Django passes to the driver, and libpq does not know
 _NOT_LIBPQ = ("cursor_factory", "context", "prepare_threshold", "autocommit", "row_factory")
 
 
@@ -49,7 +49,7 @@ def _file(alias: str, settings: Mapping[str, Any]) -> str:
 
 
 def secret_of(alias: str) -> str:
-    """The password of a database, to look for in texts; empty if it has none."""
+    """The password of a database, to search texts for it; empty if it has none."""
     return str(connections[alias].settings_dict.get("PASSWORD") or "")
 
 
@@ -63,8 +63,8 @@ def place_of(alias: str) -> str:
 
 
 def database_for(model: Any, asked: str) -> str:
-    """The alias of the database that a model's rows are written to: what its routers say, or what
-    was asked for.
+    """The alias of the database that a model's rows are written to: the one that the routers name,
+    or the requested one.
 
     Raises:
         Refused: these differ, or the routers keep the model's table out of it.
@@ -86,8 +86,8 @@ def database_for(model: Any, asked: str) -> str:
 
 
 def _routed(model: Any) -> str:
-    """What the project's routers say; `router.db_for_write` does not tell their answer from its
-    own default."""
+    """The routers' answer for a model; `router.db_for_write` does not distinguish it from its own
+    default."""
     for one in router.routers:
         if (method := getattr(one, "db_for_write", None)) and (found := method(model)):
             return str(found)
@@ -95,8 +95,10 @@ def _routed(model: Any) -> str:
 
 
 def refuse_within_transaction(alias: str) -> None:
-    """Raises:
-    Refused: what this transaction has written is not seen by the load, and may block it.
+    """Refuse to run inside a transaction.
+
+    Raises:
+        Refused: what this transaction has written is not seen by the load, and may block it.
     """
     if connections[alias].in_atomic_block:
         message = "is in a transaction, which the load would not see"

@@ -1,5 +1,5 @@
-"""What a model asks of its rows, as expectations that the database checks on all of them at once:
-choices, limits, lengths, uniqueness, check constraints, and that referred rows are there."""
+"""A model's requirements for its rows, as expectations that the database checks for all of them at
+once: choices, limits, lengths, uniqueness, check constraints, and that referenced rows exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from windlass.django.headers import unique_sets
 from windlass.django.tables import Model, ModelField, Part
 from windlass.model.relation import Name
 
-# limits of integer types, which the type itself has
+# limits of integer types, which the column's type enforces itself
 _OF_TYPES = {sign * (1 << bits) - (sign > 0) for bits in (15, 31, 63) for sign in (1, -1)}
 Expected = dict[str, Any]  # as in a spec: {"not-null": [...]}
 
@@ -33,8 +33,8 @@ def expectations(
     own: Collection[Model],
     connection: Any,
 ) -> Iterator[Expected]:
-    """Of the columns that are filled. `own` are the model's tables: whether a row refers to another
-    of the same input, the constraints of the database see."""
+    """Expectations for the filled columns. `own` are the model's tables: references between rows of
+    the same input are checked by the database's constraints."""
     for field in part.fields:
         if field.column in filled:
             yield from _of_field(field, connection)
@@ -97,7 +97,7 @@ def _other(field: ModelField) -> Model:
 
 
 def _place(field: ModelField, connection: Any) -> str:
-    """schema.table.column of the row that is referred to."""
+    """schema.table.column of the referenced row."""
     target = field.target_field
     table = target.model._meta.db_table
     if connection.vendor == "sqlite":
@@ -116,7 +116,8 @@ def _place(field: ModelField, connection: Any) -> str:
 def _of_constraint(
     model: Model, constraint: Any, filled: Collection[str], connection: Any
 ) -> Iterator[Expected]:
-    """One whose columns are all filled; the database checks the others when rows are loaded."""
+    """The expectation for a constraint whose columns are all filled; the database checks the others
+    when rows are loaded."""
     condition = constraint._get_check_sql(model, connection.schema_editor())
     known = {one.column for one in model._meta.local_concrete_fields}
     used = set(re.findall(r'"([^"]+)"', condition)) & known

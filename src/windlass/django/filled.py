@@ -1,4 +1,5 @@
-"""Rows without a key go into an empty table only: otherwise every refresh would add them again."""
+"""Rows without a key may only be loaded into an empty table: otherwise every refresh would add them
+again."""
 
 from __future__ import annotations
 
@@ -16,19 +17,19 @@ _HINT = "add one to the input, or say what is meant: load append or replace"
 
 
 def as_expectation(table: str, connection: Any) -> dict[str, str]:
-    """As in a spec: holds as long as the table has no rows."""
+    """As an expectation of a spec, which is met as long as the table has no rows."""
     return {"sql": _NONE.format(connection.ops.quote_name(table))}
 
 
 def explained(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """The expectation that did not hold, in a user's terms."""
+    """The expectation that was not met, in the user's terms."""
     for one in problems:
         is_ours = one.message.startswith("sql(not exists (select 1 from ")
         yield replace(one, message=_MESSAGE, hint=_HINT) if is_ours else one
 
 
 def filled_problems(alias: str, run: Sequence[Any], planned: Any) -> Iterator[Problem]:
-    """Of a plan, in which nothing was staged yet."""
+    """Problems in a plan, for which nothing was staged yet."""
     loads = {one.purpose.part.bare: one for one in run}
     for plan in planned.plans:
         load = loads.get(plan.load.table.name.name)

@@ -1,5 +1,5 @@
-"""What a field of an input means to a model: a field of it, or what a foreign key's row is found
-by, as ``country.code`` does. Reads models only."""
+"""What a field of an input means to a model: a field of the model, or a value by which the row of a
+foreign key is found, such as ``country.code``. Only reads models."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A column that gets the values of one field of the input."""
+    """A column that gets the values of one input field."""
 
     field: ModelField
-    source: str  # the input's name
+    source: str  # the name in the input
 
     @property
     def column(self) -> str:
@@ -31,10 +31,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A foreign key's column, whose row is found by fields of the other model."""
+    """The column of a foreign key, whose row is found by fields of the other model."""
 
     field: ModelField
-    by: Mapping[Path, str]  # paths of fields from the other model, to the input's names
+    by: Mapping[Path, str]  # paths of fields from the other model, to names in the input
 
     @property
     def column(self) -> str:
@@ -47,11 +47,11 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The input's fields, by what they mean."""
+    """The input's fields, by meaning."""
 
     given: tuple[Given, ...]
     looked: tuple[Looked, ...]
-    extra: tuple[str, ...]  # that rules use, and no column has
+    extra: tuple[str, ...]  # fields that rules use, although no column gets them
     problems: tuple[Problem, ...]
 
     @property
@@ -62,7 +62,7 @@ class Matched:
 def match(
     model: Model, parts: Sequence[Part], names: Sequence[str], rules: Mapping[str, ColumnSpec]
 ) -> Matched:
-    """What each of an input's fields means. `rules` are the update's `columns`."""
+    """The meaning of each input field. `rules` are the update's `columns`."""
     given: list[Given] = []
     looked: dict[ModelField, dict[Path, str]] = defaultdict(dict)
     extra: list[str] = []
@@ -98,7 +98,7 @@ def match(
 
 
 def _resolve(model: Model, name: str) -> tuple[ModelField | None, Path]:
-    """The field that a name means, and the path from the model it refers to."""
+    """The field that a name means, and the path to it from the referenced model."""
     if (field := field_named(model, name)) is not None:
         return field, ()
     first, *rest = name.replace("__", ".").split(".")
@@ -111,7 +111,7 @@ def _resolve(model: Model, name: str) -> tuple[ModelField | None, Path]:
 
 
 def field_named(model: Model, name: str) -> ModelField | None:
-    """A concrete field by its name, its attribute's or its column's."""
+    """A concrete field by its name, its attribute's name, or its column's name."""
     meta = model._meta
     if name == "pk":
         return meta.pk
@@ -162,7 +162,7 @@ def _drop(name: str) -> str:
 
 
 def unique_sets(model: Model) -> Iterator[tuple[ModelField, ...]]:
-    """Fields that tell the rows of a model's own table apart: the primary key first."""
+    """Sets of fields that identify the rows of a model's own table; the primary key first."""
     meta = model._meta
     local = meta.local_concrete_fields
     yield (meta.pk,)

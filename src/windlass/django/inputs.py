@@ -1,5 +1,5 @@
-"""An input as a model's table takes it: its fields under the columns' names, lookups resolved.
-A `windlass.engines.landing.Input` around another."""
+"""An input as a model's table needs it: its fields under the columns' names, and lookups resolved.
+A `windlass.engines.landing.Input` around another one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What of an input goes into one table."""
+    """The part of an input that goes into one table."""
 
     given: tuple[Given, ...]
     looked: tuple[Looked, ...]
@@ -48,7 +48,7 @@ class ModelInput:
         self._aside = Aside(0)
 
     def setting_aside(self, aside: Aside) -> ModelInput:
-        """See `windlass.engines.aside`: with rows that the model would not take."""
+        """See `windlass.engines.aside`; also sets aside rows that the model would refuse."""
         made = copy(self)
         made._source, made._aside = setting_aside(self._source, aside), aside
         return made
@@ -69,7 +69,7 @@ class ModelInput:
         return self._source.line_of(record)
 
     def raw(self) -> RawCsv | None:
-        """Of a file whose fields go into columns one by one, as they are."""
+        """The raw file, if all its fields go into columns one to one and unchanged."""
         given = self._filling.given
         sources = [one.source for one in given]
         if self._filling.looked or sources != [one.name for one in self._source.fields]:
@@ -92,10 +92,10 @@ class ModelInput:
                     yield made
         finally:
             if self._filling.looked and not connection.in_atomic_block:
-                connection.close()  # this thread's
+                connection.close()  # this thread's connection
 
     def refuse(self, bad: Sequence[Fault], rows: Mapping[int, Mapping[str, object]]) -> None:
-        """Set records aside: `rows` are theirs, by the record.
+        """Set records aside. `rows` has their values, by record.
 
         Raises:
         BadRecord: there are more than may be.
@@ -109,7 +109,8 @@ class ModelInput:
             self._aside.take(self._bad_value(first[record], at), text)
 
     def _bad_value(self, fault: Fault, at: int) -> BadValue:
-        """To find the line takes reading the file: of those that are shown."""
+        """The bad value, with its line. Finding that takes reading the file, so it is done only for
+        values that are shown."""
         line = self.line_of(fault.record) if at < SHOWN else 0
         return BadValue(self.place, fault.record, fault.reason, line, fault.column)
 
@@ -122,7 +123,7 @@ class Fault:
 
 
 def _fields(filling: Filling, by_name: Mapping[str, Field], connection: Any) -> Iterator[Field]:
-    """The fields by column. Those that are converted or checked arrive as text."""
+    """The fields by column. Fields that are converted or checked arrive as text."""
     for one in filling.given:
         is_text = _work(one, connection).is_needed
         yield Field(one.column, None if is_text else by_name[one.source].column)
@@ -136,7 +137,7 @@ def _fields(filling: Filling, by_name: Mapping[str, Field], connection: Any) -> 
 class _Work:
     given: Given
     convert: Convert | None
-    fills: bool  # a missing text is an empty one
+    fills: bool  # whether a missing text is stored as an empty one
 
     @property
     def is_needed(self) -> bool:
@@ -151,12 +152,12 @@ def _work(given: Given, connection: Any) -> _Work:
 
 @dataclass
 class _Batch:
-    """One batch on its way."""
+    """One batch that is being converted."""
 
     owner: ModelInput
     batch: pa.RecordBatch
-    records: Sequence[int]  # their numbers
-    bad: dict[int, list[Fault]] = field(default_factory=dict)  # by place
+    records: Sequence[int]  # the numbers of its records
+    bad: dict[int, list[Fault]] = field(default_factory=dict)  # by position in the batch
 
     def made(self, work: Sequence[_Work], filling: Filling) -> pa.RecordBatch:
         import pyarrow as pa
@@ -193,7 +194,7 @@ class _Batch:
         return pa.array(made, pa.string())
 
     def _looked(self, looked: Looked, alias: str) -> pa.Array:
-        """The foreign key's values; NULL where every part of the natural key is."""
+        """The foreign key's values. NULL if every part of the natural key is NULL."""
         import pyarrow as pa
 
         parts = [self.batch.column(name).to_pylist() for name in looked.by.values()]

@@ -1,5 +1,5 @@
-"""By which columns an input's rows are found in a model's table: the primary key, or the first
-unique constraint that the input has. Pure."""
+"""The columns by which an input's rows are found in a model's table: the primary key, or the first
+unique constraint whose fields the input has. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from windlass.model.report import Problem
 
 
 def key_of(part: Part, filled: Collection[str]) -> tuple[str, ...]:
-    """Columns; empty if the input has no key of this table."""
+    """The columns; empty if the input has no key of this table."""
     for fields in unique_sets(part.model):
         if all(one.column in filled for one in fields):
             return tuple(one.column for one in fields)
@@ -20,7 +20,8 @@ def key_of(part: Part, filled: Collection[str]) -> tuple[str, ...]:
 
 
 def asked_key(part: Part, names: Sequence[str], matched: Matched) -> tuple[str, ...]:
-    """The columns that a user means by these names: of fields, columns, or the input's own.
+    """The columns for names given by the user, which may be names of fields, of columns, or of the
+    input's fields.
 
     Raises:
         Refused: one is no field, or the input lacks it.
@@ -46,6 +47,6 @@ def asked_key(part: Part, names: Sequence[str], matched: Matched) -> tuple[str, 
 
 
 def key_paths(key: Sequence[str], part: Part) -> list[Path]:
-    """Of columns of a table, as lookups from another model name them."""
+    """Columns of a table, in the form in which lookups from another model name them."""
     by_column = {one.column: one for one in part.fields}
     return [(by_column[name].attname,) for name in key]

@@ -1,4 +1,5 @@
-"""One load of one table of a model: fitted to the model once its input's fields are known."""
+"""One load into one table of a model, which is fitted to the model once the input's fields are
+known."""
 
 from __future__ import annotations
 
@@ -30,17 +31,18 @@ _ONE_TABLE_ONLY = (*_WITHOUT_KEY[1:], LoadName.MIRROR, LoadName.HISTORY)
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What a load is for: a table of a model, in a database.
+    """What a load is for: one table of a model, in one database.
 
-    A second load of the same input fills what the first leaves out: foreign keys `closing` a cycle,
-    and those to the same table that are found by natural keys. `left_out` is filled by the first.
+    A second load of the same input fills what the first one leaves out: foreign keys `closing` a
+    cycle, and foreign keys to the same table that are found by natural keys. The first load fills
+    `left_out`.
     """
 
     model: Model
     parts: tuple[Part, ...]
-    at: int  # which of the parts
+    at: int  # index of the part
     alias: str
-    place: str = ""  # of its update
+    place: str = ""  # the place of its update in the setting
     closing: tuple[ModelField, ...] = ()
     is_second: bool = False
     left_out: dict[str, tuple[ModelField, ...]] = field(
@@ -53,7 +55,7 @@ class Purpose:
 
 
 class ModelLoad(OneLoad):
-    """As users wrote it, until `fitted`."""
+    """A load as the user wrote it, until it is `fitted`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     _purpose: Purpose | None = PrivateAttr(None)
@@ -79,11 +81,14 @@ class ModelLoad(OneLoad):
 
 
 class Fitting:
-    """One load's way from a user's words and an input's fields to the words of `windlass load`."""
+    """Turns one load from the user's words and an input's fields into the words of `windlass
+    load`."""
 
     def __init__(self, load: OneLoad, purpose: Purpose, names: Sequence[str]) -> None:
-        """Raises:
-        Refused: with every problem of the fields.
+        """Match the input's fields with the model.
+
+        Raises:
+            Refused: with every problem of the fields.
         """
         self.load, self.purpose, self.part = load, purpose, purpose.part
         self.connection = connections[purpose.alias]
@@ -98,7 +103,7 @@ class Fitting:
         self.filling, self.key = self._of_part()
 
     def _left_out(self) -> tuple[ModelField, ...]:
-        """Foreign keys of this table that the second load fills."""
+        """Foreign keys of this table that only the second load fills."""
         purpose = self.purpose
         if purpose.is_second:
             return ()
@@ -117,7 +122,7 @@ class Fitting:
         return found
 
     def _of_part(self) -> tuple[Filling, tuple[str, ...]]:
-        """What goes into this table, and by which columns its rows are found."""
+        """What goes into this table, and the columns by which its rows are found."""
         mine = [one for one in self.part.fields if one not in self.later]
         given = tuple(one for one in self.matched.given if one.field in mine)
         looked = tuple(one for one in self.matched.looked if one.field in mine)
@@ -142,7 +147,7 @@ class Fitting:
         return () if self.load.load is LoadName.REPLACE else found
 
     def _parent_key(self, parent: Part) -> Mapping[tuple[str, ...], str]:
-        """How rows of the parent's table are found, by the input's fields."""
+        """How rows of the parent's table are found, by fields of the input."""
         fields = {one.field.column: one.source for one in self.matched.given
                   if one.field in parent.fields}  # fmt: skip
         names = [one for one in self.load.key if one in fields.values()]
@@ -155,8 +160,10 @@ class Fitting:
         return {path: fields[name] for path, name in by_path}
 
     def wanted(self) -> OneLoad:
-        """Raises:
-        Refused: with every problem of the table.
+        """The load's words.
+
+        Raises:
+            Refused: with every problem of the table.
         """
         load = self.load
         filled = [one.column for one in self._output]
@@ -166,7 +173,7 @@ class Fitting:
             raise Refused(problems)
         name = load.load or (LoadName.MERGE if self.key else LoadName.APPEND)
         if name is LoadName.MERGE and set(filled) | set(columns) <= set(self.key):
-            name = LoadName.INSERT  # nothing could be updated
+            name = LoadName.INSERT  # there are no other columns to update
         computed = [one for one in columns if one not in filled]
         own = {one.model for one in self.purpose.parts}
         more = [*expectations(self.part, {*filled, *computed}, self.key, own, self.connection)]
@@ -184,7 +191,8 @@ class Fitting:
         return [*given, *(one.field for one in self.filling.looked)]
 
     def _columns(self, filled: Sequence[str]) -> tuple[dict[str, ColumnSpec], list[Problem]]:
-        """Rules of the user's for this table's columns, and those for columns that are absent."""
+        """The user's rules for this table's columns, and the rules for columns that the input
+        lacks."""
         sources = {one.source: one.column for one in self.filling.given}
         rules: dict[str, ColumnSpec] = {}
         by_name = {name: one for one in self.part.fields for name in (one.name, one.attname)}
@@ -229,7 +237,7 @@ class Fitting:
 
 
 def _made(key: str, value: Any) -> Any:
-    """As the words of a spec are read.
+    """Read it as part of a spec.
 
     Raises:
         Refused: what was made of a model is none.

@@ -1,4 +1,5 @@
-"""One process at a time: an advisory lock in PostgreSQL, a locked file beside SQLite's.
+"""Lets only one process work at a time, by an advisory lock in PostgreSQL, or a locked file beside
+SQLite's.
 
 Both end with the process that holds them.
 """
@@ -25,7 +26,7 @@ _POLL_SECONDS = 0.1
 
 @contextmanager
 def alone(alias: str, what: str, wait_seconds: float = 0) -> Iterator[None]:
-    """While it is open, no other process does the same in this database.
+    """While the context lasts, no other process does the same in this database.
 
     Raises:
         Refused: another one still does after `wait_seconds`.
@@ -37,7 +38,7 @@ def alone(alias: str, what: str, wait_seconds: float = 0) -> Iterator[None]:
 
 @contextmanager
 def _in_server(alias: str, what: str, wait_seconds: float) -> Iterator[None]:
-    """In a separate session: Django's may be closed, or shared by a pool."""
+    """Lock in a separate session: Django's may be closed, or shared by a pool."""
     with _session(alias) as session:
         session.execute("select set_config('application_name', %s, false)", (f"windlass {what}",))
         until = time.monotonic() + wait_seconds
@@ -50,8 +51,10 @@ def _in_server(alias: str, what: str, wait_seconds: float) -> Iterator[None]:
 
 
 def _session(alias: str) -> psycopg.Connection[tuple[object, ...]]:
-    """Raises:
-    Unreachable: the server cannot be reached now.
+    """Connect a session for the lock.
+
+    Raises:
+        Unreachable: the server cannot be reached now.
     """
     try:
         return psycopg.connect(url_of(alias), autocommit=True)

@@ -1,5 +1,5 @@
-"""Finds the rows that foreign keys refer to by their natural keys: one query per thousand different
-keys of a batch, so that memory does not depend on the size of the other table."""
+"""Finds the rows that foreign keys refer to by natural keys, with one query for many distinct keys
+of a batch, so that memory does not depend on the size of the other table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from windlass.django.headers import Looked, Path, field_named, unique_sets
 from windlass.django.tables import Model
 from windlass.model.report import Problem
 
-AT_ONCE = 500  # keys per query: SQLite takes 999 values in its older versions
+AT_ONCE = 500  # keys per query: older versions of SQLite take 999 values
 Key = tuple[str | None, ...]
 
 
@@ -39,7 +39,7 @@ def _all_unique(model: Model) -> Iterator[tuple[Any, ...]]:
 
 
 def find_keys(looked: Looked, keys: Iterable[Key], alias: str) -> dict[Key, str]:
-    """What the foreign key's column holds, by the natural key; those without a row are missing."""
+    """The foreign key's value for each natural key; keys without a row are missing."""
     other = looked.field.remote_field.model
     target = looked.field.target_field
     names = ["__".join(path) for path in looked.paths]
@@ -70,7 +70,8 @@ def _condition(names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> Q:
 
 
 def _typed(model: Model, paths: Sequence[Path], key: Key) -> tuple[Any, ...]:
-    """The key's texts as values of their fields; empty if one is none, so that no row has it."""
+    """The key's texts as values of their fields; empty if a text is no valid value, so that no row
+    matches."""
     values = []
     for path, text in zip(paths, key, strict=True):
         field = _field_at(model, path)

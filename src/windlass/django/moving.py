@@ -1,5 +1,6 @@
-"""What a project says about a database that is moved into PostgreSQL: the tables and columns of its
-models, and its migrations, which make them there. Needs no application of ours in the project."""
+"""What a project reports about a database that is migrated into PostgreSQL: the tables and columns
+of its models, and the migrations that create them there. The project need not have our
+application."""
 
 from __future__ import annotations
 
@@ -23,14 +24,15 @@ from windlass.model.report import Problem
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 MIGRATIONS = MigrationRecorder.Migration._meta.db_table
-# beside the table of migrations while they make the others: what is in these comes from migrations
+# a table that exists beside the table of migrations while they create the others: rows in these
+# then come from migrations
 MAKING = "windlass migrate is making the tables of this project"
 WAIT_SECONDS, LOCK_SECONDS = 600.0, 5.0
 
 
 def describe(request: Request) -> Answer:
-    """The tables of all models, as the target's database would have them. `applied` has the
-    source's migrations, as pairs. Writes nothing.
+    """The tables of all models as the target's database will have them. `applied` has the source's
+    migrations, as pairs. Writes nothing.
 
     Raises:
         Refused: the models are ahead of the migrations, or these cannot be applied.
@@ -67,14 +69,14 @@ def _schema(alias: str) -> str:
 
 
 def _zone(alias: str) -> str:
-    """In which the source keeps times without a zone."""
+    """The zone of times without a zone on the source."""
     if not settings.USE_TZ:
         return str(settings.TIME_ZONE)
     return str(REPLACED.get(alias, {}).get("TIME_ZONE") or "UTC")
 
 
 def _behind(applied: Collection[tuple[str, str]]) -> Iterator[str]:
-    """Migrations that a database lacks which has only these."""
+    """Migrations that the database with these applied lacks."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     for (app, name), migration in sorted(loader.graph.nodes.items()):
         parts = [tuple(one) for one in getattr(migration, "replaces", ())]
@@ -84,10 +86,11 @@ def _behind(applied: Collection[tuple[str, str]]) -> Iterator[str]:
 
 
 def _tables(alias: str) -> Iterator[Answer]:
-    """Of every model that has a table in this database. `is_made`: a migration makes it.
+    """The tables of every model that has one in this database. `is_made`: a migration creates it.
 
-    Of an application with migrations as these leave it: the table of a many-to-many field can have
-    another type of key than its model says, as applications' own defaults do not count there.
+    For an application with migrations, the tables are as the migrations leave them: the table of a
+    many-to-many field can have another type of key than its model says, because an application's
+    own default does not count there.
     """
     loader = MigrationLoader(None, ignore_no_migrations=True)
     state = loader.project_state()
@@ -111,7 +114,7 @@ def _tables(alias: str) -> Iterator[Answer]:
 def _columns(model: Any, connection: Any) -> Iterator[Answer]:
     for field in model._meta.local_concrete_fields:
         type_ = field.db_type(connection)
-        if type_ is None or field.column is None:  # of several columns, each with a field
+        if type_ is None or field.column is None:  # it has several columns, each with its own field
             continue
         remote = field.remote_field
         refers = remote.model._meta.db_table if remote and field.db_constraint else ""
@@ -146,9 +149,9 @@ def _is_making(alias: str) -> bool:
 
 
 def make_tables(request: Request) -> Answer:
-    """Apply the migrations that are missing, and describe the tables. Where they make all of them,
-    what they put into these is taken out again: the source's rows have it, or what has become of
-    it.
+    """Apply the missing migrations, and describe the tables. If all tables were created by these
+    migrations, the rows that they inserted are deleted: the source's rows include them, or what
+    became of them.
 
     Raises:
         Refused: there are problems, or another process migrates for too long.

@@ -1,4 +1,4 @@
-"""Migrations on condition: only where some are not applied, and only if that is safe. Never makes
+"""Applies migrations only if some are missing, and only if that is safe. Never creates
 migrations."""
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ WAIT_SECONDS, LOCK_SECONDS = 600.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One that is to be applied."""
+    """A migration that has not been applied."""
 
     app: str
     name: str
-    sql: str = ""  # what it runs, as far as it is SQL
+    sql: str = ""  # its statements, if it has any SQL
 
     @property
     def label(self) -> str:
@@ -39,7 +39,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """The migrations to apply, and what prevents it."""
+    """The migrations to apply, and what prevents that."""
 
     migrations: tuple[Migration, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -89,7 +89,8 @@ def _sql(one: Migration, alias: str) -> str:
     out = StringIO()
     try:
         call_command("sqlmigrate", one.app, one.name, database=alias, stdout=out, no_color=True)
-    except (DatabaseError, ValueError) as error:  # it looks for what an earlier one makes
+    # it looks for something that an earlier migration creates
+    except (DatabaseError, ValueError) as error:
         return f"-- cannot be shown before earlier migrations are applied: {type(error).__name__}"
     return out.getvalue().strip()
 
@@ -101,7 +102,7 @@ def migrate_if_needed(
     lock_seconds: float = LOCK_SECONDS,
     out: Any = None,
 ) -> Needed:
-    """Apply what is missing, one process at a time. Returns what was applied.
+    """Apply missing migrations, one process at a time. Returns what was applied.
 
     Raises:
         Refused: there are problems, or another process migrates for too long; nothing was changed.
@@ -110,7 +111,7 @@ def migrate_if_needed(
     if not _checked(alias).migrations:
         return Needed()
     with alone(alias, MIGRATE, wait_seconds):
-        needed = _checked(alias)  # another process may have done it
+        needed = _checked(alias)  # another process may have applied them
         if needed.migrations:
             with _lock_timeout(alias, lock_seconds):
                 _migrate(alias, out)
@@ -148,8 +149,10 @@ def _first_line(error: BaseException) -> str:
 
 
 def _expect_none(alias: str) -> None:
-    """Raises:
-    WindlassError: some are still missing.
+    """Check that no migration is missing.
+
+    Raises:
+        WindlassError: some are still missing.
     """
     if left := read_needed(alias).migrations:
         names = ", ".join(one.label for one in left)
@@ -157,7 +160,8 @@ def _expect_none(alias: str) -> None:
 
 
 class _lock_timeout:
-    """For every statement of Django's session: others queue behind a lock that is waited for."""
+    """Limit how long each statement of Django's session waits for a lock, as others queue behind
+    it."""
 
     def __init__(self, alias: str, seconds: float) -> None:
         self._connection, self._seconds = connections[alias], seconds

@@ -1,9 +1,9 @@
-"""In which order updates run. Pure.
+"""The order in which updates run. Pure.
 
-A run loads its tables each in its own transaction. What a table refers to is loaded by an earlier
-run, so that rows without the row they refer to are found before anything is changed. Where tables
-refer to each other, and where one refers to itself by natural keys, the rows are loaded without
-that foreign key first, and once more with it.
+Each table is loaded in its own transaction. A table that others refer to is loaded by an earlier
+run, so that rows without their parent are found before anything is changed. If tables refer to each
+other, or a table refers to itself by natural keys, the rows are first loaded without that foreign
+key, then once more with it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Target:
     model: Model
     alias: str
     parts: tuple[Part, ...] = ()
-    needs: frozenset[Model] = field(default_factory=frozenset)  # models that it refers to
+    # models that its foreign keys refer to
+    needs: frozenset[Model] = field(default_factory=frozenset)
 
     @classmethod
     def of(cls, update: Update, model: Model, alias: str) -> Target:
@@ -39,7 +40,7 @@ class Target:
         return {part.model for part in self.parts}
 
     def foreign_keys(self, to: frozenset[Model] | set[Model]) -> tuple[ModelField, ...]:
-        """Those to these models, without those to parents."""
+        """Foreign keys to these models, except links to parents."""
         return tuple(
             one
             for part in self.parts
@@ -53,7 +54,7 @@ def _other(one: ModelField) -> Model:
 
 
 def runs_of(targets: Sequence[Target]) -> list[Run]:
-    """Loads by run, of one database.
+    """The loads of each run, for one database.
 
     Raises:
         Refused: tables refer to each other by foreign keys that may not be empty.
@@ -79,7 +80,7 @@ def _loads(
     closing: tuple[ModelField, ...],
     left_out: dict[str, tuple[ModelField, ...]] | None = None,
 ) -> list[ModelLoad]:
-    """One for each of the model's tables."""
+    """One load for each of the model's tables."""
     shared = {} if left_out is None else left_out
     return [
         ModelLoad.made(
@@ -96,7 +97,7 @@ def _loads(
 def _place(
     runs: list[Run], loads: Sequence[ModelLoad], cut: Sequence[ModelField], after: int = 0
 ) -> None:
-    """Each into the first run that comes after all that it needs."""
+    """Put each into the first run that comes after everything that it needs."""
     for load in loads:
         first = max([after, *_after_needed(runs, load, cut)])
         if first == len(runs):
@@ -105,7 +106,7 @@ def _place(
 
 
 def _after_needed(runs: Sequence[Run], load: ModelLoad, cut: Sequence[ModelField]) -> Iterator[int]:
-    """A run loads a table once; others that it refers to are loaded before."""
+    """A run loads a table only once, after others that the table refers to."""
     part = load.purpose.part
     needed = {_other(one) for one in part.fields if one.is_relation and one not in cut}
     for number, run in enumerate(runs):
@@ -117,7 +118,8 @@ def _after_needed(runs: Sequence[Run], load: ModelLoad, cut: Sequence[ModelField
 def _sorted(
     targets: Sequence[Target],
 ) -> tuple[list[Target], dict[str, tuple[ModelField, ...]]]:
-    """Those first that others refer to; and by update the foreign keys that close a cycle."""
+    """The updates, with those first that others refer to; and for each update the foreign keys that
+    close a cycle."""
     remaining, done = list(targets), []
     closing: dict[str, tuple[ModelField, ...]] = {}
     while remaining:
@@ -134,7 +136,7 @@ def _sorted(
 def _cut(
     remaining: Sequence[Target], waiting: set[Model], closing: dict[str, tuple[ModelField, ...]]
 ) -> Target:
-    """The first of a cycle that can be loaded without the foreign keys that close it.
+    """The first update in a cycle that can be loaded without the foreign keys that close it.
 
     Raises:
         Refused: none can.

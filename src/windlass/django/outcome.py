@@ -1,4 +1,4 @@
-"""What a refresh did, as commands print it, tasks return it and programs read it."""
+"""What a refresh did, in the form that commands print, tasks return and programs read."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from windlass.model.wording import spelled
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """One table. Without counts there was nothing to do."""
+    """One table. It has no counts if there was nothing to do."""
 
     label: str  # of the model
     table: str
     source: str
     run: str
     counts: Mapping[str, int] | None = None
-    asset: Mapping[str, str] | None = None  # under which a scheduler's other jobs find the table
+    # the asset under which a scheduler's other jobs know the table
+    asset: Mapping[str, str] | None = None
 
     @property
     def text(self) -> str:
@@ -48,7 +49,7 @@ _SHOWN = ("inserted", "updated", "unchanged", "deleted", "refused")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A refresh, or what was undone of one."""
+    """The result of a refresh, or of undoing one."""
 
     state: State
     refresh: str = ""
@@ -62,7 +63,7 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """As of `windlass load`."""
+        """As for `windlass load`."""
         return _EXITS[self.state]
 
     def as_json(self) -> dict[str, Any]:
@@ -80,7 +81,7 @@ class Result:
 
     @property
     def lines(self) -> list[str]:
-        """For people."""
+        """The result for people."""
         found = [f"applied migration {one}" for one in self.migrations]
         found += [one.text for one in self.tables]
         found += [spelled(one) for one in self.notices]
@@ -112,7 +113,7 @@ def plain_problem(one: Problem) -> dict[str, str]:
 
 
 def described(problems: Sequence[Problem]) -> list[str]:
-    """For people: the object, what is wrong, what to do."""
+    """A problem for people: the object, what is wrong, what to do."""
     return [
         spelled(f"  {one.object}: {one.message}" + (f" ({one.hint})" if one.hint else ""))
         for one in problems

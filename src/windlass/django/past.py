@@ -1,6 +1,6 @@
-"""Refreshes of the past: which runs belong to one, which one to resume, and undoing them.
+"""Past refreshes: which runs belong to one, which one to resume, and how to undo them.
 
-A run's journal entry says which refresh it was of; there is no other record.
+A run's entry in the journal names its refresh; there is no other record.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ STARTER = "django"
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What tells the runs of one refresh in the journal: ``django REFRESH CONFIG 1``."""
+    """Identifies the runs of one refresh in the journal: ``django REFRESH CONFIG 1``."""
 
     refresh: str
     config: str
 
     @classmethod
     def of(cls, plan: DatabasePlan, refresh: str = "") -> Marks:
-        """Of a new refresh, or of the last one with the same updates, if it did not end; or of the
-        one with this name, which has no spaces."""
+        """The marks of a new refresh; or of the last one with the same updates, if it has not
+        ended; or of the one with this name, which must not contain spaces."""
         wanted = [config_of(load) for run in plan.runs for load in run]
         config = digest(wanted)[:12]
         if refresh:
@@ -52,13 +52,13 @@ class Marks:
 
 
 def _mark(run: RunStatus) -> str:
-    """The refresh that a run was of; empty if it was of none."""
+    """The refresh that a run belongs to; empty if none."""
     words = run.started_by.external_run.split()
     return words[1] if len(words) == 4 and words[0] == STARTER else ""
 
 
 def runs_of(alias: str) -> list[RunStatus]:
-    """Runs of loads, whoever started them, the newest first.
+    """All runs of loads, whoever started them, newest first.
 
     Raises:
         WindlassError: the database cannot be reached.
@@ -67,8 +67,10 @@ def runs_of(alias: str) -> list[RunStatus]:
 
 
 def read_run(alias: str, run: str) -> RunDetail:
-    """Raises:
-    Refused: there is no such run of loads.
+    """One run of loads.
+
+    Raises:
+        Refused: there is no such run of loads.
     """
     if run not in {one.run for one in runs_of(alias)}:
         raise Refused([Problem(f"run {run}", "is no run of loads in this database")])
@@ -76,8 +78,8 @@ def read_run(alias: str, run: str) -> RunDetail:
 
 
 def last_runs(alias: str) -> list[str]:
-    """The runs of the last refresh that can be undone, the newest first. One that found nothing to
-    do is passed over."""
+    """The runs of the last refresh that can be undone, newest first. Refreshes that found nothing
+    to do are skipped."""
     runs = [one for one in runs_of(alias) if one.state is not State.ROLLED_BACK]
     changed = [one for one in runs if one.state is not State.REFUSED and one.progress.relations]
     last = next((_mark(one) for one in changed if _mark(one)), "")
@@ -85,7 +87,7 @@ def last_runs(alias: str) -> list[str]:
 
 
 def foresee(alias: str, run: str) -> Foreseen | None:
-    """What `undo` would do; None if it is done.
+    """What `undo` would do; None if that is done already.
 
     Raises:
         Refused: there is no such run.
@@ -102,7 +104,7 @@ def undo(
     skip_changed: bool = False,
     emit: Emit = ignore,
 ) -> Result:
-    """Undo one run, or all of the last refresh, the last one first."""
+    """Undo one run, or all runs of the last refresh, the last one first."""
     try:
         with alone(alias, REFRESH):
             if run:

@@ -1,5 +1,5 @@
 """From updates to the runs of each database: everything that can be known without reading inputs,
-and every problem of it at once. Writes nothing."""
+and all problems of it at once. Writes nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def targets_of(updates: Sequence[Update], database: str = "") -> list[Target]:
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlan:
-    """The part of a refresh that is in one database."""
+    """The part of a refresh that affects one database."""
 
     alias: str
     targets: tuple[Target, ...]
@@ -70,14 +70,16 @@ class DatabasePlan:
 
     @property
     def migrates(self) -> bool:
-        """Whether migrations have to be applied before rows are loaded."""
+        """Whether migrations must be applied before rows are loaded."""
         return bool(self.missing)
 
 
 def plan_databases(updates: Sequence[Update], database: str = "") -> list[DatabasePlan]:
-    """Raises:
-    Refused: with every problem of every database.
-    Unreachable: one cannot be reached.
+    """The plan for each database.
+
+    Raises:
+        Refused: with every problem of every database.
+        Unreachable: one cannot be reached.
     """
     by_alias: dict[str, list[Target]] = defaultdict(list)
     for one in targets_of(updates, database):
@@ -111,7 +113,7 @@ def _plan(alias: str, targets: Sequence[Target]) -> DatabasePlan:
 
 
 def _missing(alias: str, targets: Sequence[Target]) -> tuple[Part, ...]:
-    """Tables that are not there."""
+    """Tables that do not exist."""
     connection = connections[alias]
     with connection.cursor() as cursor:
         there = {one.name for one in connection.introspection.get_table_list(cursor)}

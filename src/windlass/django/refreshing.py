@@ -33,22 +33,22 @@ from windlass.spec.load import LoadSpec
 class Options:
     """How a refresh is done."""
 
-    migrate: bool = False  # apply migrations that are missing, also if every table is there
+    migrate: bool = False  # apply missing migrations, even if all tables exist
     again: bool = False  # also load what has not changed
-    wait_seconds: float = 0  # for another refresh
+    wait_seconds: float = 0  # how long to wait for another refresh
     refresh: str = ""  # its name, if a scheduler does it in several parts
     url: str = ""  # of the scheduler's run, in a browser
     fetched: Path | None = None  # a folder that files were fetched into before
 
 
 def updates_given(updates: object = None, database: str = "") -> tuple[tuple[Update, ...], str]:
-    """Updates and the database's alias: those that are given, or else the setting's.
+    """Updates and the database's alias: the given ones, or those of the setting.
 
     Raises:
         BadSpec: with every fault.
     """
     configured = read_configured()
-    if "://" in database or "=" in database:  # may have a password, so it is not repeated
+    if "://" in database or "=" in database:  # not shown, as it may contain a password
         raise BadSpec(["database: give its alias in DATABASES, not its address"])
     found = read_updates(updates) if updates is not None else configured.updates
     return found, database or configured.database
@@ -65,9 +65,9 @@ def refresh(
     options: Options | None = None,
     emit: Emit = ignore,
 ) -> Result:
-    """Load every update that has changed, parents first. The same call resumes what was killed.
+    """Load every update that has changed, parents first. After a kill, the same call resumes.
 
-    `updates` are those of the setting, unless others are given as its list is.
+    `updates` are those of the setting, unless others are given in the form of its list.
 
     Raises:
         BadSpec: the setting or the updates are wrong; with every fault.
@@ -95,7 +95,7 @@ def refresh(
         return refreshing.result(State.INTERRUPTED, message=str(error))
     except WindlassError as error:
         return refreshing.result(State.STOPPED, message=str(error), hint=error.hint)
-    except DatabaseError as error:  # of Django's session
+    except DatabaseError as error:  # of Django's own session
         message = str(error).partition("\n")[0]
         return refreshing.result(State.STOPPED, message=message, hint=_AGAIN)
     return refreshing.result(State.DONE)
@@ -105,7 +105,7 @@ _AGAIN = "remove the cause; then run the same command again"
 
 
 class _Ended(Exception):
-    """A run did not end well: those after it do not begin."""
+    """A run did not end well, so later runs do not begin."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.reason.message)
@@ -126,7 +126,7 @@ class _Refreshing:
     def begin(
         self, updates: Sequence[Update], database: str, stack: ExitStack
     ) -> list[DatabasePlan]:
-        """Plan, alone in every database, and make the tables that are missing."""
+        """Plan, take the lock of every database, and create missing tables."""
         plans = plan_databases(updates, database) if not self.options.migrate else []
         if self.options.migrate:
             from windlass.django.planning import targets_of
@@ -147,8 +147,8 @@ class _Refreshing:
         self.migrations += [one.label for one in migrate_if_needed(alias).migrations]
 
     def foresee(self, plan: DatabasePlan) -> None:
-        """Look for problems of later runs before the first one changes anything; its own it finds
-        itself.
+        """Look for problems of later runs before the first one changes anything. The first run
+        finds its own problems itself.
 
         Raises:
             Refused: with every problem.
@@ -163,8 +163,10 @@ class _Refreshing:
             raise Refused(list(dict.fromkeys(problems)))
 
     def run(self, plan: DatabasePlan) -> None:
-        """Raises:
-        _Ended: a run was refused, or stopped.
+        """Run the loads.
+
+        Raises:
+            _Ended: a run was refused, or stopped.
         """
         marks = Marks.of(plan, self.options.refresh)
         self.refresh = self.refresh or marks.refresh
@@ -185,7 +187,7 @@ class _Refreshing:
     def _conducted(
         self, plan: DatabasePlan, run: Run, external: str
     ) -> tuple[Outcome, dict[str, dict[str, int]], dict[str, str]]:
-        """The outcome; by table the counts, and the earlier run that has loaded the same."""
+        """The outcome; and for each table the counts, and the earlier run that loaded the same."""
         contexts: list[Any] = []
         outcome = windlass.run_spec(
             spec_of(plan.alias, run, again=self.options.again),
@@ -196,7 +198,7 @@ class _Refreshing:
         )
         counts: dict[str, dict[str, int]] = {}
         earlier: dict[str, str] = {}
-        for context in contexts:  # of every attempt
+        for context in contexts:  # the context of every attempt
             for one in context.prepared.plans:
                 name = one.load.table.name.name
                 earlier[name] = one.loaded_by
@@ -219,7 +221,8 @@ class _Refreshing:
             self._tell(part.model, run=run, counts=counts, using=alias)
 
     def _tell(self, model: Any, **words: Any) -> None:
-        """The rows are committed: a receiver that fails stops nothing, and is reported."""
+        """Send the signal. The rows are committed, so a receiver that fails stops nothing, and is
+        only reported."""
         for receiver, answer in refreshed.send_robust(model, **words):
             if isinstance(answer, Exception):
                 name = getattr(receiver, "__qualname__", type(receiver).__name__)
@@ -239,7 +242,7 @@ _COUNTED = ("read", "inserted", "updated", "unchanged", "deleted", "refused")
 
 
 def is_needless(run: Run) -> bool:
-    """Whether these are second loads for which the first ones have left out nothing."""
+    """Whether these are second loads for which the first ones have left nothing out."""
     return all(
         one.purpose.is_second
         and one.purpose.part.table in one.purpose.left_out

@@ -1,4 +1,4 @@
-"""What the settings said of databases that have been replaced by those of a caller."""
+"""The settings of databases that were replaced by those of a caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Sets the sequences of keys that a load has given, so that the next object gets a free one."""
+"""Moves the sequences of keys past the loaded values, so that the next new object gets a free
+key."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from django.db import connections, models
 
 from windlass.django.tables import Part
 
-# one that is further on stays: others take numbers too
+# a sequence that is further on stays, because others use it too
 _RAISE = (
     "select setval({sequence}, highest.value) from (select max({column}) as value from {table})"
     " highest, {sequence_name} last where highest.value > last.last_value"
@@ -17,7 +18,7 @@ _RAISE = (
 
 
 def set_sequences(part: Part, alias: str) -> None:
-    """Of a table's counted key. SQLite keeps count itself."""
+    """Set the sequence of a table's key. SQLite needs nothing."""
     connection = connections[alias]
     key = part.model._meta.pk
     counted = models.AutoField | models.BigAutoField | models.SmallAutoField

@@ -64,7 +64,7 @@ def _indented(sql: str) -> list[str]:
 
 
 def shown_plan(updates: object = None, database: str = "") -> Shown:
-    """What a refresh would do: migrations with their SQL, then each run. Writes nothing.
+    """What a refresh would do: the migrations with their SQL, then each run. Writes nothing.
 
     Raises:
         Refused: with every problem that is known before inputs are read.
@@ -77,7 +77,7 @@ def shown_plan(updates: object = None, database: str = "") -> Shown:
     for plan in plans:
         if plan.migrates:
             needed = read_needed(plan.alias, with_sql=True)
-            continue  # whether the inputs fit is known when the tables are there
+            continue  # whether the inputs fit is only known when the tables exist
         for run in plan.runs:
             if not is_needless(run):
                 shown.append(windlass.plan(spec_of(plan.alias, run)))
@@ -94,7 +94,7 @@ def _note(plan: DatabasePlan) -> str:
 
 
 def checked(database: str = "") -> Result:
-    """Every problem that is known without reading inputs."""
+    """Every problem that can be known without reading inputs."""
     given, alias = updates_given(None, database)
     try:
         plans = plan_databases(given, alias)

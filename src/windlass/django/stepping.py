@@ -1,4 +1,4 @@
-"""A step that a scheduler asks for, from JSON to JSON. The project is set up here, with the
+"""A step that a scheduler requests, from JSON to JSON. The project is set up here, with the
 database that the environment names."""
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from windlass.django.replaced import REPLACED
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.wording import spelled
 
-DATABASE = "WINDLASS_DATABASE"  # a conninfo string, in place of what the settings say
+DATABASE = "WINDLASS_DATABASE"  # a conninfo string, which replaces the database of the settings
 SETTINGS = "DJANGO_SETTINGS_MODULE"
 DONE, BAD_SPEC, REFUSED, STOPPED, INTERRUPTED = 0, 2, 3, 4, 130
 Answer = dict[str, Any]
 
 
 def answered(line: str) -> tuple[int, Answer]:
-    """The exit code and the answer to a request. Never raises what a project does wrong.
+    """The exit code and the answer to a request. Errors of the project become an answer.
 
     Raises:
         Interrupted: the caller has stopped it.
@@ -57,7 +57,7 @@ MOVING = ("describe", "make_tables")
 
 
 def _function_of(step: str) -> Callable[[Mapping[str, Any]], Answer]:
-    if step in MOVING:  # of projects that need not have our application
+    if step in MOVING:  # projects that need not have our application
         from windlass.django import moving
 
         found: Callable[[Mapping[str, Any]], Answer] = getattr(moving, step)
@@ -68,8 +68,8 @@ def _function_of(step: str) -> Callable[[Mapping[str, Any]], Answer]:
 
 
 def set_up(alias: str, *, refreshes: bool = True) -> None:
-    """Django, with the database of the environment under this alias. What `refreshes` needs our
-    application.
+    """Set up Django, with the database from the environment under this alias. A step that
+    `refreshes` needs our application.
 
     Raises:
         BadSpec: the project cannot be set up.
@@ -98,11 +98,11 @@ def set_up(alias: str, *, refreshes: bool = True) -> None:
 
 
 def database_of(conninfo: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of DATABASES: that of the settings, connected as the conninfo string says."""
+    """An entry of DATABASES: that of the settings, but connected as the conninfo string says."""
     from psycopg.conninfo import conninfo_to_dict
 
     words = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
-    is_postgres = "postg" in str(settings.get("ENGINE", ""))  # PostGIS has its own
+    is_postgres = "postg" in str(settings.get("ENGINE", ""))  # PostGIS has its own engine
     kept = dict(settings) if is_postgres else {}
     names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST",
              "port": "PORT"}  # fmt: skip
@@ -112,7 +112,7 @@ def database_of(conninfo: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _described(error: BaseException) -> str:
-    """In one line: what, and where in the project."""
+    """The error in one line: what it is, and where in the project."""
     text = str(error).partition("\n")[0]
     frames = traceback.extract_tb(error.__traceback__)
     here = [one for one in frames if one.filename.startswith(str(Path.cwd()))]
@@ -125,7 +125,7 @@ def _failed(state: str, **words: Any) -> Answer:
 
 
 def _clean(found: Answer) -> Answer:
-    """Without passwords of the project's databases, even if an error's text holds them."""
+    """The text without passwords of the project's databases."""
     if "django" not in sys.modules:
         return found
     from django.conf import settings

@@ -1,6 +1,7 @@
-"""The steps of a refresh that a scheduler does one by one: what `windlass_refresh` does in one go.
+"""The steps of a refresh that a scheduler does one by one; `windlass_refresh` does all of them.
 
-A request names its updates, as the setting's list is, and the folder that files are fetched into.
+A request contains its updates, in the form of the setting's list, and the folder for files that are
+fetched.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ WAIT_SECONDS, LOCK_SECONDS = 3600.0, 5.0
 
 
 def set_up(request: Request) -> Answer:
-    """Look at the project: its updates, in the order in which they can be loaded.
+    """Check the project; returns its updates in an order in which they can be loaded.
 
     Raises:
         BadSpec, Refused: with every fault of every update, or of the migrations.
@@ -75,10 +76,10 @@ def _aliases(request: Request, targets: Sequence[Target]) -> list[str]:
 
 
 def items_of(targets: Sequence[Target]) -> list[Answer]:
-    """What can be loaded by itself: an update, or several whose models refer to each other.
+    """What can be loaded separately: one update, or several whose models refer to each other.
 
-    An item has the places of its updates in the list, and comes after those items, by their
-    places here, whose models its own refer to.
+    An item has the positions of its updates in the list, and the positions of the items that it
+    must come after, because its models refer to theirs.
     """
     groups = _groups(targets)
     own = [{model for at in group for model in targets[at].own} for group in groups]
@@ -101,7 +102,8 @@ def items_of(targets: Sequence[Target]) -> list[Answer]:
 
 
 def _groups(targets: Sequence[Target]) -> list[list[int]]:
-    """Updates by their places; those that refer to each other, or fill the same tables, are one."""
+    """Updates by position, grouped: those that refer to each other, or fill the same tables, belong
+    together."""
     places = range(len(targets))
     reached = [
         {
@@ -142,7 +144,7 @@ def migrate(request: Request) -> Answer:
 
 
 def download(request: Request) -> Answer:
-    """Fetch what updates read from elsewhere, and open it.
+    """Fetch and open what updates read from elsewhere.
 
     Raises:
         WindlassError: it is not there, or cannot be read.
@@ -166,7 +168,7 @@ def download(request: Request) -> Answer:
 
 
 def check_create(request: Request) -> Answer:
-    """Look for the tables of updates; those that are missing are made by the project's migrations.
+    """Check the tables of updates; missing ones are created by the project's migrations.
 
     Raises:
         Refused: a table is missing, and no migration makes it.
@@ -188,7 +190,7 @@ def check_create(request: Request) -> Answer:
 
 
 def update(request: Request) -> Answer:
-    """Load updates, from the folder where it has what they read."""
+    """Load updates, using the folder for what they read if it is there."""
     folder = Path(request["folder"])
     options = Options(
         again=bool(request.get("again")),

@@ -1,5 +1,5 @@
 """Which model an update means, and the tables that it fills: with multi-table inheritance one for
-each concrete model, the parents first. Reads models only."""
+each concrete model, parents first. Only reads models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ ModelField = Any
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One table of a model. `link` is the column that has the parent's key; None: it has none."""
+    """One table of a model. `link` is the column with the parent's key; None if it has no
+    parent."""
 
     model: Model
     fields: tuple[ModelField, ...]  # whose columns are in this table
@@ -37,7 +38,7 @@ class Part:
 
     @property
     def into(self) -> str:
-        """As a load names the table."""
+        """The table's name in the form that a load needs."""
         return self.table if "." not in self.table and '"' not in self.table else _quoted(self)
 
     @property
@@ -50,14 +51,14 @@ class Part:
 
 
 def _quoted(part: Part) -> str:
-    if '"."' in part.table:  # the known way to name a schema
+    if '"."' in part.table:  # the usual way to name a schema in Django
         return f'"{part.table}"' if not part.table.startswith('"') else part.table
     return '"{}"'.format(part.table.replace('"', '""'))
 
 
 def find_model(text: str) -> Model:
-    """The concrete model for ``app.Model``, ``app.Model.field`` (the table of a many-to-many
-    field), or a table's name.
+    """The concrete model for ``app.Model``, for ``app.Model.field`` (the table of a many-to-many
+    field), or for a table's name.
 
     Raises:
         Refused: there is none.
@@ -127,7 +128,7 @@ def _link(model: Model, chain: list[Model]) -> ModelField | None:
 
 
 def references(model: Model) -> set[Model]:
-    """Models that foreign keys of its tables refer to, without itself."""
+    """Models that foreign keys of its tables refer to, except itself."""
     found = {
         field.remote_field.model._meta.concrete_model
         for part in parts_of(model)

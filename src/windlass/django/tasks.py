@@ -1,4 +1,4 @@
-"""The task `run_quarterly_update` for Celery; without Celery a plain function."""
+"""The task `run_quarterly_update` for Celery; without Celery it is a plain function."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ except ImportError:
         return lambda function: function
 
 
-WAIT_SECONDS = 3600.0  # for another refresh, after which this one fails
+WAIT_SECONDS = 3600.0  # how long to wait for another refresh before this one fails
 
 
 @shared_task(acks_late=True, reject_on_worker_lost=True)
 def run_quarterly_update(
     updates: list[dict[str, Any]] | None = None, database: str | None = None
 ) -> dict[str, Any]:
-    """Refresh what the setting says, or these updates; `database` is an alias of DATABASES. One at
-    a time: another one waits. A task that is delivered again after its worker died resumes.
+    """Refresh what the setting lists, or these updates; `database` is an alias of DATABASES. Only
+    one runs at a time; others wait. A task that is delivered again after its worker died resumes.
 
     Raises:
         WindlassError: it did not end well; the message says why.

@@ -1,5 +1,5 @@
-"""Starts the DAG `quarterly_data_update` from a project, through Airflow's REST interface: for
-views and for Celery's beat, where Airflow does the work."""
+"""Starts the DAG `quarterly_data_update` from a project through Airflow's REST API: for views and
+for Celery beat, if Airflow does the work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HINTS = {
 def trigger_update(
     dag_id: str = DAG_ID, conf: Mapping[str, Any] | None = None, *, timeout_seconds: float = 30
 ) -> str:
-    """The id of a new run. Airflow's address and a token of its are in the environment.
+    """Start a run; returns its id. Airflow's address and a token are in the environment.
 
     Raises:
         BadSpec: they are not.

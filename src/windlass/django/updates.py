@@ -1,4 +1,4 @@
-"""The setting WINDLASS into updates: which input goes into which table. Pure: knows no model."""
+"""The setting WINDLASS as updates: which input goes into which table. Pure; knows no models."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NOT_HERE = ("from", "into", "create", "census", "types", "function", "frame")
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One input of one table. `wanted` has the words of its load, as the project gives them."""
+    """One input for one table. `wanted` has the words of its load, as the project gives them."""
 
     table: str  # "shop.Customer", "shop.Product.tags" or a table's name
     wanted: OneLoad
-    place: str  # in the setting, for people: "updates.0"
+    place: str  # the place in the setting, for people: "updates.0"
 
     @property
     def source(self) -> str:
@@ -34,7 +34,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What the setting says."""
+    """The content of the setting."""
 
     updates: tuple[Update, ...] = ()
     database: str = ""  # an alias; empty: the routers', or the default one
@@ -119,8 +119,8 @@ def _inputs(value: object) -> object:
 
 
 def _with_empty_as_null(wanted: OneLoad) -> OneLoad:
-    """An empty field of a CSV file is no value, as in Django's forms; where a model wants text, it
-    is made an empty one again."""
+    """An empty field of a CSV file means no value, as in Django's forms. If a model wants text, it
+    becomes an empty text again."""
     if "null" in wanted.csv.model_fields_set:
         return wanted
     csv = wanted.csv.model_copy(update={"null": ("",)})

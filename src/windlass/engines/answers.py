@@ -1,4 +1,4 @@
-"""Types in PostgreSQL's words, as people give them for columns whose type they decide."""
+"""Types in PostgreSQL's words, as users give them for columns whose type they choose."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _ALSO = {
 _NUMERIC = re.compile(r"(?:numeric|decimal) ?\( ?(\d{1,4}) ?(?:, ?(\d{1,4}) ?)?\)")
 _TEXT = re.compile(r"(?:varchar|character varying) ?\( ?(\d{1,8}) ?\)")
 _ZONED = re.compile(r"(?:timestamptz|timestamp with time zone) in (\S+)", re.IGNORECASE)
-MOST_DIGITS = 1000  # of a numeric with a precision
+MOST_DIGITS = 1000  # of a numeric that has a precision
 MOST_CHARACTERS = 10_485_760  # of a varchar
 
 WORDS = (*_PLAIN, "numeric(p,s)", "varchar(n)", "timestamptz in ZONE")
 
 
 def read_type(words: str, about: str) -> Type:
-    """`about` is the column, for the error.
+    """The type that these words name. `about` is the column, for the error.
 
     Raises:
         BadSpec: there is no such type, or none that a column can be given.
@@ -66,7 +66,7 @@ def read_type(words: str, about: str) -> Type:
 
 
 def is_zone(name: str) -> bool:
-    """Whether there is a time zone of this name: Europe/Berlin."""
+    """Whether a time zone of this name exists, such as Europe/Berlin."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -1,6 +1,5 @@
-"""Records that an input cannot read as records: set aside, if that is wanted, while there are few
-enough of them. Whoever stages the others counts these with them.
-"""
+"""Records of an input that cannot be read. If the user wants that, they are set aside, up to a
+limit. Whoever stages the other records counts these as well."""
 
 from __future__ import annotations
 
@@ -16,13 +15,13 @@ from windlass.model.wording import word
 if TYPE_CHECKING:
     from windlass.engines.landing import Input
 
-MOST_SHOWN = 20  # of which one error tells
+MOST_SHOWN = 20  # how many an error names
 LONGEST_TEXT = 10_000  # characters of a record that are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that is none: why, where, and its text as far as it is kept."""
+    """A record that could not be read: why, where, and its text as far as it was kept."""
 
     bad: BadValue
     text: str
@@ -30,7 +29,7 @@ class Unreadable:
 
 @dataclass(slots=True)
 class Aside:
-    """What one reading of an input has set aside, in the order of the input."""
+    """What was set aside while an input was read once, in the order of the input."""
 
     most: int
     found: list[Unreadable] = field(default_factory=list)
@@ -49,7 +48,7 @@ class Aside:
         return [one.bad.record for one in self.found]
 
     def numbers(self, last: int, rows: int) -> list[int]:
-        """The numbers of the next records that were read, after the `last` one."""
+        """The numbers of the next records that could be read, after the `last` one."""
         skipped = set(self.records)
         later: Iterator[int] = count(last + 1)
         if skipped:
@@ -58,13 +57,13 @@ class Aside:
 
 
 def _kept(text: str) -> str:
-    """Text that every database stores."""
+    """The text in a form that every database can store."""
     text = text[:LONGEST_TEXT].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return text.replace("\0", "\ufffd").rstrip("\r\n")
 
 
 def setting_aside(source: Input, aside: Aside) -> Input:
-    """The same input, which gives `aside` the records that it cannot read. One whose format has
-    none, and one that may set nothing aside, stays as it is."""
+    """The same input, which passes records that it cannot read to `aside`. Unchanged if its format
+    has no such records, or if none may be set aside."""
     made = getattr(source, "setting_aside", None)
     return cast("Input", made(aside)) if made and aside.most else source

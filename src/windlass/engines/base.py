@@ -39,25 +39,26 @@ if TYPE_CHECKING:
 
 OURS = "_windlass_"  # prefix of tables that we make
 MOST_DIGITS = 38  # of a decimal in Arrow's 128 bits, DuckDB, and BigQuery's BIGNUMERIC
-# A reader holds three batches at once, a writer two: about 100 MB with what decoding needs.
+# A reader holds three batches at once and a writer two: about 100 MB, including what decoding
+# needs.
 BATCH_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """Which names a target tells apart, and how long they can be."""
+    """Which names a target distinguishes, and how long they may be."""
 
-    tables_by_case: bool = True  # those that differ by case only are two
+    tables_by_case: bool = True  # names that differ only by case are different
     columns_by_case: bool = True
     most_bytes: int = 0  # 0: more than any source has
 
 
 class Nesting(StrEnum):
-    """How a target keeps values that have others inside."""
+    """How a target stores nested values."""
 
-    LISTS = "lists"  # and structs, of anything, and with NULLs in them
-    REPEATED = "repeated"  # lists are neither NULL nor hold NULLs or lists; structs can be NULL
-    OWN = "own"  # as the source's own arrays; as JSON where there are fields
+    LISTS = "lists"  # and structs, of any type, with NULLs inside
+    REPEATED = "repeated"  # lists cannot be NULL, or contain NULLs or lists; structs can be NULL
+    OWN = "own"  # like the source's own arrays; as JSON where there are fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +71,18 @@ class Facts:
 
     # as a source
     shared_snapshot: bool = False  # sessions of other processes can read in it
-    typed: bool = True  # a column's type is that of all its values
+    typed: bool = True  # each column has one type for all its values
 
     # as a target
     nesting: Nesting = Nesting.LISTS
     uuids: bool = True
-    json: bool = True  # a type for JSON that Parquet files can be loaded into
+    json: bool = True  # has a JSON type that Parquet files can be loaded into
     infinity: bool = True  # dates and timestamps can be infinite
-    years: tuple[int, int] | None = None  # the first and last that dates can have
+    years: tuple[int, int] | None = None  # the first and the last year of dates
     midnight_ends: bool = True  # 24:00 is a time
     decimal_nan: bool = True  # decimals in CSV can be NaN
     csv_null: str = ""
-    csv_base64: bool = False  # bytes in CSV; else `\\x` and hexadecimal digits
+    csv_base64: bool = False  # bytes in CSV are in base64; otherwise `\\x` and hexadecimal digits
     csv_text_lists: bool = True  # lists of texts can be read from CSV
     naming: Naming = Naming()
 
@@ -91,8 +92,8 @@ class Facts:
         return self.nesting is not Nesting.REPEATED
 
 
-# Files alone, for no engine in particular. Parquet has no infinity, and its times end before 24:00
-# (parquet-format, LogicalTypes.md); text has both.
+# Files that are not for a particular engine. Parquet has no infinity, and its times end before
+# 24:00 (parquet-format, LogicalTypes.md); text has both.
 FILES = Facts("files", "files", infinity=False, midnight_ends=False)
 TEXT_FILES = Facts("files", "files")
 
@@ -104,12 +105,12 @@ class Rows(Protocol):
         """Arrow batches, with the columns and types of `windlass.engines.base.schema`."""
 
     def lines(self) -> Generator[bytes | bytearray | memoryview, None, None] | None:
-        """Lines of CSV, each a row, in the text that PostgreSQL has for values. None: the engine
-        writes no CSV itself."""
+        """Lines of CSV, one for each row, with values as PostgreSQL's text. None if the engine does
+        not write CSV itself."""
 
     @property
     def losses(self) -> Losses:
-        """Values that the format cannot hold. Complete once all rows have been read."""
+        """How many values the format could not hold. Complete once all rows have been read."""
 
 
 class Source(Protocol):
@@ -126,12 +127,12 @@ class Source(Protocol):
 
     @property
     def identity(self) -> str:
-        """Identifies the database, however it is addressed. Known once the snapshot is held."""
+        """Identifies the database, whatever address is used. Known once the snapshot is held."""
 
     def hold(self, number: int = 1, *, overlaps: Sequence[float | None] = ()) -> Snapshot:
-        """Take the snapshot that everything is read in. `overlaps` are those of the watermarks, in
-        seconds, and None where there can be none: with watermarks the source also checks which
-        transactions are still writing.
+        """Take the snapshot that everything is read in. `overlaps` are the overlaps of the
+        watermarks in seconds, None for a watermark without one. With watermarks, the source also
+        checks which transactions are still writing.
 
         Raises:
             WindlassError: it cannot be read; `retryable` where trying again can help.
@@ -155,24 +156,25 @@ class Source(Protocol):
         """Everything that a pattern can match, with the reasons why it cannot be read."""
 
     def describe(self, request: Request) -> Described:
-        """The requested columns, with types that hold all their values.
+        """The requested columns, with types that hold all of their values.
 
         Raises:
             WindlassError: the source does not accept the query.
         """
 
     def item(self, request: Request) -> str:
-        """The FROM item in the engine's own SQL: the export's `query`."""
+        """The export's `query` as a FROM item in the engine's own SQL."""
 
     def pieces(self, export: Export) -> Sequence[Piece]:
-        """What all rows of an export are in, if ranges of blocks can be read; else nothing."""
+        """The pieces that together have all rows of an export, if it can be read by ranges of
+        blocks; otherwise empty."""
 
     def assets(self, export: Export) -> list[dict[str, str]]:
-        """As `Target.assets`, of what an export reads: its relation, or the tables that its query
-        names with their schemas. Connects to nothing."""
+        """Like `Target.assets`, for what an export reads: its relation, or the tables that its
+        query names with their schemas. Connects to nothing."""
 
     def span(self, export: Export, last: str) -> Span:
-        """The range of a watermark to read: it was last loaded up to `last`."""
+        """The range of a watermark to read; `last` is where the last load ended."""
 
     def keep(self, names: Collection[str]) -> None:
         """Keep relations from being dropped or emptied under the readers."""
@@ -180,8 +182,9 @@ class Source(Protocol):
     def reading(
         self, export: Export, target: Facts, run: str, share: int = 1
     ) -> AbstractContextManager[Rows]:
-        """The rows of an export, in the snapshot. CSV is written for `target`. An engine that lists
-        its sessions shows the `run`. `share` is how many readers share a relation's memory."""
+        """The rows of an export, in the snapshot. CSV is written for `target`. Engines that list
+        their sessions show the `run`. `share` is how many readers share the memory for a
+        relation."""
 
     def cancel(self) -> None:
         """Stop what other threads are reading: they raise Interrupted."""
@@ -204,23 +207,23 @@ class Target(Protocol):
     def facts(self) -> Facts: ...
 
     def survey(self, exports: Sequence[Export]) -> Survey:
-        """What would prevent the loads: the warehouse cannot be reached or written, or existing
+        """What would prevent the loads: the warehouse cannot be reached or written to, or existing
         tables do not fit."""
 
     def watermark(self, export: Export) -> str:
-        """The last watermark loaded from this source into the table, as text. Empty if there is
-        none, or if the table has lost those rows: it was dropped, emptied or replaced."""
+        """The last watermark that was loaded from this source into the table, as text. Empty if
+        there is none, or if the table was dropped, emptied or replaced since."""
 
     def loaded(self, run: str, export: Export) -> Loaded | None:
-        """What this run has loaded of a relation, or None."""
+        """What this run has loaded from a relation; None if nothing."""
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         """Load the files of a manifest, once for a run, with the export's hooks in the load's
         transaction."""
 
     def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
-        """Run statements of the user's in one transaction, once for a run, and `when` it is said
-        that they are. Returns whether they were run now."""
+        """Run the user's statements in one transaction, once for each run and `when`. Returns
+        whether they were run now."""
 
     def count(self, table: str) -> int:
         """The rows of a table now."""
@@ -239,7 +242,7 @@ class Target(Protocol):
 
 
 def no_watermark(export: Export) -> WindlassError:
-    """For rows that append could not tell from those of earlier runs."""
+    """The error for rows that append could not distinguish from those of earlier runs."""
     return WindlassError(
         f"{export.name}: append by {export.watermark}: rows have no watermark (it is NULL,"
         " infinite or NaN)",
@@ -276,7 +279,8 @@ def arrow_type(column: Column) -> Any:
 
 
 def _nested_type(inside: Nested) -> Any:
-    """Lists and structs. Arrow has neither UUIDs nor JSON inside of them, which are text there."""
+    """The type of lists and structs. Arrow has no UUIDs and no JSON inside of them; there they are
+    text."""
     import pyarrow as pa
 
     types = [pa.string() if one.kind is Kind.UUID else arrow_type(one) for one in inside.parts]
@@ -290,8 +294,8 @@ def _nested_type(inside: Nested) -> Any:
 
 
 def schema(columns: Sequence[Column]) -> Any:
-    """The schema of a source's batches. Every column is nullable: a value that Arrow cannot hold
-    becomes NULL."""
+    """The schema of a source's batches. Every column is nullable, because a value that Arrow cannot
+    hold becomes NULL."""
     import pyarrow as pa
 
     return pa.schema([pa.field(one.name, arrow_type(one)) for one in columns])

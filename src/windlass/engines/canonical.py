@@ -54,7 +54,7 @@ def digest(rows: Iterable[Values], fields: Sequence[Field]) -> Digest:
 def buckets(
     rows: Iterable[Values], fields: Sequence[Field], key: Sequence[str]
 ) -> Mapping[int, Digest]:
-    """By the key's text; by the row's without a key."""
+    """Digests by bucket: of the key's text, or of the row's text if there is no key."""
     hashers, places = _hashers(fields), _places(fields, key)
     keyed_by = [hashers[at] for at in places]
     found: dict[int, list[int]] = {}
@@ -100,7 +100,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _json(text: str) -> str:
-    """It has no control characters."""
+    """JSON as COPY writes it. It has no control characters."""
     return text.replace("\\", "\\\\")
 
 
@@ -159,7 +159,7 @@ def _hash(hashers: Sequence[Write], values: Values) -> bytes:
 
 
 def _places(fields: Sequence[Field], key: Sequence[str]) -> list[int]:
-    """Of the key's fields; of all without a key."""
+    """The positions of the key's fields; of all fields if there is no key."""
     names = [one.name for one in fields]
     return [names.index(one) for one in key] or list(range(len(names)))
 

@@ -1,5 +1,5 @@
-"""How a table differs from what is to be loaded into it, and which of that the load may change:
-the export's `schema` says so. Pure.
+"""How a table differs from what will be loaded into it, and which differences the load may change;
+the export's `schema` decides. Pure.
 
 Whether a type holds all values of another is decided by PostgreSQL's names for types; an engine
 translates its own.
@@ -27,9 +27,9 @@ def fit(
     faults: Sequence[Problem] = (),
     by_case: bool = True,
 ) -> Fit:
-    """`types` are those that the export's columns would be created with, `there` the table's
-    columns, `loaded` those that earlier loads have filled, `faults` what else is wrong with it;
-    `by_case`: whether names that differ by case only are two."""
+    """`types` are the types with which the export's columns would be created, `there` the table's
+    columns, `loaded` the columns that earlier loads have filled, `faults` other problems of the
+    table. `by_case`: names that differ only by case are different."""
     wanted = dict(zip([one.name for one in export.columns], types, strict=True))
     added = {name: type_ for name, type_ in wanted.items() if name not in there}
     others = {
@@ -65,7 +65,7 @@ def fit(
 
 
 def _alike(added: Iterable[str], rest: Iterable[str]) -> dict[str, str]:
-    """The names that the table has, but for their case."""
+    """The names of the table's columns that differ from these only by case."""
     there = {name.casefold(): name for name in rest}
     return {name: there[name.casefold()] for name in added if name.casefold() in there}
 
@@ -114,7 +114,7 @@ def holds_all(old: str, new: str) -> bool:
 
 
 def _holds(old: str | None, new: str | None) -> bool:
-    """Of lengths; none is no limit."""
+    """Whether a length holds another; no length means no limit."""
     return new is None or (old is not None and int(old) <= int(new))
 
 

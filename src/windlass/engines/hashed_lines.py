@@ -1,7 +1,8 @@
-"""Digests of rows as they are copied: of the lines that are sent, so they need no second reading.
+"""Digests of rows while they are copied: the lines that are sent are hashed, so that no second
+reading is needed.
 
-That is exact where a line has each value as it is. So a text that COPY has to escape ends it: then
-the rows are read again, and hashed with the length of each text before it.
+That is exact as long as a line contains each value unchanged. Once COPY has to escape a text, the
+digest is given up; then the rows are read again, and hashed with the length before each text.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from windlass.model.translation import Digest, Field, Sort
 
 __all__ = ["HALF", "LineDigest", "can_hash", "md5"]
 
-try:  # Python's own takes 0.6 of the time of OpenSSL's, for texts of 100 bytes
+try:  # Python's own takes 0.6 of the time of OpenSSL's for texts of 100 bytes
     from _md5 import md5  # type: ignore[import-not-found]
-except ImportError:  # some Pythons are built without
+except ImportError:  # some Pythons are built without it
     md5 = partial(hashlib.md5, usedforsecurity=False)
 
 HALF = (1 << 60) - 1  # fifteen hexadecimal digits
@@ -28,7 +29,8 @@ _AS_SENT = frozenset(
         Sort.TIMESTAMP, Sort.INSTANT, Sort.UUID, Sort.BITS, Sort.ENUM,
     }
 )  # fmt: skip
-"""What is sent as it is hashed. Of floats, only origins know."""
+"""For these types the text that is sent is the text that is hashed. For floats only origins
+know."""
 
 
 def can_hash(fields: Sequence[Field]) -> bool:
@@ -36,8 +38,8 @@ def can_hash(fields: Sequence[Field]) -> bool:
 
 
 class LineDigest:
-    """Of all lines that are added: sums of both halves of their MD5, as numbers of 64 bits with a
-    sign."""
+    """The digest of all lines that are added: the sums of both halves of their MD5, as signed
+    64-bit numbers."""
 
     def __init__(self, columns: int) -> None:
         self._tabs = columns - 1  # of each line
@@ -52,7 +54,8 @@ class LineDigest:
         lines.pop()
         nulls = block.count(rb"\N")
         if block.count(b"\\") != nulls or block.count(b"\t") != self._tabs * len(lines):
-            self._is_exact = False  # of a text with a backslash, there are two before an N as well
+            # also true for a text with a backslash, as it is doubled before an N
+            self._is_exact = False
             return
         halves = array("q", b"".join([md5(line).digest() for line in lines]))
         if byteorder == "little":
@@ -63,7 +66,7 @@ class LineDigest:
 
     @property
     def digest(self) -> Digest | None:
-        """None if a text was escaped."""
+        """The digest; None if a text was escaped."""
         if not self._is_exact:
             return None
         return Digest(self._rows, self._first, self._second)

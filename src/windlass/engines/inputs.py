@@ -1,4 +1,4 @@
-"""What rows are read from, opened: files of this machine, of the web and of object stores, pages of
+"""Opens what rows are read from: files on this machine, on the web and in object stores, pages of
 an API, a query of a database."""
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def never() -> bool:
 def open_inputs(
     source: From, folder: Path | None = None, *, is_stopped: Callable[[], bool] = never
 ) -> Sequence[Input]:
-    """In an order that is always the same: that of the locations, and by name within a pattern.
-    What is not on this machine is fetched into the `folder` of a run first, unless it is there.
+    """The inputs, always in the same order: that of the locations, and by name within a pattern.
+    Anything that is not on this machine is first fetched into the `folder` of a run, unless it is
+    there already.
 
     Raises:
         BadSpec: the description contradicts itself.
@@ -52,8 +53,8 @@ def open_inputs(
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """A file on this machine, what it is called, by which name its format is decided, and what is
-    known of it."""
+    """A file on this machine, its name for people, the name that decides its format, and what is
+    known about it."""
 
     path: Path
     place: str
@@ -146,8 +147,8 @@ def _made(folder: Path | None) -> Path:
 def is_unchanged(
     location: str, known: Identity, folder: Path, options: Mapping[str, str] | None = None
 ) -> bool:
-    """Whether a file is as it was: for a URL by what the server says of its ETag or date, without
-    fetching it again. What has changed is in the folder then, for `open_inputs`.
+    """Whether a file is unchanged; for a URL according to the server's ETag or date, without
+    fetching it again. A file that has changed is in the folder afterwards, for `open_inputs`.
 
     Raises: as `open_inputs`.
     """
@@ -177,8 +178,8 @@ def is_unchanged(
 def is_known_to_server(
     url: str, known: Identity, folder: Path, is_stopped: Callable[[], bool] = never
 ) -> bool:
-    """Whether the server of a file of the web says that it is as it was. If not, it is in the
-    folder then, for `open_inputs`.
+    """Whether the server of a file on the web says that it is unchanged. If not, the file is in the
+    folder afterwards, for `open_inputs`.
 
     Raises: as `open_inputs`.
     """

@@ -1,7 +1,7 @@
 """JSON as PostgreSQL's `jsonb` prints it, so that both sides of a proof hash the same text.
 
-Decides what `jsonb` would refuse, and which keys it would drop. Rules: `jsonb_in` and
-`JsonbToCString` in PostgreSQL's jsonb.c, `escape_json` in json.c, `numeric_in` in numeric.c.
+Decides what `jsonb` would refuse, and which keys it would drop. The rules are those of `jsonb_in`
+and `JsonbToCString` in PostgreSQL's jsonb.c, `escape_json` in json.c and `numeric_in` in numeric.c.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ MOST_DECIMALS = 16_383  # the same after it; NUMERIC_DSCALE_MAX
 
 
 class NoJsonb(ValueError):
-    """Text that `jsonb` refuses: it is no JSON, has U+0000 or half of a surrogate pair,
-    a number that `numeric` cannot hold, or is nested too deep."""
+    """Text that `jsonb` refuses: invalid JSON, U+0000 or half of a surrogate pair, a number that
+    `numeric` cannot hold, or too deep nesting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class _Number:
 
 
 class _Object(dict[str, object]):
-    """Knows how many of its keys were doubled."""
+    """An object that knows how many of its keys were doubled."""
 
     doubled = 0
 
@@ -111,7 +111,7 @@ def _print(value: object, parts: list[str]) -> None:
 
 
 def _order(key: str) -> tuple[int, bytes]:
-    """The shorter first, then by bytes: `lengthCompareJsonbStringValue`."""
+    """Shorter keys first, then by bytes: `lengthCompareJsonbStringValue`."""
     as_bytes = key.encode("utf-8", "surrogatepass")
     return len(as_bytes), as_bytes
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """Idle sessions, each lent to one call at a time. One whose call failed is closed."""
+    """Idle sessions, each lent to one call at a time. A session whose call failed is closed."""
 
     def __init__(self, close: Callable[[T], object]) -> None:
         self._close = close
@@ -20,7 +20,7 @@ class Kept(Generic[T]):
 
     @contextmanager
     def one(self, open_one: Callable[[], T], *, keep: bool = True) -> Iterator[T]:
-        """An idle session, or a new one. Unless `keep`, no later call gets it."""
+        """An idle session, or a new one. Without `keep` it is closed afterwards."""
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         session = open_one() if idle is None else idle

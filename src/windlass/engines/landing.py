@@ -1,5 +1,5 @@
-"""The interface of an engine whose tables, which are in use, rows are loaded into; and of what they
-are read from. See `windlass.engines.base` for sources and warehouses.
+"""The interface of an engine that loads rows into tables in use, and of the inputs that these rows
+come from. See `windlass.engines.base` for sources and warehouses.
 
 Decides nothing and imports no driver. `windlass.engines.registry` chooses an engine by URL.
 """
@@ -38,8 +38,8 @@ def staged_item(load: str, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RawCsv:
-    """A file as COPY reads it: UTF-8, without its header. `null` is the unquoted text that stands
-    for NULL; None: none does."""
+    """A file as COPY reads it: UTF-8, without its header. `null` is the unquoted text that means
+    NULL; None if none does."""
 
     blocks: Iterator[bytes]
     delimiter: str = ","
@@ -62,23 +62,23 @@ class Input(Protocol):
     def identity(self) -> Identity: ...
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """All records. A field without a type is Arrow text, NULL only where the input has one;
-        others have the type of `windlass.engines.base.arrow_type`.
+        """All records. A field without a type is Arrow text, and NULL only if the input has a NULL;
+        other fields have the type of `windlass.engines.base.arrow_type`.
 
         Raises:
             windlass.errors.BadRecord: a record cannot be read at all.
         """
 
     def raw(self) -> RawCsv | None:
-        """The file, if COPY reads exactly what `batches` reads, or refuses what that refuses."""
+        """The file, if COPY reads the same as `batches`, and refuses the same."""
 
     def line_of(self, record: int) -> int:
-        """Where a record (from 1) begins, as a line of the file from 1; 0 if it has none. Reads the
-        file again."""
+        """The line of the file on which a record begins; both count from 1. 0 if records have no
+        lines. Reads the file again."""
 
 
 def ways_with_bad_records(count: int, *, some_empty: bool) -> str:
-    """What to do about so many records with bad values; `some_empty` if some of those are empty
+    """What to do about so many records with bad values. `some_empty`: some of the values are empty
     texts."""
     ways = f"correct them, or set up to that many aside with {word('max-bad', str(count))}"
     if some_empty:
@@ -87,14 +87,15 @@ def ways_with_bad_records(count: int, *, some_empty: bool) -> str:
 
 
 def other_type(load: Load, column: str, given: str, found: str) -> Problem:
-    """The user gives a column that is there another type than it has."""
+    """The problem of a column that exists and for which the user gives another type."""
     message = f"column {column} is {found}, and {word('types')} says {given}"
     hint = f"a load changes no column's type: leave {column} out of {word('types')}, or alter it"
     return Problem(load.name, message, hint)
 
 
 def check_hidden(load: Load) -> None:
-    """A target never hashes itself: whoever reads an input does (`windlass.flows.load.hashed`).
+    """Check that no value has to be hidden here. A target never hashes: whoever reads an input does
+    (`windlass.flows.load.hashed`).
 
     Raises:
         WindlassError: values would arrive as they are.
@@ -108,8 +109,8 @@ class Landing(Protocol):
     """A database with tables that rows are loaded into. A context manager: leaving it closes its
     sessions. Its methods may be called by several threads at once.
 
-    What changes the database commits together with the journal line of its step and item, and does
-    nothing if that is there already.
+    Changes of the database commit together with the journal line of their step and item. If that
+    line exists already, nothing is done.
     """
 
     place: str  # for people, without secrets
@@ -119,7 +120,7 @@ class Landing(Protocol):
 
     @property
     def default_schema(self) -> str:
-        """Where a table without a schema is."""
+        """The schema of tables that are named without one."""
 
     def table(self, name: str) -> Table | None:
         """A table by ``schema.table`` or ``table``; None if there is none.
@@ -129,8 +130,8 @@ class Landing(Protocol):
         """
 
     def survey(self, loads: Sequence[Load]) -> Sequence[Problem]:
-        """What would prevent these loads: privileges, expressions that the target refuses, keys
-        without an equality. Writes nothing."""
+        """What would prevent these loads: missing privileges, expressions that the target refuses,
+        keys without an equality. Writes nothing."""
 
     # runs
 
@@ -141,14 +142,14 @@ class Landing(Protocol):
         """One run, with its lines."""
 
     def begin(self, run: LoadRun) -> LoadRun:
-        """Journal a new run, or take over one that is there, from a process that is dead.
+        """Journal a new run, or take over an existing one whose process is dead.
 
         Raises:
             Refused: another process is at work on it, or on one of its tables.
         """
 
     def working(self, run: str) -> AbstractContextManager[None]:
-        """While it lasts, others see that this process works on the run."""
+        """While it lasts, others can see that this process works on the run."""
 
     def end(self, run: str, state: State, outcome: Outcome) -> None: ...
 
@@ -163,19 +164,20 @@ class Landing(Protocol):
         """
 
     def check(self, run: str, load: Load) -> Sequence[Finding]:
-        """The expectations, and the rules of the key, that the staged rows break. Changes
-        nothing."""
+        """The expectations that the staged rows do not meet, and the rules of the key that they
+        break. Changes nothing."""
 
     def apply(self, run: str, load: Load) -> Counts:
-        """Load the staged rows, in one transaction with the before-image of what they change."""
+        """Load the staged rows, in the transaction that also keeps a before-image of what they
+        change."""
 
     def clean_up(self, run: str, load: Load) -> None:
-        """Drop what staging made."""
+        """Drop what staging created."""
 
     # the way back
 
     def foresee(self, run: str) -> Foreseen | None:
-        """What `undo` would do; None if it is done.
+        """What `undo` would do; None if that is done already.
 
         Raises:
             Refused: no such run is known.
@@ -196,14 +198,14 @@ class Landing(Protocol):
         """Whether a process works on it now."""
 
     def left(self, run: str = "") -> Sequence[Left]:
-        """What ended runs have left, before-images above all; or one of them.
+        """What ended runs, or one of them, have left: mainly before-images.
 
         Raises:
             Refused: no such run is known, or it is unfinished.
         """
 
     def clean(self, lefts: Sequence[Left]) -> None:
-        """Remove it for good, and forget the runs: they cannot be undone any more."""
+        """Remove it for good, and forget the runs, which cannot be undone afterwards."""
 
     def assets(self, table: Name) -> list[dict[str, str]]:
         """The assets under which a scheduler's other jobs find a table: as

@@ -1,5 +1,5 @@
-"""Checks of a load that are the same for every warehouse: the table fits, rows have keys, all rows
-have arrived."""
+"""Checks of a load that are the same for every warehouse: that the table fits, rows have keys, and
+all rows have arrived."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ BEFORE_LOAD, AFTER_LOAD = "before-load", "after-load"
 
 
 def hook_text(text: str, table: str) -> str:
-    """The user's statement, which may name the table that is loaded."""
+    """The user's statement. It may name the table that is loaded."""
     return text.replace("{table}", table)
 
 
 def hook_doing(when: str, number: int, of: str) -> str:
-    """For a message: the statement itself may hold anything."""
+    """What a hook is called in a message: the statement itself may contain anything."""
     return f"running statement {number} of {when} of {of}"
 
 
@@ -46,7 +46,8 @@ def loaded_names(records: Iterable[str | None]) -> frozenset[str]:
 
 
 def check_fit(fit: Fit) -> None:
-    """Called right before the load, as the table may have changed since the export was planned.
+    """Check that the table fits. Called right before the load, as the table may have changed since
+    planning.
 
     Raises:
         WindlassError: it does not fit.
@@ -71,7 +72,7 @@ def ambiguous(export: Export) -> WindlassError:
 
 
 def check_arrived(export: Export, read: int, arrived: int) -> None:
-    """Called before the load is committed.
+    """Check that every row arrived. Called before the load is committed.
 
     Raises:
         WindlassError: not every row that was read has arrived.

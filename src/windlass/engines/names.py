@@ -1,6 +1,7 @@
-"""What a database, a folder of files or a store is called without its login: a label of metrics.
+"""The name of a database, a folder of files or a store, without login: a label for metrics.
 
-It is made from the address alone, so a run that reached nothing has the same label as one that did.
+It is made from the address alone, so a run that could not connect has the same label as one that
+could.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ _POSTGRES = ("postgresql", "postgres")
 def name_of(address: str) -> str:
     """``shop on db.example.com:5432``, the name of a libpq service, ``s3://lake/shop``.
 
-    Empty if it cannot be read. So is one with an ``@`` left in it: libpq and others do not agree on
-    which ``@`` ends a password, so what is left may be a part of one.
+    Empty if the address cannot be read. Also empty if an ``@`` is left in it: programs disagree on
+    which ``@`` ends a password, so what is left may contain a part of one.
     """
     if address.strip().lower().startswith("odbc:"):
         return _odbc(address.strip())
@@ -27,7 +28,7 @@ def name_of(address: str) -> str:
 
 
 def _pg(address: str) -> str:
-    from windlass.engines.postgres.session import Address  # a store has no use for its driver
+    from windlass.engines.postgres.session import Address  # a store does not need its driver
 
     try:
         words = Address.parse("source", address).words
@@ -50,7 +51,7 @@ def _odbc(address: str) -> str:
 
 
 def _url(address: str) -> str:
-    """Without login, options and fragment, each of which may hold a secret."""
+    """The URL without login, options and fragment, each of which may hold a secret."""
     try:
         parts = urlsplit(address.strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""The interface of an engine whose databases are translated for another engine.
+"""The interface of an engine whose databases are migrated into another engine.
 
 Decides nothing and imports no driver. `windlass.engines.registry` chooses an engine by URL.
 """
@@ -27,7 +27,8 @@ class Hashes(Protocol):
     """An origin whose sessions can hash values with a secret key, as `mask: hash` asks."""
 
     def hash_with(self, hashed: Callable[[str], str], pads: tuple[bytes, bytes]) -> None:
-        """Called before it is held. `pads` are the key as HMAC needs it, inside and outside."""
+        """Set the key; called before `hold`. `pads` are the inner and outer pads that HMAC makes of
+        it."""
 
 
 class Origin(Protocol):
@@ -39,16 +40,17 @@ class Origin(Protocol):
     place: str  # for people, without secrets
     dialect: str  # of its SQL, as sqlglot names it; empty: it has none
     schema: str  # the target's schema for its tables, if the user names none
-    reads_queries: bool  # whether it reads a mapped table, which is a query over it
-    floats: str  # how FLOAT is hashed: "bits" (16 digits, big-endian) or "digits": those of
+    reads_queries: bool  # whether a table can be read through a mapping, as a query over it
+    # how FLOAT is hashed: "bits" (16 hexadecimal digits, big-endian) or "digits": those of
+    floats: str
     # the shortest text of the same number in 64 bits, `e`, and the exponent of the first: 15e-1
 
     @property
     def server(self) -> Server:
-        """What and whose it is. Known once the snapshot is held."""
+        """The server, its version and identity. Known once the snapshot is held."""
 
     def hold(self, number: int = 1) -> Snapshot:
-        """Take the snapshot that everything is read in. Its `id` is that of no other one.
+        """Take the snapshot that everything is read in. Its `id` is unique.
 
         Raises:
             WindlassError: it cannot be read; `retryable` where trying again can help.
@@ -63,23 +65,25 @@ class Origin(Protocol):
         """
 
     def schemas(self, types: Mapping[str, str] | None = None) -> SourceSchema:
-        """Structure, from its catalog. `types` are people's answers, by `table.column` as they are
-        written: where there are no columns, each makes one."""
+        """The structure, from the catalog. `types` are the user's answers, by `table.column` as
+        written. If tables have no columns, each answer makes one."""
 
     def fit(self, table: SourceTable, answers: Answers) -> Fit:
-        """Scan all rows, and choose types that hold every value. Never guesses from some rows."""
+        """Scan all rows, and choose types that hold every value. Never decides from a sample."""
 
     def cut(self, table: SourceTable, count: int) -> Sequence[Range]:
-        """About `count` ranges of rows, each row in exactly one; `Whole` alone if it cannot be."""
+        """About `count` ranges of rows, with each row in exactly one; just `Whole` if the table
+        cannot be cut."""
 
     def can_hash(self, reading: Reading) -> bool:
-        """Whether all values of the snapshot travel in the texts that `is_hashed` asks for."""
+        """Whether all values of the snapshot are copied in the same text that is hashed, as
+        `is_hashed` requires."""
 
     def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
         """Blocks of whole lines of PostgreSQL's COPY in text format."""
 
     def digest(self, reading: Reading, range_: Range) -> Digest:
-        """Of all rows of a range."""
+        """The digest of all rows of a range."""
 
     def buckets(self, reading: Reading) -> Mapping[int, Digest]:
         """The digests of all rows, by bucket; without empty ones."""

@@ -15,8 +15,8 @@ _MACHINE = Path("/etc/machine-id")
 
 
 def path_of(url: str) -> str:
-    """The absolute path of ``scheme:///path``; empty for a URL that has a host, or no path, or
-    ends in `#...`: that would be a part of a file's name, which is written `%23`."""
+    """The absolute path in ``scheme:///path``. Empty for a URL with a host, without a path, or
+    ending in `#...`: that would be a part of the file's name, in which `#` is written as `%23`."""
     parts = urlsplit(url)
     path = unquote(parts.path).lstrip("/")
     return "" if parts.netloc or parts.fragment or not path else f"/{path}"
@@ -28,8 +28,8 @@ def path_alone(url: str) -> str:
 
 
 def identity_of(engine: str, path: str) -> str:
-    """The same however the file is named, and different for a file with the same path on another
-    machine."""
+    """An identity that is the same whatever the file is called, and differs for a file with the
+    same path on another machine."""
     machine = ""
     with suppress(OSError):
         machine = _MACHINE.read_text().strip()
@@ -38,7 +38,7 @@ def identity_of(engine: str, path: str) -> str:
 
 
 def cannot_make(path: Path) -> str:
-    """Why a file or folder that is not there cannot be made; empty if it can. Makes nothing."""
+    """Why a missing file or folder cannot be created; empty if it can. Creates nothing."""
     above = next(parent for parent in path.parents if parent.exists())
     if not above.is_dir():
         return f"{above} is not a folder"

@@ -28,8 +28,8 @@ _SHOWN = 10
 
 
 class QueryInput:
-    """See `windlass.engines.landing.Input`. The first time it is read in the snapshot in which it
-    was described; that is held until then."""
+    """See `windlass.engines.landing.Input`. The first reading uses the snapshot in which the
+    columns were described; that snapshot is held until then."""
 
     def __init__(self, wanted: QueryFrom) -> None:
         """Raises:
@@ -48,7 +48,7 @@ class QueryInput:
 
     @property
     def identity(self) -> Identity:
-        """Nothing tells whether rows have changed but the rows."""
+        """Empty: only the rows themselves could show whether they have changed."""
         return Identity()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -80,8 +80,8 @@ class QueryInput:
 
 
 class _Opened:
-    """A source that holds its snapshot, and what is read from it. Closed by leaving it, or with
-    the last reference to it."""
+    """A source that holds its snapshot, and what is read from it. Closed when the context is left,
+    or with the last reference to it."""
 
     def __init__(self, wanted: QueryFrom) -> None:
         stack = ExitStack()
@@ -119,7 +119,7 @@ class _Opened:
 
 
 def with_text(columns: Sequence[Column], names: Sequence[str]) -> tuple[Column, ...]:
-    """As an export has columns that it hashes."""
+    """The columns as in an export that hashes some of them."""
     return tuple(
         Column(one.name, one.type, Kind.TEXT, not_null=one.not_null, is_cast=True)
         if one.name in names
@@ -154,7 +154,7 @@ def _described(source: Source, wanted: QueryFrom) -> Export:
 
 
 def _relation(source: Source, name: str) -> Readable:
-    """By ``schema.name``, or by a name that only one relation has."""
+    """The relation named by ``schema.name``, or by a name that only one relation has."""
     relations = source.relations()
     found = [one for one in relations if name in (str(one.name), one.name.plain)]
     found = found or [one for one in relations if name == one.name.name]

@@ -23,11 +23,11 @@ class Engine:
     source: str = ""
     target: str = ""
     landing: str = ""  # takes a URL, and `runs`: tables in use, to load into
-    runs: str = ""  # what keeps the runs of loads, where that is not the engine itself
+    runs: str = ""  # what keeps the runs of loads, if the engine itself does not
     origin: str = ""  # takes a URL: what is migrated into another engine
     destination: str = ""  # takes a URL: what a PostgreSQL database is migrated into
-    needs: tuple[str, ...] = ()  # libraries of these two, which the extra of its name installs
-    extra: str = "export"  # of our distribution, with the libraries that it needs
+    needs: tuple[str, ...] = ()  # libraries of the last two, which the extra of that name installs
+    extra: str = "export"  # our extra that installs the needed libraries
 
 
 ENGINES = (
@@ -77,7 +77,7 @@ ENGINES = (
 )
 
 
-# what people give where a URL is needed; no service of libpq is called like that
+# what people sometimes give instead of a URL; no libpq service is called that
 _FILE = re.compile(r"(sqlite|duckdb):.*|\.{0,2}/.*|.*\.(db3?|sqlite3?|duckdb)", re.IGNORECASE)
 
 

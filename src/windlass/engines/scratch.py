@@ -34,7 +34,7 @@ def folder() -> Path:
 
 @contextmanager
 def new_file(suffix: str = "") -> Iterator[Path]:
-    """A place for a file, which is removed afterwards."""
+    """A path for a file, which is removed afterwards."""
     path = folder() / f"{os.urandom(8).hex()}{suffix}"
     try:
         yield path

@@ -34,10 +34,12 @@ def from_item(request: Request, *, only: bool = False) -> str:
 def where_within(
     span: Span, mark: sql.Composable, value: Callable[[str], sql.Composable]
 ) -> sql.Composable:
-    """The WHERE clause for the rows of a span, as `value` writes its ends; nothing for all rows.
+    """The WHERE clause for the rows of a span, with its ends written by `value`; empty for all
+    rows.
 
-    From the last value inclusive, as other rows may have the same; merging makes that harmless. If
-    each row is read once, from the last value exclusive, up to a value that is complete.
+    The last value is included, because other rows may have it too; merging makes that harmless. If
+    each row must be read once, the last value is excluded, and the range ends at a value that is
+    complete.
     """
     if not span.once:
         if not span.since:

@@ -10,7 +10,7 @@ from windlass.errors import Interrupted
 
 
 class Stops:
-    """Callables that stop running calls. Once cancelled, nothing new starts."""
+    """Functions that stop running calls. After cancelling, nothing new starts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class Stops:
 
     @contextmanager
     def during(self, stop: Callable[[], object]) -> Iterator[None]:
-        """While it lasts, `cancel` calls `stop`.
+        """While the context lasts, `cancel` calls `stop`.
 
         Raises:
             Interrupted: it has been cancelled before.

@@ -15,18 +15,18 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import GaveWay, WindlassError
 from windlass.model.event import Emit, Noticed
 
-# applications wait as long; a statement with a lock_timeout, as it should have one, is gone sooner
+# applications wait that long too; a statement with a lock_timeout, which it should have, gives up
+# sooner
 PATIENCE_SECONDS = 30.0
-# looks between two that read all locks, while no session of ours waits
+# while none of our sessions waits, all locks are read only every so many looks
 _EVERY = 5
 SIDE = "source"
 
 
 class Demands:
-    """What a watch of the source does about them. `ours` are the process of the session that has
-    the locks, 0 if another process has it, and the names
-    of the run's other sessions. `give_way` is called, again and again,
-    until the run has ended."""
+    """What a watch of the source does about such statements. `ours` returns the server process of
+    the session that holds the locks (0 if another process holds it) and the names of the run's
+    other sessions. `give_way` is called repeatedly until the run has ended."""
 
     def __init__(
         self,

@@ -20,7 +20,8 @@ def hold_of(spec: Spec, holder: SnapshotHolder | None = None) -> Hold:
 
 
 def _with_key(source: Address) -> Address:
-    """Whose sessions can hash; as it is without a key, which the plan reports."""
+    """The source, whose sessions get the key of the environment, so that they can hash. Unchanged
+    if there is no key: the plan reports that."""
     from windlass.engines.postgres.mapped import key_settings  # few migrations hash
     from windlass.transfer.hashing import hasher_of_environment
 

@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 # a wait seen in two checks in a row is reported: after one to two seconds
 LOOK_SECONDS = 1.0
-# of a task beside the one that holds the run: most have ended before
+# in a task beside the one that holds the run: most tasks have ended before
 LATE_SECONDS = 10.0
-# between checks, and to reconnect after an error
+# time between checks, and before reconnecting after an error
 PATIENCE_SECONDS = 10.0
 _LEAVE_SECONDS = 1.0
 Place = Callable[[], Address | None]  # None: the command has no session yet
@@ -43,11 +43,9 @@ def watching_locks(
     late: bool = False,
 ) -> Iterator[None]:
     """Emit a notice for each session that blocks one of the run's, in any process, on either side.
-    Uses one session on each side, unless the run may need that session, and never affects the
-    outcome, but for what `demands` does. `reached` are source and target, once both have
-    answered. `late`: another process watches all the time; this one looks now and then, and keeps
-    no session.
-    """
+    Uses one session on each side, unless the run may need that session. Never affects the outcome,
+    except through `demands`. `reached` returns source and target once both have answered. `late`:
+    another process watches all the time; this one looks only now and then, and keeps no session."""
 
     def at(side: int) -> Address | None:
         found = reached()

@@ -71,6 +71,6 @@ def restore(connection: Connection, run: str, into: Name) -> Undone:
 
 
 def already_undone(found: records.Run) -> Undone:
-    """The result for a run that is already undone, perhaps by a faster command: a run is read again
-    under its lock."""
+    """The result for a run that is already undone. Another command may have been faster: the run is
+    read again under its lock."""
     return Undone(f"already rolled back at {found.finished_at[:19]}", already=True)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # not every process runs a pg_dump
 
 
 class PlanIndex:
-    """A plan, its parts by their names, and what is read of the target once."""
+    """A plan, with its parts by name, and facts about the target that are read once."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -69,7 +69,7 @@ class Sides(Reporting):
         self.worker_sessions.drop()
         self.hold.close()
 
-    # what the steps work with
+    # for the steps
 
     @property
     def plan(self) -> Plan:
@@ -116,7 +116,7 @@ class Sides(Reporting):
         return self.story.differences
 
     def losses(self) -> tuple[Loss, ...]:
-        """What is known to be different on the target."""
+        """The differences that the target is known to have."""
         return self.plan.findings.losses
 
     @abstractmethod
@@ -127,12 +127,12 @@ class Sides(Reporting):
     def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
         """The values that the run set the target's sequences to, by name; None if unknown."""
 
-    # what shells and the runner ask for
+    # for shells and the runner
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Report who blocks the run's sessions, and end the run where others' DDL and the run wait
-        for each other. A process whose control session is gone has lost its run."""
+        """Report who blocks the run's sessions. End the run if DDL of others and the run wait for
+        each other. A process whose control session is gone has lost its run."""
         demands = Demands(self._ours, self.emit, self._give_way)
         reached = lambda: self.hold.reached  # noqa: E731
         with _as_lost(), watching_locks(reached, self.spec.jobs, self.emit, demands):

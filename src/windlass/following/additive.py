@@ -1,5 +1,5 @@
-"""Which statements only add something that needs no rows to be read: `--apply-ddl` applies these to
-the target as well. Pure; everything that is not clearly one of them is none.
+"""Which statements only add something that needs no rows to be read: `--apply-ddl` runs these on
+the target as well. Pure. If it is not clear whether a statement is one of them, it counts as none.
 
 A column of a built-in type that may be null or has a constant default, an index over plain columns,
 and a label of an enum. A constant is one whose meaning depends on no setting and no clock.
@@ -32,8 +32,8 @@ _COLUMN_FIELDS = frozenset({"colname", "typeName", "is_local", "constraints"})
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A statement for the target: it finds what it names without a schema in `schema`. `makes` is
-    the index that it makes, which the target may have already."""
+    """A statement for the target. Names without a schema in it are in `schema`. `makes` is the
+    index that it makes, which the target may have already."""
 
     statement: str
     schema: str
@@ -41,8 +41,8 @@ class Addition:
 
 
 def addition(statement: str, tag: str, noted: Noted, known: Correspondence) -> Addition | None:
-    """What to run on the target, for a statement that the source's event trigger noted; None if it
-    does not only add, or if it is not clear which statement it was."""
+    """What to run on the target for a statement that the source's event trigger noted. None if it
+    does more than add something, or if it is not clear which statement it was."""
     text, theirs = own_statement(statement, tag), for_target(statement, tag, known.schemas)
     if text is None or theirs is None:
         return None
@@ -136,7 +136,8 @@ def _is_constant(node: Node | None, kind: str) -> bool:
 
 
 def _makes_index(tree: Node) -> bool:
-    """Over plain columns, with the defaults of their types: no function is called for it."""
+    """Whether it makes an index over plain columns with the defaults of their types, for which no
+    function is called."""
     if tree.tag != "IndexStmt" or not tree.idxname or _set_fields(tree) - _INDEX_FIELDS:
         return False
     return tree.accessMethod == "btree" and all(
@@ -146,7 +147,7 @@ def _makes_index(tree: Node) -> bool:
 
 
 def _set_fields(node: Node) -> set[str]:
-    """The fields that are not as if they were not there."""
+    """The fields whose values are not those of a field that is not set."""
     ignored = ("tag", "location")
     absent: Mapping[str, object] = Node(node.tag).__dict__
     return {

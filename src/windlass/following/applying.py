@@ -56,11 +56,11 @@ _REPLICA = "session_replication_role"
 
 
 def settle(session: Connection) -> bool:
-    """Settings of a session that applies changes, in addition to those of a target's session. It is
-    in autocommit, and no transaction is open.
+    """Set up a session that applies changes, in addition to the settings of a target's session. It
+    is in autocommit, and no transaction is open.
 
-    False if triggers and foreign keys of the target stay in force, as the user may not set
-    session_replication_role.
+    Returns False if triggers and foreign keys of the target stay in force, because the user may not
+    set session_replication_role.
     """
     with explaining("settings of the session", side="target"):
         for name, value in _SETTINGS.items():
@@ -83,7 +83,7 @@ class Counts:
     in_order: bool = False  # net changes did not fit
 
     def of(self, change: Insert | Update | Delete) -> Counts:
-        """With one more change."""
+        """The counts with one more change."""
         if isinstance(change, Insert):
             return replace(self, inserted=self.inserted + 1)
         if isinstance(change, Update):
@@ -122,7 +122,7 @@ class Applier:
             if counts is None:
                 counts = self._apply_in_order(batch)
             run(self._session, _RELEASE)
-        except Rejected as error:  # of what is no change
+        except Rejected as error:  # from a statement that is no change of a row
             raise explain(error.error, "applying changes", side="target") from error
         except psycopg.Error as error:
             raise explain(error, "applying changes", side="target") from error
@@ -144,7 +144,7 @@ class Applier:
             return None
 
     def _check_passing(self, error: Exception) -> None:
-        """An error that no order of changes can avoid is raised."""
+        """Raise an error that no other order of changes could avoid."""
         if isinstance(error, Rejected):
             found = explain(error.error, "applying changes", side="target")
             if isinstance(found, ConnectionLost | TargetFull):
@@ -213,7 +213,7 @@ class Applier:
             self._ordered.delete(route, old)
 
     def _before_copy(self, route: Route) -> None:
-        """What the relation's rows in a COPY come after."""
+        """Send what must come before a COPY of the relation's rows."""
         if route in self._sending:
             self._flush()
 
@@ -280,7 +280,7 @@ _HINT = (
 
 
 def _key(route: Route, change: Change) -> str:
-    """The key of a change, for people; nothing where no key identifies a row."""
+    """The key of a change, for people; empty if no key identifies a row."""
     if not route.key or isinstance(change, Truncate | Relation):
         return ""
     row = change.new if isinstance(change, Insert) else change.old

@@ -1,4 +1,5 @@
-"""Frames of a stream into batches: what belongs together, and what is not applied. Pure.
+"""Turns frames of a stream into batches. Decides what belongs together, and what is not applied.
+Pure.
 
 What comes through a stream of ours besides the user's rows is in schema `windlass`: rows of
 `applied` show that a transaction is ours, rows of `marker` are markers, rows of `ddl` are
@@ -35,8 +36,8 @@ RowChange = Insert | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Whose stream it is. `starts`: by schema and name of a relation, the position before which a
-    transaction is already in its copy."""
+    """The rules for one stream. `starts`: by schema and name of a relation, the position before
+    which transactions are already in its copy."""
 
     run: str
     direction: str
@@ -45,8 +46,8 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is applied at once. A batch ends with the transaction that reaches one of them; a
-    transaction that is larger than a batch comes in several."""
+    """How much is applied at once. A batch ends with the transaction that reaches one of these
+    limits. A transaction that is larger than a batch comes in several."""
 
     rows: int = 50_000
     size_bytes: int = 8 << 20
@@ -54,7 +55,7 @@ class Limits:
 
 
 class _Role(Enum):
-    """What a relation's changes are to us."""
+    """What is done with a relation's changes."""
 
     FOLLOWED = "followed"
     COPIED = "copied"  # followed from a position on
@@ -73,14 +74,14 @@ class Assembler:
     def __init__(
         self, rules: Rules, applied: Lsn, emit: Callable[[Batch], None], limits: Limits
     ) -> None:
-        """What was committed at `applied` or before is applied already."""
+        """Everything that was committed at `applied` or before is already applied."""
         self._rules, self._applied, self._emit, self._limits = rules, applied, emit, limits
         self._decoder = Decoder()
         self._roles: dict[Relation, _Role] = {}
         self._batch = Batch()
         self._open: _Open | None = None
         self._last = NOWHERE  # commit_lsn of the last transaction
-        self.through = NOWHERE  # all before it has been taken
+        self.through = NOWHERE  # everything before it has been taken
 
     @property
     def is_holding(self) -> bool:
@@ -88,8 +89,8 @@ class Assembler:
         return bool(self._batch.starts)
 
     def take(self, frames: Sequence[bytes]) -> None:
-        """Raises WindlassError at what it cannot read or what cannot be: the batches before it are
-        handed out."""
+        """Take frames. Raises WindlassError if one cannot be read or is impossible; the batches
+        before it are still handed out."""
         try:
             self._take(frames)
         except WindlassError:
@@ -99,12 +100,12 @@ class Assembler:
             self._emit_portion(self._open)
 
     def quiet(self, lsn: Lsn) -> None:
-        """The server has nothing more for us before `lsn`."""
+        """Note that the server has nothing more for us before `lsn`."""
         if self._open is None:
             self.through = max(self.through, lsn)
 
     def flush(self) -> None:
-        """Hand out the whole transactions that are there."""
+        """Hand out the whole transactions read so far."""
         if self._batch.starts:
             batch, self._batch = self._batch, Batch()
             self._emit(batch)
@@ -158,7 +159,8 @@ class Assembler:
         if found.is_in_portions:
             self._emit(found.portion(message))
             return
-        if found.schema_changes:  # what comes before it is applied before it stops us
+        # what comes before a schema change is applied before the change stops us
+        if found.schema_changes:
             self.flush()
         self._add(found, message)
         batch = self._batch
@@ -195,7 +197,7 @@ class Assembler:
         found.has_rows = True
 
     def _role(self, found: _Open, relation: Relation) -> _Role:
-        """A relation that is new to this stream comes before its first change."""
+        """The role of a relation. One that is new to this stream comes before its first change."""
         role = self._roles.get(relation)
         if role is None:
             role = self._roles[relation] = self._read_role(relation)
@@ -211,7 +213,7 @@ class Assembler:
 
     def _is_after(self, found: _Open, relation: Relation) -> bool:
         start = self._rules.starts[relation.schema, relation.name]
-        if self._last >= start:  # and so are all that come
+        if self._last >= start:  # so will all later ones
             self._roles[relation] = _Role.FOLLOWED
         return found.commit_lsn >= start
 
@@ -259,7 +261,7 @@ class _Open:
 
     def __init__(self, commit_lsn: Lsn, is_dropped: bool) -> None:
         self.commit_lsn = commit_lsn
-        self.is_dropped = is_dropped  # applied before, or ours
+        self.is_dropped = is_dropped  # it was applied before, or is ours
         self.changes: list[Change] = []
         self.size_bytes = 0
         self.markers: list[Marker] = []
@@ -269,7 +271,7 @@ class _Open:
 
     @property
     def has_changes(self) -> bool:
-        """Changes, and not only descriptions of relations."""
+        """Whether it has changes, not only descriptions of relations."""
         return self.is_in_portions or any(type(one) is not Relation for one in self.changes)
 
     @property
@@ -286,7 +288,7 @@ class _Open:
         return len(self.changes) >= limits.rows or self.size_bytes >= limits.size_bytes
 
     def portion(self, commit: Commit | None) -> Batch:
-        """What is there of it. `commit` is its end; without it there is more to come."""
+        """The part of it that was read. `commit` is its end; None if more will come."""
         batch = Batch(
             size_bytes=self.size_bytes,
             committed_at=commit.committed_at if commit else 0,

@@ -19,7 +19,7 @@ from windlass.engines.postgres.replication.messages import (
     Update,
 )
 
-# a Relation stands before the first change that refers to it
+# a Relation comes before the first change that refers to it
 Change = Insert | Update | Delete | Truncate | Relation
 _OF_ROWS = frozenset({Insert, Update, Delete})
 
@@ -102,15 +102,15 @@ class Batch:
         return bisect_left(self.commits, lsn)
 
     def count_idle(self) -> int:
-        """How many transactions there are before the first that changes something."""
+        """How many transactions come before the first one that changes something."""
         if self.schema_changes:
             return 0
         first = next((at for at, one in enumerate(self.changes) if type(one) is not Relation), None)
         return len(self.starts) if first is None else bisect_right(self.starts, first) - 1
 
     def split(self, count: int) -> tuple[Batch | None, Batch | None]:
-        """The first `count` transactions of a batch of whole ones, and the others. None if there
-        are none."""
+        """A batch of whole transactions, split into its first `count` transactions and the others;
+        None for an empty part."""
         if count <= 0:
             return None, self
         if count >= len(self.starts):
@@ -118,11 +118,12 @@ class Batch:
         return self._part(0, count), self._part(count, len(self.starts))
 
     def singles(self) -> Iterator[Batch]:
-        """Each transaction of a batch of whole ones as a batch."""
+        """Each transaction of a batch of whole transactions, as a separate batch."""
         yield from (self._part(at, at + 1) for at in range(len(self.starts)))
 
     def _part(self, low: int, high: int) -> Batch:
-        """Batches with a schema change have only one transaction, and are never cut."""
+        """A range of its transactions. A batch with a schema change has only one, and is never
+        cut."""
         part = Batch(committed_at=self.committed_at)
         bounds = [*self.starts, len(self.changes)]
         for at in range(low, high):

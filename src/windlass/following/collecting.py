@@ -11,12 +11,12 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_YOUNG = 200_000  # objects more than at the last collection; a full batch has 100,000
+_YOUNG = 200_000  # objects added since the last collection; a full batch has 100,000
 
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """What is there already is not looked at, and what comes only when there is much of it."""
+    """Leave out objects that exist already, and collect only when many new ones exist."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(_YOUNG, *before[1:])

@@ -1,4 +1,4 @@
-"""Whether the target's relations still fit the source's: what differs, as sentences. Pure.
+"""Whether the target's relations still fit the source's: the differences, as sentences. Pure.
 
 Compares what decides how rows are applied. Texts that servers print differently, such as that of a
 default or a check, are not compared.
@@ -23,9 +23,9 @@ APART, NEW = "apart", "new_tables"  # in a run's details: what differs, tables t
 
 @dataclass(frozen=True, slots=True)
 class Correspondence:
-    """Which relation of the target each of the source's is. `names` has those whose rows are
-    followed; what is made later has the same name in the schema that `schemas` gives. Of `filled`,
-    which were there before the run, only columns have to fit."""
+    """Which relation of the target belongs to each relation of the source. `names` has those that
+    are followed; relations made later have the same name, in the schema that `schemas` gives. For
+    `filled` relations, which existed before the run, only the columns must fit."""
 
     names: Mapping[Name, Name]
     schemas: Mapping[str, str] = field(default_factory=dict)
@@ -42,8 +42,8 @@ class Correspondence:
 
 
 def after(noted: Iterable[Noted]) -> tuple[dict[Name, Shape], list[Name]]:
-    """What the statements of one transaction leave: the last shape of each relation, and the
-    relations that are gone."""
+    """What the statements of one transaction leave behind: the last shape of each relation, and the
+    relations that were dropped."""
     shapes: dict[int, Shape] = {}
     gone: list[Name] = []
     for one in noted:
@@ -55,8 +55,8 @@ def after(noted: Iterable[Noted]) -> tuple[dict[Name, Shape], list[Name]]:
 
 
 def made_again(noted: Iterable[Noted], shapes: Mapping[Name, Shape]) -> list[str]:
-    """Columns that one transaction has dropped and made again: whether the target has done the same
-    cannot be seen, and its rows would keep values that the source has lost."""
+    """Columns that one transaction has dropped and created again. Nothing shows whether the target
+    has done the same, and its rows would keep values that the source has lost."""
     return [
         f"{name}: column {column} was dropped and made again in one transaction, which cannot be"
         " followed"

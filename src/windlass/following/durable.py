@@ -1,7 +1,8 @@
 """How much of what was applied is on the target's disk.
 
-Commits do not wait for the disk (`synchronous_commit = off`). What the source may forget is what
-the target cannot: the log that the target has flushed is compared with where it was after a commit.
+Commits do not wait for the disk (`synchronous_commit = off`). The source must keep what the target
+could still lose. So the position that the target's log had after a commit is compared with the
+position up to which it is flushed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.replication.lsn import Lsn
 from windlass.engines.postgres.session import Connection
 
-# A position at the beginning of a page counts the page's header, of which nothing is written until
-# the next record is (XLogBytePosToRecPtr in xlog.c): 24 bytes, or 40 in a segment's first page.
+# A position at the beginning of a page includes the page's header, which is not written before the
+# next record is (XLogBytePosToRecPtr in xlog.c): 24 bytes, or 40 in a segment's first page.
 _POSITIONS = (
     "select (pg_current_wal_insert_lsn() - '0/0')::bigint,"
     " (pg_current_wal_flush_lsn() - '0/0')::bigint,"
@@ -25,10 +26,10 @@ _HEADERS = (24, 40)
 
 
 class Durable:
-    """Of one stream, by the source's positions."""
+    """What is durable of one stream, in positions of the source."""
 
     def __init__(self, lsn: Lsn) -> None:
-        """All before `lsn` is on disk."""
+        """Everything before `lsn` is on disk."""
         self.lsn = self._newest = lsn
         self._waiting: deque[tuple[int, Lsn]] = deque()  # the target's position, the source's
 
@@ -42,7 +43,7 @@ class Durable:
         self._newest = max(self._newest, end_lsn)
 
     def look(self, session: Connection, *, side: str) -> Lsn:
-        """Ask the target; returns the source's position before which all is on disk."""
+        """Ask the target. Returns the source's position before which everything is on disk."""
         try:
             row = session.execute(_POSITIONS).fetchone()
         except psycopg.Error as error:

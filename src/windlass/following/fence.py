@@ -1,8 +1,9 @@
-"""The fence around a database: nobody writes to it but we, until it is opened again.
+"""The fence around a database: nobody but us can write to it, until it is opened again.
 
-New sessions find a read-only default, the present ones are ended. A session can still set itself to
-write, or be somebody's whom nobody can end: so the fence is closed only once no foreign session has
-written in a transaction that is open, and whatever commits later shows in the stream of changes.
+New sessions get a read-only default, and existing ones are ended. But a session can set itself to
+write, or belong to somebody whose sessions we cannot end. So the fence counts as closed only once
+no open transaction of a foreign session has written; whatever commits later shows in the stream of
+changes.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ COMMANDS = ("windlass cutover", "windlass end")
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """How a database was before its fence: what whoever comes next needs to undo it."""
+    """How a database was before its fence: what the next process needs to undo it."""
 
     default: str | None = None  # its own default_transaction_read_only
-    pool: str = ""  # of PgBouncer, that may be paused; for people
+    pool: str = ""  # PgBouncer's pool, which may be paused; for people
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,7 +55,7 @@ class Fence:
         return Before(fencing.read_default(self._session), pool)
 
     def close(self, limit: Limit) -> int:
-        """Let nobody write any more; returns how many sessions were ended.
+        """Stop all writers; returns how many sessions were ended.
 
         Raises:
             TakenBack: it takes too long, as somebody cannot be stopped.
@@ -82,7 +83,7 @@ class Fence:
             )
 
     def foreign(self, *, spared: bool = False) -> list[OpenSession]:
-        """Sessions that are not ours; those of spared roles only if they are asked for."""
+        """Sessions that are not ours; those of spared roles only with `spared`."""
         return [
             one
             for one in fencing.read_open_sessions(self._session)
@@ -90,14 +91,15 @@ class Fence:
         ]
 
     def end_waiting(self, pid: int) -> None:
-        """End those who wait for a lock of this session of ours: they would write once it is
+        """End sessions that wait for a lock of our session `pid`: they would write once it is
         released."""
         waiting = fencing.read_waiting(self._session, pid)
         self._end(one for one in self.foreign() if one.pid in waiting)
 
     def restore(self, before: Before, limit: Limit) -> None:
-        """Open it as it was, for sessions that begin from now on. Those that began while it was
-        closed would stay read-only: they are ended. Does nothing if it is as it was.
+        """Restore the default for sessions that begin from now on. Sessions that began while the
+        database was closed would stay read-only, so they are ended. Does nothing if the default is
+        unchanged.
 
         Raises:
             TakenBack: it takes too long.
@@ -105,7 +107,7 @@ class Fence:
         self._set(before.default, limit)
 
     def open(self, before: Before, limit: Limit) -> None:
-        """Open it for writers, even if somebody had closed it before the fence."""
+        """Open the database for writers, even if it was closed before the fence."""
         self._set(None if before.default == CLOSED else before.default, limit)
 
     def _set(self, value: str | None, limit: Limit) -> None:
@@ -115,14 +117,14 @@ class Fence:
         self._end_present(limit)
 
     def _is_ours(self, one: OpenSession) -> bool:
-        """A command that ends a cutover or a run does not know at first which run it is; it writes
-        to nothing but the journal."""
+        """Whether it is a session of this run, or of a command that ends a cutover or a run. Such a
+        command does not know at first which run it is for, and writes only to the journal."""
         named = one.application.startswith("windlass ") and self._run in one.application
         return (named or one.application in COMMANDS) and one.is_of_this_user
 
     def _end_present(self, limit: Limit) -> int:
-        """End all sessions that may have begun before the default was changed. Those that begin
-        later have the new one, and stay."""
+        """End all sessions that may have begun before the default was changed. Later ones have the
+        new default, and stay."""
         starting = fencing.read_starting(self._session)
         while starting := starting & fencing.read_starting(self._session):
             limit.wait(POLL_SECONDS, "waiting for sessions that begin")
@@ -140,7 +142,7 @@ class Fence:
 
 
 def described(sessions: Collection[OpenSession]) -> str:
-    """Who it is, with transaction and statement as far as they are shown to us."""
+    """The sessions for people, with transaction and statement if we may see them."""
     found = []
     for one in list(sessions)[:MOST_NAMED]:
         since = one.transaction_seconds
@@ -152,8 +154,8 @@ def described(sessions: Collection[OpenSession]) -> str:
 
 
 class WriterLock:
-    """Holds writers up without failing them: a session of ours locks all relations against them.
-    If we die, the server lets go."""
+    """Makes writers wait instead of failing: a session of ours locks all relations against them. If
+    we die, the server releases the locks."""
 
     def __init__(self, session: Session) -> None:
         """`session` is used for nothing else; closing it releases the locks."""
@@ -165,7 +167,7 @@ class WriterLock:
         return self._session.info.backend_pid
 
     def take(self, relations: Collection[Name], limit: Limit) -> None:
-        """Readers hinder nothing, and never wait.
+        """Take the locks. Readers do not block us, and never wait.
 
         Raises:
             TakenBack: transactions that write do not end in time.

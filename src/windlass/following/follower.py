@@ -1,9 +1,9 @@
-"""One direction of following: reads a stream, applies it, and keeps the position.
+"""One direction of following: reads a stream, applies it, and moves the position.
 
-A transaction of the target moves the position first, then applies the changes of several source
-transactions. While it waits for the target, `windlass.following.reading` reads on. Where a batch
+Each transaction of the target first moves the position, then applies the changes of several source
+transactions. While it waits for the target, `windlass.following.reading` reads ahead. If a batch
 cannot be applied, its transactions are applied one by one, so that it stops exactly at the one that
-fails. A lost connection of either side is taken up again, from the position.
+fails. After a lost connection to either side, it resumes at the position.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ TURN_SECONDS = 0.2  # that it waits for changes before it looks around
 PASS_SECONDS = 2.0  # between two moves of the position over what is not ours to apply
 PATIENCE_SECONDS = 300.0  # for a server that is away
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 5.0
-_JOIN_SECONDS = 2.0  # until what the session waits for is cancelled
+_JOIN_SECONDS = 2.0  # after that, the statement that the session waits for is cancelled
 
 
 class Applies(Protocol):
-    """Applies batches in the open transaction of its session: all of a batch, or an error."""
+    """Applies batches in the open transaction of its session: the whole batch, or it raises."""
 
     def apply(self, batch: Batch) -> object: ...
 
@@ -84,11 +84,11 @@ class Follower:
         is_unsure: bool = False,
         prepare: Prepares | None = None,
     ) -> None:
-        """`on_marker` hears the number of each marker just before it is committed, and returns its
-        lag in milliseconds if it knows. One that begins sealed applies nothing until `unseal`;
-        `is_unsure` whether all that comes is late, as a seal may still be to come.
-        `prepare` is called in the transaction that is about to apply a schema change, and refuses
-        what the target does not fit; without it, each is refused."""
+        """`on_marker` is called with the number of each marker just before that is committed, and
+        returns its lag in milliseconds, if known. A follower that begins sealed applies nothing
+        until `unseal`; `is_unsure`: a seal may still come, so it is not known whether what arrives
+        is late. `prepare` is called in the transaction that is about to apply a schema change, and
+        raises if the target does not fit; without `prepare`, every schema change is refused."""
         self._ends, self._rules, self._on_marker = ends, rules, on_marker
         self._limits, self._patience_seconds = limits, patience_seconds
         self._prepare = prepare or _refuse_schema_changes
@@ -103,7 +103,8 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Return when nothing is applied any more. What was not committed will come again."""
+        """Stop applying; returns when nothing is applied any more. What was not committed will be
+        read again."""
         self._control.stop()
         if link := self._link:
             link.wake()
@@ -124,7 +125,7 @@ class Follower:
 
     @property
     def applied_lsn(self) -> Lsn:
-        """All that was committed before is applied."""
+        """Everything that was committed before this position is applied."""
         return self._progress.end_lsn
 
     def pause(self, before: int) -> None:
@@ -134,7 +135,7 @@ class Follower:
 
     @property
     def is_paused(self) -> bool:
-        """Whether all that was committed before the pause is applied, and nothing else."""
+        """Whether exactly what was committed before the pause is applied."""
         before = self._control.pause_before
         return before is not None and self._control.paused_before == before
 
@@ -143,7 +144,7 @@ class Follower:
         self._wake()
 
     def seal(self) -> None:
-        """Apply no change any more, as after a marker of that purpose, until `unseal`."""
+        """Apply no more changes until `unseal`, as after a marker that seals."""
         self._control.is_sealed = True
 
     @property
@@ -151,24 +152,24 @@ class Follower:
         return self._control.is_sealed
 
     def unseal(self) -> None:
-        """Apply what came after a seal as well; that it came is forgotten."""
+        """Also apply what came after a seal, and forget that it came."""
         self._control.unseals = True
         self._wake()
 
     def leave_out(self, before: Lsn) -> None:
-        """What was committed before is on both sides already: continue from there, without applying
-        it. Only of one that is sealed; see `leaves_out`."""
+        """Skip what was committed before this position, because both sides have it already. Only
+        for a sealed follower; see `leaves_out`."""
         self._control.leaves_out = before
         self._wake()
 
     @property
     def leaves_out(self) -> bool:
-        """Whether it has yet to leave something out."""
+        """Whether it still has to skip something."""
         return self._control.leaves_out is not None
 
     @property
     def late(self) -> Mapping[str, Any] | None:
-        """What others wrote after a seal: its first transaction."""
+        """The first transaction that others committed after a seal."""
         return self._control.late
 
     def _wake(self) -> None:
@@ -186,7 +187,7 @@ class Follower:
             self.error.__cause__ = error
 
     def _follow(self) -> None:
-        """Take the streams up again for as long as that can help."""
+        """Follow, and reconnect as long as that can help."""
         wait_seconds, lost_at = _FIRST_WAIT_SECONDS, None
         while not self._control.is_stopping:
             before = self._progress
@@ -234,7 +235,7 @@ class Follower:
 
 
 class Control:
-    """What others want of a follower, and what it has come to."""
+    """What others want from a follower, and what it has reached."""
 
     def __init__(self, is_sealed: bool, is_unsure: bool) -> None:
         self.stopping = threading.Event()
@@ -243,7 +244,7 @@ class Control:
         self.paused_before: int | None = None  # of the pause that is reached
         self.is_sealed, self.is_unsure = is_sealed, is_unsure
         self.unseals = False
-        self.late: Mapping[str, Any] | None = None  # what came after a seal, once it is noted
+        self.late: Mapping[str, Any] | None = None  # what came after a seal, once that is noted
         self.leaves_out: Lsn | None = None
 
     @property
@@ -256,7 +257,7 @@ class Control:
 
 
 class _Link:
-    """Both connections of a follower, as long as both are there."""
+    """Both connections of a follower, while both work."""
 
     def __init__(
         self,
@@ -278,7 +279,7 @@ class _Link:
         self._reader.wake()
 
     def cancel(self) -> None:
-        """End what the session waits for, such as a lock."""
+        """Cancel what the session waits for, such as a lock."""
         cancel_active(self._session)
 
     def follow(
@@ -328,7 +329,7 @@ class _Link:
         )
 
     def _let_go(self) -> None:
-        """What is on disk is known to the source before we leave."""
+        """Before leaving, confirm to the source what is on disk."""
         with suppress(WindlassError):
             if self._position.is_moving:
                 self._position.roll_back()
@@ -338,7 +339,7 @@ class _Link:
     # what may be applied
 
     def _handle(self, control: Control, batch: Batch) -> Batch | None:
-        """Apply what may be; returns the rest."""
+        """Apply what may be applied; returns the rest."""
         count = self._count_allowed(control, batch)
         head, rest = batch.split(count)
         if head is not None:
@@ -355,7 +356,8 @@ class _Link:
         return rest
 
     def _count_allowed(self, control: Control, batch: Batch) -> int:
-        """How many of its transactions may be applied now. One that has begun may."""
+        """How many transactions of the batch may be applied now. A transaction that has begun may
+        always continue."""
         count = len(batch.starts)
         if not batch.opens:
             return count
@@ -429,7 +431,8 @@ class _Link:
         self._durable.committed(batch.end_lsn)
 
     def _apply_portion(self, batch: Batch) -> None:
-        """Of a transaction that is too large to be held: all of it is one transaction here, too."""
+        """Apply a part of a transaction that is too large for memory; all of it is one transaction
+        here, too."""
         if batch.opens:
             self._position.begin(batch)
         if batch.schema_changes:
@@ -448,7 +451,7 @@ class _Link:
     # in between
 
     def _look_around(self, control: Control) -> None:
-        """There is nothing to apply."""
+        """Do what is due while there is nothing to apply."""
         through = self._reader.through
         pause = control.pause_before
         if pause is not None and through >= pause:
@@ -461,7 +464,8 @@ class _Link:
             self._durable.committed(through)
 
     def _confirm(self) -> None:
-        """Let the source forget what is on the target's disk. The target is asked at intervals."""
+        """Let the source forget what is on the target's disk. The target is only asked at
+        intervals."""
         now = time.monotonic()
         if not self._durable.is_behind or now - self._looked_at < TURN_SECONDS:
             return
@@ -484,5 +488,6 @@ def _refuse_schema_changes(session: Connection, batch: Batch) -> None:
 
 
 def lag_bytes(progress: Progress) -> int:
-    """How much of the log that is read is not applied; other databases write into it as well."""
+    """How many bytes of the log have not been applied. The log also has changes of other
+    databases."""
     return max(progress.log_end - progress.end_lsn, 0)

@@ -1,7 +1,7 @@
-"""The freeze of a cutover: from the first writer that is stopped to the side that is opened.
+"""The freeze of a cutover: from the first writer that is stopped until the other side is opened.
 
-One process does it, step by step, with a clock. Before the row that decides it, everything is
-undone at once if a step fails or takes too long; after it, nothing is.
+One process does it, step by step, with a time limit. If a step fails or takes too long before the
+deciding row is written, everything is undone at once; after that row, nothing is.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from windlass.model.following import Purpose
 from windlass.model.relation import Name
 from windlass.spec.choices import Fencing
 
-PAUSE_SECONDS = 2.0  # that transactions of a pool may take to end
+PAUSE_SECONDS = 2.0  # how long open transactions of a pool may take
 
 
 class Recopy(Protocol):
-    """Brings over what is in no stream."""
+    """Copies what no stream carries."""
 
     @property
     def left(self) -> Sequence[Name]:
-        """Tables of the side that is closed, of which nothing would show a late write."""
+        """Tables of the closed side for which nothing would show a late write."""
 
     def again(self, limit: Limit) -> None: ...
 
@@ -54,7 +54,7 @@ class Recopy(Protocol):
 
 @dataclass
 class Freeze:
-    """One attempt at a cutover. `another` opens one more session of the side that is closed."""
+    """One attempt at a cutover. `another` opens one more session on the side that is closed."""
 
     order: Order
     pair: Pairing
@@ -64,12 +64,13 @@ class Freeze:
     parts_ms: dict[str, float] = field(default_factory=dict)
     sessions: int = 0  # that were ended
     sequences: int = 0  # that were set
-    is_decided: bool = False  # False: perhaps not known, if the target's answer was lost
+    # whether the deciding row is written; False may also mean that the target's answer was lost
+    is_decided: bool = False
     _before: Before = field(default_factory=Before)
     _lock: WriterLock | None = None
 
     def until_decided(self) -> None:
-        """All up to the row that decides.
+        """Do everything up to the deciding row.
 
         Raises:
             TakenBack: in time; the caller undoes what was done.
@@ -98,7 +99,7 @@ class Freeze:
             decide(self)
 
     def open(self) -> None:
-        """Open the other side; called again after an error, it resumes."""
+        """Open the other side. Called again after an error, it resumes."""
         with self.part("open"):
             _, detail = _read(self)
             open_side(
@@ -109,13 +110,13 @@ class Freeze:
             self.release()
 
     def release(self) -> None:
-        """Let go of those who still wait for a lock."""
+        """Release those who still wait for a lock."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
     def let_clients_continue(self) -> None:
-        """Those of a pool; and journal that nothing is left to do."""
+        """Let the clients of a pool continue, and journal that nothing is left to do."""
         with self.part("clients"):
             if self.order.pool is not None:
                 self.order.pool.reload()
@@ -123,7 +124,7 @@ class Freeze:
             note_opened(self.order.run, self.order.way, self.pair.journal)
 
     def undo(self) -> None:
-        """Open again what was closed, as it was before."""
+        """Reopen what was closed, as it was before."""
         self.release()
         if self.order.closes:
             self._fence.restore(self._before, Limit(OPENING_SECONDS))
@@ -145,12 +146,12 @@ class Freeze:
         return self.pair.fence(self.order)
 
 
-# Each of these can be the last that a process does: what it leaves is undone, or completed, by
+# Each of these can be the last thing that a process does. What it leaves is undone or completed by
 # `windlass.following.reopening`.
 
 
 def begin(freeze: Freeze) -> None:
-    """Journal what is about to be closed, and how it was before."""
+    """Journal what is about to be closed, and its state before."""
     order, pair = freeze.order, freeze.pair
     pool = str(order.pool) if order.pool is not None else ""
     freeze._before = before = freeze._fence.read_before(pool)
@@ -163,7 +164,7 @@ def begin(freeze: Freeze) -> None:
 
 
 def stop_writers(freeze: Freeze) -> None:
-    """Let those who write wait, or end them."""
+    """Make writers wait, or end their sessions."""
     order, limit = freeze.order, freeze.limit
     if order.pool is not None:
         seconds = min(PAUSE_SECONDS, limit.left_seconds)
@@ -181,13 +182,14 @@ def stop_writers(freeze: Freeze) -> None:
 
 
 def close_for_good(freeze: Freeze) -> None:
-    """End those who wait for our locks: once these are released they would write."""
+    """End sessions that wait for our locks: once these are released they would write."""
     if freeze._lock is not None:
         freeze.sessions = freeze._fence.close(freeze.limit)
 
 
 def seal(freeze: Freeze, doing: str) -> None:
-    """Wait until all that was written so far has arrived, and nothing of others after a seal."""
+    """Wait until everything written so far has arrived, and check that nothing of others came after
+    a seal."""
     order, pair = freeze.order, freeze.pair
     direction = order.way.direction
     number = put_marker(pair.closed, order.run, direction, Purpose.SEAL)
@@ -195,8 +197,9 @@ def seal(freeze: Freeze, doing: str) -> None:
 
 
 def hold_still(freeze: Freeze, relations: Sequence[Name]) -> None:
-    """From the copy of what no stream carries on nobody writes to it: nothing would show that."""
-    if relations and freeze._lock is None:  # else all are locked
+    """From the copy of what no stream carries on, nobody may write to it: nothing would show
+    that."""
+    if relations and freeze._lock is None:  # otherwise all are locked
         freeze._lock = WriterLock(freeze.another())
         freeze._lock.take(relations, freeze.limit)
 
@@ -208,14 +211,15 @@ def set_sequences(freeze: Freeze) -> None:
 
 
 def look_once_more(freeze: Freeze) -> None:
-    """Whoever has set a session to write, and not committed yet, would do so after the decision."""
+    """Check for sessions that were set to write and have not committed yet: they would commit after
+    the decision."""
     if freeze.order.closes:
         freeze._fence.check_quiet(freeze.limit)
     freeze.limit.check("the freeze")
 
 
 def decide(freeze: Freeze) -> None:
-    """The point of no return: one row of the target's journal, on its disk."""
+    """Write the deciding row into the target's journal, on disk. This is the point of no return."""
     order, pair = freeze.order, freeze.pair
     kept = {OPENING: freeze._before.pool}
     with pair.journal.transaction():

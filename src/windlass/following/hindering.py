@@ -20,7 +20,7 @@ from windlass.model.report import Problem
 from windlass.model.units import plural, seconds_text
 from windlass.model.wording import word
 
-SILENT_SECONDS = 5.0  # of a stream whose markers come once a second
+SILENT_SECONDS = 5.0  # how long a stream may be silent, whose markers come every second
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Limits:
 
 
 LAG_UNKNOWN = Problem("lag", "is not known yet", "wait until a marker has arrived")
-"""Of a process that has just begun to follow: it measures in a second or two."""
+"""The lag of a process that has just begun to follow; it will have measured in a second or two."""
 
 
 def read_hindrances(
     order: Order, pair: Pairing, limits: Limits, detail: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """Every one. `detail` is what the journal knows of the run."""
+    """All hindrances. `detail` is what the journal knows about the run."""
     yield from _stream_problems(order, pair, limits, detail)
     yield from stray_problems(order, pair)
     yield from _transaction_problems(pair.closed, _closed(order), limits)
@@ -59,7 +59,7 @@ def _closed(order: Order) -> str:
 def _stream_problems(
     order: Order, pair: Pairing, limits: Limits, detail: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """Of the process that follows, and how far behind it is."""
+    """Problems with the process that follows, and with its lag."""
     direction = order.way.direction
     if order.run not in read_holder(pair.journal):
         yield Problem(
@@ -87,13 +87,14 @@ def _stream_problems(
 
 
 def _lag_ms(detail: Mapping[str, Any], direction: Direction, last: float | None) -> float | None:
-    """As the process that follows has measured it in the last minute; else that of one marker."""
+    """The lag that the process that follows has measured in the last minute; if there is none, that
+    of one marker."""
     measured = detail.get("streams", {}).get(str(direction), {}).get("lag_p99_ms")
     return last if measured is None else float(measured)
 
 
 def stray_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
-    """What others wrote to the side that is only followed."""
+    """What others wrote to the side that only follows."""
     side = order.way.opens.name.lower()
     found = read_applied(pair.closed, order.run, order.way.direction.other)
     if found and found.late:
@@ -106,7 +107,7 @@ def stray_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
 
 
 def _transaction_problems(session: Session, side: str, limits: Limits) -> Iterator[Problem]:
-    """Transactions that would keep writers waiting, or would be lost."""
+    """Transactions that would make writers wait, or would be lost."""
     for one in fencing.read_prepared(session):
         yield Problem(
             f"prepared transaction {one.gid}",
@@ -124,7 +125,7 @@ def _transaction_problems(session: Session, side: str, limits: Limits) -> Iterat
 
 
 def _fence_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
-    """What we may not do, and whom we could not stop."""
+    """What we are not allowed to do, and whose writes we could not stop."""
     side, access = _closed(order), fencing.read_write_access(pair.closed)
     if not access.may_close:
         yield Problem(
@@ -162,7 +163,7 @@ def _fence_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
 
 
 def _definition_problems(detail: Mapping[str, Any]) -> Iterator[Problem]:
-    """What was changed on the source, as the process that follows has noted it."""
+    """Definitions that were changed on the source, as noted by the process that follows."""
     for one in detail.get(APART, ()):
         name, _, what = one.partition(": ")
         yield Problem(name, what, "make the same change on the target")
@@ -180,8 +181,8 @@ def _pool_problems(order: Order) -> Iterator[Problem]:
 
 
 def _unready_problems(pair: Pairing) -> Iterator[Problem]:
-    """Constraints that do not hold yet and indexes that are not built, where the other side has
-    them."""
+    """Constraints that are not valid and indexes that are not built, although those of the other
+    side are."""
     there = {what for *_, what, _ in _unready(pair.closed)}
     for schema, name, what, remedy in _unready(pair.opened):
         if what not in there:

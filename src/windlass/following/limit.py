@@ -1,4 +1,4 @@
-"""How long writers may wait: the clock of a freeze. Whoever waits looks at it."""
+"""The time limit of a freeze: how long writers may wait. Everything that waits checks it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from windlass.model.units import seconds_text
 
 
 class Limit:
-    """Runs from when it is made. `stop` is set by whoever wants it to end early."""
+    """Starts when it is made. Setting `stop` ends it early."""
 
     def __init__(self, seconds: float, stop: threading.Event | None = None) -> None:
         self.seconds = seconds
@@ -23,11 +23,11 @@ class Limit:
 
     @property
     def left_seconds(self) -> float:
-        """What is left of it; 0 once it is over."""
+        """The time left; 0 once it is over."""
         return max(self.seconds - self.passed_seconds, 0.0)
 
     def check(self, doing: str, who: str = "") -> None:
-        """`doing` is what it still waits for, `who` keeps it from that.
+        """Raise if the limit is reached. `doing` is what is waited for, `who` causes the wait.
 
         Raises:
             TakenBack: the time is over, or somebody wants it to stop.
@@ -42,7 +42,7 @@ class Limit:
             )
 
     def wait(self, seconds: float, doing: str, who: str = "") -> None:
-        """Wait so long at most.
+        """Wait for at most this time.
 
         Raises:
             TakenBack: as `check`.

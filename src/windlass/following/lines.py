@@ -8,13 +8,13 @@ from operator import itemgetter
 
 from windlass.engines.postgres.replication.messages import Row, Value
 
-_ROWS = 500  # one look for characters to escape serves as many
-_BYTES = 1 << 18  # a portion is sent when it has as many
+_ROWS = 500  # checked together for characters to escape
+_BYTES = 1 << 18  # a block is sent when it has this size
 _ESCAPED = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
 
 def blocks(rows: Sequence[Row], positions: Sequence[int], width: int) -> Iterator[bytes]:
-    """The lines of rows, in blocks to send, each with the values at some positions. `width` is the
+    """The rows as lines, in blocks to send, with the values at these positions only. `width` is the
     number of values in a row.
 
     Raises:
@@ -46,7 +46,7 @@ def _picked(rows: Sequence[Row], positions: Sequence[int]) -> list[Row]:
 
 
 def _block(rows: list[Row], fields: int) -> bytes:
-    """Most rows have nothing to escape: then joining them is all."""
+    """The lines of some rows. Most have nothing to escape, so they are only joined."""
     nulls = 0
     try:
         block = b"\n".join([b"\t".join(row) for row in rows])  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Markers: rows written into the database that a stream reads, to learn when they arrive.
 
-The time between is measured by this process's clock alone, so no clock of a server matters. A
-marker also moves the stream of a source that nobody writes to.
+The time in between is measured by this process's clock alone, so the clocks of servers do not
+matter. A marker also moves the stream of a source that nobody writes to.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_UNDERWAY = 10_000  # of markers; older ones count as lost
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Of the markers of the last minute, in milliseconds; None while none has arrived."""
+    """The lag of the markers of the last minute, in milliseconds; None if none has arrived."""
 
     last_ms: float | None = None
     p50_ms: float | None = None
@@ -44,7 +44,7 @@ class Markers:
         self._lock = threading.Lock()
         self._underway: dict[int, float] = {}  # when each was committed
         self._lags: deque[tuple[float, float]] = deque()  # when it arrived, and how late
-        self._newest = 0  # that has arrived
+        self._newest = 0  # the newest that has arrived
 
     def write(self, session: Connection, purpose: Purpose) -> int:
         """Write the next marker, in a session that may write to the database that is read; it is
@@ -53,15 +53,15 @@ class Markers:
         with explaining("writing a marker", side=side):
             number = write_marker(session, self._run, self._direction, purpose)
         with self._lock:
-            if number > self._newest:  # else it was faster than the answer to its commit
+            if number > self._newest:  # otherwise it arrived before the answer to its commit
                 self._underway[number] = self._clock()
             while len(self._underway) > MOST_UNDERWAY:
                 del self._underway[next(iter(self._underway))]
         return number
 
     def arrived(self, number: int) -> float | None:
-        """A marker is about to be committed where it is applied; its lag in milliseconds. None for
-        one of another process. Earlier ones have arrived with it."""
+        """Note that a marker is about to be committed on the other side, and so are all earlier
+        ones. Returns its lag in milliseconds; None if another process wrote it."""
         now = self._clock()
         with self._lock:
             self._newest = max(self._newest, number)
@@ -75,7 +75,8 @@ class Markers:
         return lag_ms
 
     def lag(self) -> Lag:
-        """If a marker is on its way for longer than the last one took, that counts as the lag."""
+        """The lag. If a marker has been on its way for longer than the last one took, its time
+        counts."""
         now = self._clock()
         with self._lock:
             while self._lags and self._lags[0][0] < now - WINDOW_SECONDS:

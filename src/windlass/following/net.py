@@ -1,6 +1,7 @@
-"""The net change of a batch: what is left for each key once all of its changes are taken together.
+"""The net change of a batch: what is left for each key when all of its changes are combined.
 
-Pure. Decides what may be taken together; how it is applied is `windlass.following.applying`'s.
+Pure. Decides which changes may be combined; `windlass.following.applying` decides how the result is
+applied.
 
 Changes of different relations do not depend on each other, as no trigger and no foreign key of the
 target is in force. Within a relation a change that cannot be taken together with others comes
@@ -31,8 +32,8 @@ RouteOf = Callable[[Relation], Route | None]
 
 
 class Contradiction(Exception):
-    """The changes of a key cannot have happened in this order: applying them in the source's order
-    shows what is wrong."""
+    """The changes of a key cannot have happened in this order. Applying them in the source's order
+    will show what is wrong."""
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Net:
     deletes: dict[Key, None] = field(default_factory=dict)
     updates: dict[Key, Row] = field(default_factory=dict)
     inserts: dict[Key, Row] = field(default_factory=dict)
-    appended: list[Row] = field(default_factory=list)  # inserts where nothing identifies a row
+    appended: list[Row] = field(default_factory=list)  # inserts into a relation without any key
 
     def insert(self, new: Row) -> None:
         if not self.route.key:
@@ -94,7 +95,7 @@ class Net:
 
 @dataclass(slots=True)
 class InOrder:
-    """Changes of a relation that are applied one after the other."""
+    """Changes of a relation that are applied one by one."""
 
     route: Route
     changes: list[Insert | Update | Delete] = field(default_factory=list)
@@ -104,14 +105,14 @@ Piece = Net | InOrder | Truncate
 
 
 def merged(old: Row, new: Row) -> Row:
-    """The new row with the old one's values where the source did not send them again."""
+    """The new row, with the old row's values where the source did not send them."""
     return tuple(
         before if after is UNCHANGED else after for before, after in zip(old, new, strict=True)
     )
 
 
 def reduce(changes: Iterable[Change], route_of: RouteOf) -> list[Piece]:
-    """What has to be applied, piece after piece.
+    """The pieces to apply, in order.
 
     Raises:
         Contradiction: apply the changes in the source's order instead.
@@ -124,7 +125,8 @@ class _Reduction:
     def __init__(self, route_of: RouteOf) -> None:
         self._route_of = route_of
         self._pieces: list[Piece] = []
-        self._open: dict[Relation, Net | InOrder] = {}  # what a relation's next change joins
+        # the piece that a relation's next change joins
+        self._open: dict[Relation, Net | InOrder] = {}
 
     def take(self, changes: Iterable[Change]) -> list[Piece]:
         for change in changes:
@@ -178,14 +180,15 @@ class _Reduction:
             self._pieces.append(change._replace(relations=relations))
 
     def _describe(self, relation: Relation) -> None:
-        """The same relation, described differently: what comes next comes after what was before."""
+        """Close the piece of a relation whose description has changed: later changes come after
+        earlier ones."""
         if (route := self._route_of(relation)) is not None:
             for other, piece in [*self._open.items()]:
                 if piece.route.target == route.target:
                     del self._open[other]
 
     def _net(self, relation: Relation, change: Update | Delete) -> Net | None:
-        """The net changes that the change belongs to; None if it is dealt with here."""
+        """The net changes that a change belongs to; None if it was handled here."""
         piece = self._open.get(relation)
         if isinstance(piece, Net) and piece.route.is_unique:
             return piece
@@ -225,8 +228,8 @@ def _nothing(row: Row) -> Key:
 
 
 def completed(route: Route, old: Row, is_key_only: bool, new: Row) -> Row:
-    """The new row with values of the old one where the source did not send them again. An old row
-    that has the key only holds no other values: None there means that it is not part of the key."""
+    """The new row, with the old row's values where the source did not send them. An old row with
+    only the key has None in place of all other values."""
     if not is_key_only:
         return merged(old, new)
     key = set(route.key_positions)

@@ -1,6 +1,5 @@
-"""A statement that the source's event trigger noted, for people: as it was written, if that is one
-statement; else what it did. What else a client sent with it is shown to nobody.
-"""
+"""A statement that the source's event trigger noted, for people: its text, if it was sent as one
+statement; otherwise what it did. Anything else that a client sent with it is not shown."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from windlass.engines.postgres.rename import rename_schemas
 from windlass.engines.postgres.syntax import SyntaxProblem, split
 from windlass.errors import WindlassError
 
-_MOST_WORDS = 5  # of a statement, among which the kind of object is named
+_MOST_WORDS = 5  # the first words of a statement, which name the kind of object
 _SHOWN = 2000  # characters of a statement
 
 
@@ -23,8 +22,8 @@ def shown(statement: str, tag: str, objects: tuple[str, ...]) -> str:
 
 
 def own_statement(statement: str, tag: str) -> str | None:
-    """The one statement of a text that has this command tag; None if it is not clear which, such as
-    within a function."""
+    """The one statement in a text that has this command tag; None if it is not clear which, for
+    example inside a function."""
     try:
         found = [one for one in split(statement) if _is_of_tag(one, tag)]
     except SyntaxProblem:
@@ -39,8 +38,8 @@ def _is_of_tag(statement: str, tag: str) -> bool:
 
 
 def for_target(statement: str, tag: str, schemas: Mapping[str, str]) -> str | None:
-    """The statement with the target's schemas; None if that is not clear. What it names without a
-    schema, it names on the target as well."""
+    """The statement with the target's schemas; None if that is not clear. Names without a schema
+    stay as they are."""
     found = own_statement(statement, tag)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What a cutover was asked to do, and the two sessions that do it."""
+"""The order that a cutover carries out, and the two sessions that do it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Session = Connection[Any]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A cutover of one run in one direction."""
+    """The order for a cutover of one run in one direction."""
 
     run: str
     way: Leaving
-    relations: Sequence[Name]  # of the side that is closed, with rows
+    relations: Sequence[Name]  # with rows, on the side that is closed
     sequences: Pairs  # from the side that is closed to the other
     fencing: Fencing = Fencing.AUTO
     pool: Pool | None = None
     spare: tuple[str, ...] = ()  # roles whose sessions are not ended
-    leads: bool = False  # whether the command leads applications to the side that is opened
+    leads: bool = False  # whether the command redirects applications to the side that is opened
 
     @property
     def closes(self) -> bool:
@@ -39,7 +39,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two sessions that may write: of the side that is closed, and of the one that is opened."""
+    """Two sessions that may write: one on the side that is closed, one on the side that is
+    opened."""
 
     closed: Session
     opened: Session
@@ -47,7 +48,7 @@ class Pairing:
 
     @property
     def journal(self) -> Session:
-        """That of the target, which also holds the lock of cutovers."""
+        """The session on the target, which also holds the lock of cutovers."""
         return self.opened if self.way is FORTH else self.closed
 
     def fence(self, order: Order) -> Fence:

@@ -1,7 +1,7 @@
 """Changes applied one after the other, in the source's order.
 
-Slower than net changes, and always right: for rows that only all of their values identify, for
-changes of keys, and where net changes did not fit. Decides which statement a change becomes.
+Slower than net changes, but always correct: for rows that can only be found by all of their values,
+for changes of keys, and where net changes did not fit. Decides which statement a change becomes.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ from windlass.following.statements import (
     update_one,
 )
 
-_STATEMENTS = 2000  # that are kept: rows with all of their values have one for each set of NULLs
+# prepared statements that are kept: rows found by all their values need one for each set of NULLs
+_STATEMENTS = 2000
 
 RowChange = Insert | Update | Delete
 
 
 class Unidentified(Unfit):
-    """The source did not send by what the row is found. Says why."""
+    """The source did not send the values by which the row is found."""
 
 
 class Ordered:
@@ -78,7 +79,7 @@ class Ordered:
             else:
                 self.update(route, change, tag)
         except Unidentified as error:
-            self.sender.flush()  # what comes before it may not fit either
+            self.sender.flush()  # an earlier change may not fit either
             error.tag = tag
             raise
 
@@ -114,7 +115,7 @@ class Ordered:
         self.sender.add(statement.query, statement.values(new, new))
 
     def truncate(self, change: Truncate, tag: int | None = None) -> None:
-        """Empty the relations that are followed, in one statement."""
+        """Empty the followed relations, in one statement."""
         found = [self._route_of(relation) for relation in change.relations]
         routes = [route for route in found if route is not None]
         self.sender.flush()

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 WINDOW_SECONDS = 10.0
-CAUGHT_UP_BYTES = 256 << 10  # closer is not behind: others write while we look
+CAUGHT_UP_BYTES = 256 << 10  # less does not count as behind: others write while we measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Sample:
 
 
 class Pace:
-    """The rates of the last seconds."""
+    """The rates over the last seconds."""
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque()
@@ -32,7 +32,7 @@ class Pace:
 
     @property
     def behind_bytes(self) -> int:
-        """What is written and not applied yet; of other databases as well, which share the log."""
+        """Bytes that are written to the log and not applied yet. Other databases share the log."""
         if not self._samples:
             return 0
         last = self._samples[-1]
@@ -52,7 +52,7 @@ class Pace:
 
     @property
     def catch_up_seconds(self) -> float | None:
-        """None: never at this rate."""
+        """When the target will have caught up; None if never at this rate."""
         if self.behind_bytes <= CAUGHT_UP_BYTES:
             return 0.0
         gain = self.out_bytes_per_second - self.in_bytes_per_second

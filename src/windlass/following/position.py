@@ -19,10 +19,11 @@ _AWAITED = ("seal", "proof")
 
 
 class Position:
-    """Of one stream, in the session that applies it. Its transaction is begun and ended here."""
+    """The position of one stream, in the session that applies it; begins and ends its
+    transactions."""
 
     def __init__(self, session: Connection, applied: Applied, *, side: str) -> None:
-        """`applied` is what the session has taken over."""
+        """`applied` is the position that the session has taken over."""
         self._session, self._applied, self._side = session, applied, side
         self.commit_lsn, self.end_lsn = Lsn(applied.commit_lsn), Lsn(applied.end_lsn)
         self.transactions, self.changes = applied.transactions, applied.changes
@@ -61,21 +62,23 @@ class Position:
         self._forget()
 
     def roll_back(self) -> None:
-        """Nothing of the open transaction was ever there."""
+        """Roll back the open transaction."""
         self._forget()
         with explaining("rolling back changes", side=self._side):
             self._session.execute("rollback")
 
     def pass_over(self, end_lsn: Lsn) -> None:
-        """Nothing before `end_lsn` is left to apply: move there, in a separate transaction."""
+        """Move to `end_lsn`, in a separate transaction: there is nothing left to apply before
+        it."""
         empty = Batch()
         empty.commit_lsn, empty.end_lsn = self.commit_lsn, end_lsn
         self._move(empty, None, begins=True)
         self.commit()
 
     def begin_at(self, lsn: Lsn) -> None:
-        """Changes count from `lsn` on, as where a stream begins: what was committed before is on
-        both sides already. That others wrote it is forgotten in the same transaction."""
+        """Let changes count from `lsn` on, as at the beginning of a stream: both sides have what
+        was committed before. Also forgets, in the same transaction, that others wrote some of
+        it."""
         applied, empty = self._applied, Batch()
         empty.commit_lsn, empty.end_lsn = Lsn(lsn - 1), lsn
         self._move(empty, None, begins=True)
@@ -85,7 +88,7 @@ class Position:
         self.commit()
 
     def note_late(self, late: dict[str, Any] | None) -> None:
-        """Note on disk what others wrote after a seal; None forgets it."""
+        """Note on disk what others wrote after a seal; None forgets that."""
         applied = self._applied
         with explaining("noting late writes", side=self._side), self._session.transaction():
             self._session.execute("set local synchronous_commit = on")
@@ -125,7 +128,7 @@ class Position:
         )
 
     def _execute(self, given: dict[str, Any], begins: bool, is_synchronous: bool) -> int:
-        """In one round trip, as every transaction begins with it."""
+        """Execute the move in one round trip, as every transaction begins with it."""
         with self._session.pipeline():
             if begins:
                 self._session.execute("begin")
@@ -139,7 +142,7 @@ class Position:
 
 
 def take(session: Connection, run: str, direction: Any, epoch: int | None, *, side: str) -> Applied:
-    """Take a stream over in this session. Whoever had it can no longer move its position.
+    """Take over a stream in this session. Its previous owner can no longer move the position.
 
     Raises:
         RunLost: the run is over, or another process has taken it since `epoch`.

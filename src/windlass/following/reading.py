@@ -1,7 +1,7 @@
-"""A stream's changes as batches, read by a thread beside whoever applies them.
+"""A stream's changes as batches, read by a thread beside the one that applies them.
 
-Decides when a batch is large or old enough, and how much is read ahead. What the server hears is
-only what `confirm` was given.
+Decides when a batch is large or old enough, and how much is read ahead. The server only learns of
+positions passed to `confirm`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from windlass.following.assembling import Assembler, Limits, Rules
 from windlass.following.changes import Batch
 
 _AHEAD = 2  # how many full batches are read ahead
-_IDLE_SECONDS = 1.0  # that a read waits; a stop wakes it
+_IDLE_SECONDS = 1.0  # how long a read waits; a stop wakes it
 _JOIN_SECONDS = 30.0
 
 
 class Frames(Protocol):
-    """What is read: a `windlass.engines.postgres.replication.stream.Stream`."""
+    """The frames that are read: a `windlass.engines.postgres.replication.stream.Stream`."""
 
     log_end: Lsn
     quiet_lsn: Lsn
@@ -81,25 +81,25 @@ class Reader:
             return None
 
     def wake(self) -> None:
-        """Make a `take` of another thread return."""
+        """Make a `take` in another thread return."""
         with self._changed:
             self._woken = True
             self._changed.notify_all()
 
     @property
     def through(self) -> Lsn:
-        """All that was committed before has been taken by `take`."""
+        """`take` has handed out everything that was committed before this position."""
         with self._changed:
             return NOWHERE if self._ready else self._through
 
     @property
     def log_end(self) -> Lsn:
-        """Of the server that is read, as far as it has said."""
+        """The end of the server's log, as last reported."""
         stream = self._stream
         return stream.log_end if stream else NOWHERE
 
     def confirm(self, lsn: Lsn) -> None:
-        """All that was committed before `lsn` is safe: the server may forget it."""
+        """Confirm that everything committed before `lsn` is safe: the server may forget it."""
         if stream := self._stream:
             stream.confirm(lsn)
 
@@ -152,7 +152,7 @@ class Reader:
 
     @property
     def _due_at(self) -> float | None:
-        """When the whole transactions that were read are to be handed out."""
+        """When the whole transactions read so far must be handed out."""
         if not self._assembler.is_holding:
             return None
         if self._held_since is None:
@@ -168,7 +168,7 @@ class Reader:
             self._changed.notify_all()
 
     def _wait_for_room(self, stream: Frames) -> None:
-        """Until there is, the server hears from us, and nothing is read."""
+        """Wait for room. While it waits, the server gets status messages, and nothing is read."""
         while True:
             with self._changed:
                 if self._stopping or not self._is_full:

@@ -13,15 +13,16 @@ from windlass.following.sequences import PER_QUERY
 from windlass.model.following import Purpose
 
 ROUNDS = 5
-ENDING_MS = 20.0  # to end sessions and see that they are gone, beside what the queries take
+ENDING_MS = 20.0  # time to end sessions and see that they are gone, in addition to the queries
 
 
 def rehearse(order: Order, pair: Pairing, limit: Limit) -> dict[str, float]:
-    """Milliseconds of each part, by the slowest of several rounds."""
+    """Milliseconds for each part; the slowest of several rounds."""
     fence = pair.fence(order)
 
     def drain() -> None:
-        # applied at once as a seal is; one that measures the lag waits for other changes
+        # a seal is applied at once, and so is this marker; one that measures lag waits for other
+        # changes
         number = put_marker(pair.closed, order.run, order.way.direction, Purpose.PROOF)
         await_marker(
             pair.opened, order.run, order.way.direction, number, limit, "a marker to arrive"

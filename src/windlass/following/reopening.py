@@ -1,8 +1,8 @@
-"""What a cutover that died has left behind: undone, or completed, by the phase in the journal.
+"""Undoes or completes what a dead cutover has left, according to the phase in the journal.
 
-Only one process at a time cuts over: it holds a lock on the target. Whoever has that lock and finds
-a run in the middle of a cutover knows that the process has died. Before the point of no return the
-side that was to be closed is opened again, after it the other side.
+Only one process at a time cuts over, under a lock on the target. Whoever gets that lock and finds a
+run in the middle of a cutover knows that its process is dead. Before the point of no return, the
+side that was to be closed is reopened; after it, the other side is opened.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ LOCK = int.from_bytes(b"wcutover", "big", signed=True)
 PATIENCE_SECONDS = 2.0  # for the lock of a process that was killed just now
 OPENING_SECONDS = 60.0
 OPENING = "opening"
-"""In a run's details from the decision until the other side is open: the pool that is paused."""
+"""A key of a run's details, set from the decision until the other side is open: the paused pool."""
 LEADS = "leads"
-"""In a run's details from when a cutover begins: whether its command leads applications."""
+"""A key of a run's details, set when a cutover begins: whether its command redirects
+applications."""
 UNLED = "unled"
-"""In a run's details from when the other side was opened after a crash of such a command, until
-another one has led applications there."""
+"""A key of a run's details, set if the other side was opened after such a command crashed, until
+another command has redirected applications."""
 
 
 class Side(StrEnum):
-    """Of a pair, with the key under which the journal keeps how it was before its fence."""
+    """A side of a pair, with the key under which the journal keeps its state before the fence."""
 
     SOURCE = "fence_source"
     TARGET = "fence_target"
@@ -92,9 +93,9 @@ def reopen(
     *,
     pool: Pool | None = None,
 ) -> Phase | None:
-    """Undo or complete what a cutover that died has left; returns the phase of the run, None if it
-    follows nothing. The caller holds the lock of `cutting_over`. `source` opens a session there,
-    which is closed again.
+    """Undo or complete what a dead cutover left. Returns the phase of the run, or None if it does
+    not follow. The caller holds the lock of `cutting_over`. `source` opens a session there, which
+    is closed again.
 
     Does nothing, and opens nothing, in the usual case.
     """
@@ -155,7 +156,7 @@ class _Left:
         self.notice(f"a cutover had died once it was decided: the {side} is open")
 
     def let_go(self, pool: str) -> None:
-        """Let the clients of a pool continue, if it is known how."""
+        """Let the clients of a pool continue, if we know how."""
         if pool and self.pool is not None and pool == str(self.pool):
             self.pool.reload()
             self.pool.resume()
@@ -164,8 +165,8 @@ class _Left:
 
 
 def go_back(run: str, way: Leaving, target: Session, applied: Session) -> None:
-    """Journal that a cutover was taken back, once its fence is undone. What came after the seal is
-    applied again: `applied` is a session of the side where the changes of this direction go."""
+    """Journal that a cutover was taken back and its fence undone. What came after the seal is
+    applied again. `applied` is a session on the side that the changes of this direction go to."""
     with target.transaction():
         change_phase(target, run, way.freezes, way.begins, {way.closes.value: None})
         announce(target, run)
@@ -173,8 +174,9 @@ def go_back(run: str, way: Leaving, target: Session, applied: Session) -> None:
 
 
 def forget_late(applied: Session, run: str, direction: Direction) -> None:
-    """Forget what came after an earlier seal. The process that follows does so when it resumes; it
-    may have ended, or be in the middle of a large transaction, for which nobody waits."""
+    """Forget what came after an earlier seal. The process that follows does that as well when it
+    resumes, but it may have ended, or be in the middle of a large transaction; we do not wait for
+    that."""
     with suppress(psycopg.errors.LockNotAvailable), applied.transaction():
         applied.execute("set local lock_timeout to '1s'")
         note_late(applied, run, direction, None)
@@ -183,19 +185,19 @@ def forget_late(applied: Session, run: str, direction: Direction) -> None:
 def open_side(
     session: Session, run: str, way: Leaving, detail: Mapping[str, Any], limit: Limit
 ) -> None:
-    """Open the side to which a cutover leads, by a session of it."""
+    """Open the side that a cutover leads to, using a session on it."""
     fence = Fence(session, run)
     kept = detail.get(way.opens)
     fence.open(Before.from_json(kept) if kept else fence.read_before(), limit)
 
 
 def note_opened(run: str, way: Leaving, target: Session, *, is_led: bool = True) -> None:
-    """Journal that nothing is left to do of a cutover but, perhaps, to lead applications."""
+    """Journal that nothing is left to do, except perhaps to redirect applications."""
     kept = {way.opens.value: None, OPENING: None, UNLED: None if is_led else True}
     with target.transaction():
         change_phase(target, run, way.ends, way.ends, kept)
 
 
 def announce(target: Session, run: str) -> None:
-    """Let the process that follows look at the phase, in the caller's transaction."""
+    """Make the process that follows look at the phase, in the caller's transaction."""
     target.execute("select pg_catalog.pg_notify(%s, 'phase')", (channel(run),))

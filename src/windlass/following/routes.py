@@ -1,7 +1,5 @@
-"""Where a change goes: of each relation as the source describes it, the target's relation, its
-columns and its key. Decides whether the two still fit together, and nothing about how a change is
-applied.
-"""
+"""Where a change goes: for each relation as the source describes it, the target's relation, its
+columns and its key. Decides whether the two still fit together, but not how a change is applied."""
 
 from __future__ import annotations
 
@@ -19,11 +17,12 @@ from windlass.errors import SchemaChanged
 from windlass.model.relation import Name
 from windlass.model.wording import word
 
-# Types below have the same id on every server; those of information_schema and of users do not.
+# Types with lower ids have the same id on every server. Those of information_schema and of users do
+# not.
 _STABLE_IDS = 10000
-# Types of which equal values have the same text: bool, bytea, "char", name, int8, int2, int4, text,
+# Types for which equal values have equal texts: bool, bytea, "char", name, int8, int2, int4, text,
 # oid, cidr, macaddr, inet, varchar, date, time, timestamp, timestamptz, bit, varbit, macaddr8,
-# uuid, pg_lsn. numeric is not one of them: 1.0 = 1.00; nor float8: 0 = -0.
+# uuid, pg_lsn. Not numeric, as 1.0 = 1.00; nor float8, as 0 = -0.
 _EXACT = {
     16, 17, 18, 19, 20, 21, 23, 25, 26, 650, 829, 869, 1043, 1082, 1083, 1114, 1184, 1560, 1562,
     774, 2950, 3220,
@@ -93,7 +92,8 @@ class _Found(NamedTuple):
 class _Key(NamedTuple):
     columns: tuple[str, ...]
     is_not_null: bool
-    is_orderly: bool  # the server's own order, in a collation without different equal texts
+    # sorted in the server's default order, and its collation does not equate different texts
+    is_orderly: bool
 
 
 @dataclass(slots=True)
@@ -126,9 +126,9 @@ def _is_exchanged(name: Name, now: Mapping[Name, Name]) -> bool:
 class Routes:
     """The routes of a run. `names` has every relation that it follows, with its name on the target.
 
-    `ids` are the source's object ids of these relations when the run began, `types` the names of
-    the source's types that are not built in; where they are not given, a relation that was renamed
-    and a user's type that was replaced are not noticed here.
+    `ids` are the source's object ids of these relations when the run began; `types` are the names
+    of the source's types that are not built in. Without them, renamed relations and replaced user
+    types are not noticed here.
     """
 
     names: Mapping[Name, Name]
@@ -152,8 +152,8 @@ class Routes:
         self._known.clear()
 
     def change(self, names: Mapping[Name, Name]) -> None:
-        """The next transaction changes the definition of these relations, for which the target is
-        prepared. Rows that it has written before may lack a column, or have one more."""
+        """Prepare for a transaction that changes the definitions of these relations; the target is
+        ready for it. Rows that the transaction wrote before may lack a column, or have one more."""
         self.names = {**names, **self.names}
         self._changing = {*names}
         for name in names:
@@ -161,13 +161,13 @@ class Routes:
         self._known.clear()
 
     def exchanged(self, called: Mapping[int, Name]) -> list[str]:
-        """Which relations have exchanged their names, as sentences. `called` has the names of those
-        that a transaction has changed, by their object ids."""
+        """Relations that have exchanged their names, as sentences. `called` has, by object id, the
+        names of the relations that a transaction has changed."""
         moved = self._moved(called)
         return [f"{was}: {_EXCHANGED}" for was in moved if _is_exchanged(was, moved)]
 
     def left_behind(self, called: Mapping[int, Name]) -> list[str]:
-        """Which relations of the target still have the name that the source's had before."""
+        """Relations of the target that still have a name which the source's no longer has."""
         moved = self._moved(called)
         return [
             f"{was}: is now called {moved[was]}, and the target still has it"
@@ -176,14 +176,14 @@ class Routes:
         ]
 
     def rename(self, called: Mapping[int, Name]) -> None:
-        """Follow renames, for which the target is prepared."""
+        """Follow renames that the target is ready for."""
         moved = {*self._moved(called).values()}
         places = {id: (name, self._target_of(name)) for id, name in called.items() if name in moved}
         self.renamed = {**self.renamed, **places}
         self.names = {**self.names, **dict(places.values())}
 
     def _moved(self, called: Mapping[int, Name]) -> dict[Name, Name]:
-        """What is called otherwise, by its name until now."""
+        """New names of renamed relations, by their names until now."""
         return {
             was: name
             for id, name in called.items()
@@ -191,7 +191,7 @@ class Routes:
         }
 
     def _called(self, id: int) -> Name | None:
-        """What a relation was called until now."""
+        """A relation's name until now."""
         return self.renamed[id][0] if id in self.renamed else self.ids.get(id)
 
     def _target_of(self, source: Name) -> Name:
@@ -199,13 +199,13 @@ class Routes:
         return Name(schemas.get(source.schema, source.schema), source.name)
 
     def settle(self) -> None:
-        """That transaction is over."""
+        """End what `change` has begun."""
         if self._changing:
             self._changing = set()
             self._known.clear()
 
     def apart(self, relation: Relation) -> list[str]:
-        """Why changes of a relation would not fit, as sentences; nothing is changed by asking."""
+        """Why changes of a relation would not fit, as sentences. Asking changes nothing."""
         source = Name(relation.schema, relation.name)
         target = self._targets.get(self.names[source])
         if target is None:
@@ -226,8 +226,8 @@ class Routes:
             return found
 
     def _find_now(self, relation: Relation) -> Route | None:
-        """By the target's catalog as it is, if it does not fit as it was read: somebody may have
-        made the same change there since."""
+        """Find the route; if it does not fit, read the target's catalog again: somebody may have
+        made the same change there."""
         try:
             return self._find(relation)
         except SchemaChanged:
@@ -240,7 +240,8 @@ class Routes:
         source = Name(relation.schema or "pg_catalog", relation.name)
         was = self._called(relation.id)
         if was is not None and was != source:
-            if was in self._changing:  # the transaction wrote the row, then renamed the relation
+            # the transaction wrote the row before it renamed the relation
+            if was in self._changing:
                 source = was
             else:
                 self._rename(relation.id, was, source)
@@ -265,13 +266,13 @@ class Routes:
         """
         renamed = self._target_of(source)
         if renamed not in self._targets or self.names[was] in self._targets:
-            is_there = renamed in self._targets  # as after an exchange
+            is_there = renamed in self._targets  # for example after an exchange of names
             raise _changed(was, [f"it is now called {source}"], AFRESH if is_there else AGAIN)
         self.names = {**self.names, source: renamed}
         self.renamed = {**self.renamed, id: (source, renamed)}
 
     def _differences(self, source: Name, relation: Relation, target: _Target) -> Iterator[str]:
-        """What is not as it was, as sentences."""
+        """The differences since the run began, as sentences."""
         sent = {column.name for column in relation.columns}
         missing, more = sent - target.columns.keys(), self._more(source, sent, target)
         # columns that were added or dropped; both could be a column that was renamed
@@ -293,7 +294,7 @@ class Routes:
                 yield f"rows are identified by {_listed(key)}, {lacks}"
 
     def _more(self, source: Name, sent: Collection[str], target: _Target) -> list[str]:
-        """Columns of the target that the source should send, and does not."""
+        """Columns of the target that the source should send, but does not."""
         return [
             name
             for name, there in target.columns.items()
@@ -316,7 +317,7 @@ class Routes:
         return there.type_schema in (named.schema, schemas.get(named.schema))
 
     def _type(self, column: RelationColumn) -> str:
-        """A column's type for people, as far as its name is known here."""
+        """A column's type, for people; its name if that is known here."""
         if column.type_id >= _STABLE_IDS:
             return str(self.types.get(column.type_id, "another type"))
         assert self._session is not None  # as the target's catalog was read
@@ -337,7 +338,7 @@ def _route(source: Name, name: Name, relation: Relation, target: _Target) -> Rou
         )
         for position, sent in enumerate(relation.columns)
         for there in [target.columns.get(sent.name)]
-        if there is not None  # dropped by the transaction that the row belongs to
+        if there is not None  # otherwise dropped by the transaction that the row belongs to
     ]
     key, is_unique = _key(relation, target)
     generated = {name for name, there in target.columns.items() if there.is_generated}
@@ -349,7 +350,7 @@ def _route(source: Name, name: Name, relation: Relation, target: _Target) -> Rou
         width=len(relation.columns),
         identity=relation.identity,
         is_partitioned=target.kind == "p",
-        # what has no column that UPDATE may set has no net change by one
+        # without a column that UPDATE may set, a row has no net change
         is_unique=is_unique
         and not key & generated
         and any(column.is_settable for column in columns),
@@ -394,7 +395,7 @@ def _read_targets(session: Connection) -> dict[Name, _Target]:
 
 
 def _identity(relation: Relation) -> str:
-    """By what the source identifies rows."""
+    """How the source identifies rows."""
     if relation.identity == "f":
         return "all columns"
     key = {column.name for column in relation.columns if column.is_key}

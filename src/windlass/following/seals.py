@@ -1,7 +1,7 @@
-"""Markers that a cutover waits for: everything before one is applied once it has arrived.
+"""Markers that a cutover waits for: when one has arrived, everything before it is applied.
 
-A seal is a marker after which nothing of others may come. The process that follows stops before
-such a transaction and notes it.
+A seal is a marker after which no writes of others may come. The process that follows stops before
+such a transaction, and notes it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _why_not_yet(found: Applied) -> str:
 
 
 def late_text(found: Applied) -> str:
-    """Who wrote after a seal."""
+    """Describes who wrote after a seal."""
     late = found.late or {}
     where = f" to {late['relation']}" if late.get("relation") else ""
     return f"another session wrote{where} although it should be read-only (LSN {late.get('lsn')})"

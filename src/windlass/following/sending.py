@@ -1,6 +1,6 @@
-"""How statements reach the target: many in one round trip. Decides nothing about what they are.
+"""Sends statements to the target, many in one round trip. Does not decide what they are.
 
-Speaks through libpq's own functions: a statement costs psycopg's cursors 100 us and more of Python.
+Uses libpq's functions directly: with psycopg's cursors, a statement costs 100 us of Python or more.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from psycopg.pq.abc import PGconn, PGresult
 from windlass.engines.postgres.replication.messages import Value
 from windlass.engines.postgres.session import Connection
 
-# Between two syncs. With no bound, libpq moves what it has not sent yet over and over: 64 seconds
-# instead of 4 for a file of 85 MB in planetscale/pgcopydb PR #51.
+# Between two syncs. Without a limit, libpq moves unsent data again and again: 64 seconds instead of
+# 4 for a file of 85 MB in planetscale/pgcopydb PR #51.
 _STATEMENTS = 1000
 _BYTES = 1 << 20
 _PREPARED = 1000  # statements that the session keeps
@@ -31,7 +31,8 @@ _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
 class Unfit(Exception):
-    """A change does not fit the target, or not in this way. `tag` says which, where it is known."""
+    """A change does not fit the target, or not in this way. `tag` identifies the change, if
+    known."""
 
     def __init__(self, why: str, tag: int | None = None) -> None:
         super().__init__(why)
@@ -54,7 +55,7 @@ class Rejected(Unfit):
 
 
 class Sender:
-    """Sends statements in pipeline mode; keeps them until there are many, or until `flush`."""
+    """Sends statements in pipeline mode. Keeps them until there are many, or until `flush`."""
 
     def __init__(self, session: Connection) -> None:
         self._session = session
@@ -63,7 +64,7 @@ class Sender:
         self._prepared: dict[bytes, bytes] = {}  # names by statement
 
     def add(self, query: bytes, values: Sequence[Value], tag: int | None = None) -> None:
-        """A statement that has to change exactly one row. The tag says which one it is.
+        """Add a statement that must change exactly one row. The tag identifies it.
 
         Raises:
             Missed, Rejected: it did not, or one before it.
@@ -79,7 +80,7 @@ class Sender:
         self._waiting, self._size_bytes = [], 0
 
     def flush(self) -> None:
-        """Send what waits, and check all of it. Raises as `add` does."""
+        """Send the waiting statements, and check all results. Raises like `add`."""
         waiting = self._waiting
         self.forget()
         if not waiting:
@@ -108,10 +109,10 @@ class Sender:
         made: list[bytes | None],
         tags: list[int | None],
     ) -> None:
-        """The first answer that is not as it should be is raised."""
+        """Raise for the first result that is not as expected."""
         for result, query in zip(results, made, strict=True):
             if query is not None and result.status != pq.ExecStatus.COMMAND_OK:
-                self._prepared.pop(query, None)  # it failed, or one before it
+                self._prepared.pop(query, None)  # this statement failed, or an earlier one did
         position = 0
         for result, query in zip(results, made, strict=True):
             if result.status in _FAILED:
@@ -133,7 +134,7 @@ class Sender:
 
 
 def run(session: Connection, query: bytes) -> list[int]:
-    """Run statements in one round trip. How many rows each changed.
+    """Run statements in one round trip; returns how many rows each one changed.
 
     Raises:
         Rejected: one of them failed.
@@ -144,7 +145,7 @@ def run(session: Connection, query: bytes) -> list[int]:
 
 
 def run_copy(session: Connection, query: bytes, blocks: Iterable[bytes]) -> list[int]:
-    """As `run`, with the rows for the COPY that is the first statement."""
+    """Like `run`; the first statement is a COPY, which gets these rows."""
     connection = session.pgconn
     connection.send_query(query)
     results = session.wait(_sent(connection))
@@ -175,7 +176,7 @@ def _answers(connection: PGconn, count: int) -> PQGen[list[PGresult]]:
         result = yield from fetch(connection)
         if result is not None:
             found.append(result)
-    while True:  # until the sync's, which nothing ends
+    while True:  # until the result of the sync; no None follows it
         result = yield from fetch(connection)
         if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
             return found

@@ -1,4 +1,5 @@
-"""Sequences of a pair that follows: not in the stream, but set exactly while it is frozen."""
+"""Sequences of a pair that follows: no stream carries them, but they are set exactly during the
+freeze."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class Definition:
 
     @property
     def clauses(self) -> str:
-        """As ALTER SEQUENCE takes it."""
+        """The clauses for ALTER SEQUENCE."""
         cycle = "CYCLE" if self.cycles else "NO CYCLE"
         return (
             f"AS {self.type} INCREMENT {self.increment} MINVALUE {self.least}"
@@ -67,7 +68,8 @@ def sequence_problems(old: Session, new: Session, pairs: Pairs) -> Iterator[Prob
 
 
 def copy_sequences(old: Session, new: Session, pairs: Pairs) -> int:
-    """Set those of `new` to the exact values of `old`, in one round trip each; returns how many."""
+    """Set the sequences of `new` to the exact values of `old`, in one round trip each; returns how
+    many."""
     states = read_sequences(old, [name for name, _ in pairs], side="source", per_query=PER_QUERY)
     named = dict(pairs)
     set_sequences(new, [State(named[one.name], one.last_value, one.is_called) for one in states])
@@ -75,5 +77,5 @@ def copy_sequences(old: Session, new: Session, pairs: Pairs) -> int:
 
 
 def turned(pairs: Pairs) -> list[tuple[Name, Name]]:
-    """For the other direction."""
+    """The pairs for the other direction."""
     return [(to, name) for name, to in pairs]

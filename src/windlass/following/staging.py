@@ -1,5 +1,5 @@
-"""Many rows of one shape, through COPY: inserts straight into their relation, updates and deletes
-through a temporary relation and one statement.
+"""Applies many rows of one shape through COPY: inserts go straight into their relation, updates and
+deletes through a temporary relation and one statement.
 
 A temporary relation is made once for each shape and emptied by COMMIT.
 """
@@ -21,7 +21,7 @@ from windlass.following.statements import (
     stage_updates,
 )
 
-# COMMIT truncates each of them, also those that a transaction did not use
+# COMMIT truncates all of them, including those that the transaction did not use
 _KEPT = 32
 
 
@@ -50,7 +50,7 @@ class Stagings:
         self._used.clear()
 
     def forget(self) -> None:
-        """They may be gone, as a transaction was rolled back."""
+        """Forget the temporary relations: they may be gone after a rollback."""
         self._made.clear()
         self._used.clear()
         self._copies.clear()
@@ -79,7 +79,7 @@ class Stagings:
         self._copy(staging.copy, rows, positions, width)
 
     def _staging(self, shape: object, make: Callable[[str], Staging]) -> Staging:
-        """An empty one."""
+        """A temporary relation that is empty."""
         staging = self._made.pop(shape, None)
         if staging is None:
             if len(self._made) >= _KEPT:
@@ -101,7 +101,7 @@ class Stagings:
     def _copy(
         self, query: bytes, rows: Sequence[Row], positions: Sequence[int], width: int
     ) -> None:
-        """Every statement has to count as many rows."""
+        """Run the statements; each must affect as many rows as there are."""
         for count in run_copy(self._session, query, blocks(rows, positions, width)):
             if count != len(rows):
                 raise Missed(count)

@@ -1,7 +1,7 @@
 """The statements that apply changes to a relation. Composes only.
 
-Values are parameters of no given type, which the server reads as the columns' types. A relation
-that is not partitioned is named with ONLY: changes of those that inherit from it come separately.
+Parameters have no given type: the server takes those of the columns. A relation that is not
+partitioned is named with ONLY, as changes of relations that inherit from it come separately.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Statement:
     """A statement with the values that it takes: each from the new row, or from the old one."""
 
     query: bytes
-    takes: tuple[tuple[bool, int], ...] = ()  # is it of the new row, and its position there
+    # for each value, whether it is from the new row, and its position
+    takes: tuple[tuple[bool, int], ...] = ()
 
     def values(self, old: Row, new: Row) -> list[Value]:
         return [new[position] if is_new else old[position] for is_new, position in self.takes]
@@ -89,7 +90,7 @@ def delete(route: Route) -> Statement:
 
 
 def move(route: Route, sent: Positions) -> Statement:
-    """As `update`, where UPDATE may not set a column: the row is deleted and inserted again."""
+    """Like `update`, where UPDATE may not set a column: the row is deleted and inserted again."""
     taking = _Taking()
     gone = sql.SQL("delete from {} as t where {} returning t.*").format(
         _only(route), _AND.join(_by_key(route, taking.old))
@@ -120,7 +121,7 @@ def delete_one(route: Route, nulls: Positions) -> Statement:
 
 
 def move_one(route: Route, sent: Positions, nulls: Positions) -> Statement:
-    """As `update_one`, where UPDATE may not set a column."""
+    """Like `update_one`, where UPDATE may not set a column."""
     taking = _Taking()
     first = sql.SQL("{}, gone as (delete from {} as t using one where {} returning t.*)").format(
         _one(route, nulls, taking), _only(route), _AT_ONE
@@ -132,8 +133,8 @@ def move_one(route: Route, sent: Positions, nulls: Positions) -> Statement:
 
 
 def truncate(routes: Iterable[Route], *, restarts_identity: bool) -> bytes:
-    """Never with CASCADE: the source names all relations that it has emptied, and one that only the
-    target has is not ours to empty."""
+    """Never with CASCADE: the source names every relation that it has emptied, and we must not
+    empty one that only the target has."""
     words = "truncate {}"
     query: sql.Composable = sql.SQL(words).format(_COMMA.join(map(_only, routes)))
     if restarts_identity:
@@ -156,7 +157,7 @@ class Staging:
 
     positions: Positions  # of the values in a row
     create: bytes
-    copy: bytes  # and change one row for each that was copied
+    copy: bytes  # and a statement that changes one row for each that was copied
     empty: bytes
     drop: bytes
 
@@ -215,7 +216,7 @@ def _table(route: Route) -> sql.Composable:
 
 
 def _only(route: Route) -> sql.Composable:
-    """The relation without those that inherit from it; a partitioned one with its partitions."""
+    """The relation without those that inherit from it, or a partitioned one with its partitions."""
     return _table(route) if route.is_partitioned else sql.SQL("only {}").format(_table(route))
 
 
@@ -234,8 +235,8 @@ def _of_t(column: Column) -> sql.Composable:
 def _assignments(
     route: Route, sent: Positions, value: _ValueOf, *, with_key: bool
 ) -> sql.Composable:
-    """What an UPDATE sets. One that was sent no value to set changes nothing, and still has to find
-    its row."""
+    """What an UPDATE sets. If no value was sent, it changes nothing, but must still find its
+    row."""
     changed = [
         sql.SQL("{} = {}").format(_name(column), value(column))
         for column in route.columns
@@ -252,7 +253,7 @@ def _by_key(route: Route, value: _ValueOf) -> list[sql.Composable]:
 
 
 def _by_fixed(route: Route, sent: Positions, value: _ValueOf) -> list[sql.Composable]:
-    """What UPDATE may not set must have the value already."""
+    """Conditions for columns that UPDATE may not set: they must have the new value already."""
     return [
         sql.SQL("{} is not distinct from {}").format(_of_t(column), value(column))
         for column in route.columns
@@ -260,13 +261,13 @@ def _by_fixed(route: Route, sent: Positions, value: _ValueOf) -> list[sql.Compos
     ]
 
 
-# names the row that `one` found, in whatever partition
+# identifies the row that `one` found, in any partition
 _AT_ONE = sql.SQL("t.ctid = one.ctid and t.tableoid = one.tableoid")
 
 
 def _one(route: Route, nulls: Positions, taking: _Taking) -> sql.Composable:
-    """One of the rows with all of the old values. Where equal values may have different texts, or a
-    type has no equality, the texts are compared, as the output function writes them."""
+    """One of the rows with all of the old values. If equal values of a type may have different
+    texts, or the type has no equality, their output texts are compared."""
     conditions = []
     for column in route.columns:
         if column.position in nulls:

@@ -14,17 +14,17 @@ from windlass.model.plan import Load
 from windlass.model.relation import Name, Relation
 from windlass.spec.choices import ChunkBy
 
-# A relation below this shares its transaction with others: 2,000 small relations took 2,000
-# commits and twice as many round trips each in its own.
+# Smaller relations share a transaction: 2,000 of them with a commit each took 2,000 commits, and
+# twice as many round trips.
 SMALL_BYTES = 1 << 20
 BATCH_RELATIONS = 50
 _SHARED = "small relations "
 
-# A relation in one piece is frozen as it is written and needs no second session to extend it:
-# two relations of 300 MB took 5.3 s so, and 5.9 s in chunks of 64 MB (two cores, all included).
-# The price is what a kill costs: one such piece is copied again.
+# A relation in one piece is frozen as it is written, and needs no second session that extends it:
+# two relations of 300 MB took 5.3 s that way, and 5.9 s in chunks of 64 MB (two cores, all
+# included). The price is paid after a kill: such a piece is copied again as a whole.
 WHOLE_CHUNKS = 8
-WHOLE_FROM_BYTES = 16 << 20  # smaller chunks are requested in order to lose less
+WHOLE_FROM_BYTES = 16 << 20  # smaller chunks were requested, to lose less in a kill
 
 
 def is_better_whole(size_bytes: int, total_bytes: int, jobs: int, chunk_size_bytes: int) -> bool:
@@ -41,15 +41,16 @@ Bounds = Callable[[Relation, int], Sequence[tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the user has specified about the chunks of a relation besides their size. 0: nothing."""
+    """What the user has specified about the chunks of a relation, apart from their size. 0 means
+    nothing."""
 
     threshold_rows: int = 0  # relations with at least this many are cut, others are not
     most_chunks: int = 0
     least_rows: int = 0  # of a chunk
 
     def apply(self, count: int, rows: int) -> int:
-        """`count` is the number that the size suggests; `rows` is -1 for a relation never
-        analysed."""
+        """`count` is the number of chunks that the size suggests; `rows` is -1 for a relation that
+        was never analysed."""
         if rows >= 0 and self.threshold_rows:
             count = 1 if rows < self.threshold_rows else max(count, 2)
         if rows >= 0 and self.least_rows:
@@ -79,7 +80,7 @@ def split(
 
 
 def _method(relation: Relation, chunk_by: ChunkBy, count: int, blocks: int) -> ChunkBy:
-    """The way to cut this relation."""
+    """How to cut this relation."""
     if count == 1 or chunk_by is ChunkBy.WHOLE:
         return ChunkBy.WHOLE
     if chunk_by is not ChunkBy.KEYSET and blocks > 1:
@@ -154,7 +155,7 @@ def batches(
     most: int = BATCH_RELATIONS,
 ) -> list[str]:
     """The batch of each relation, in the same order. At most `most` small relations share one.
-    `roots` maps partitions to the roots through which their rows go in."""
+    `roots` maps partitions to the roots through which their rows enter."""
     found, small = [], 0
     for relation in relations:
         root = roots.get(relation.name)

@@ -19,38 +19,39 @@ from windlass.planning.naming import target_name
 
 # Worker-seconds for a unit of work, from `python -m bench run estimates` on two cores.
 COPY_BYTE = 1 / 55e6
-TEXT_COPY = 1.6  # times as long as in COPY's binary form
-INDEX_BYTE = 1 / 85e6  # of a B-tree; of the heap that is scanned for it a quarter
+TEXT_COPY = 1.6  # times COPY's binary form
+INDEX_BYTE = 1 / 85e6  # of a B-tree; scanning its heap takes a quarter of that
 SCAN_BYTE = INDEX_BYTE / 4
-SLOW_METHODS = {"gin": 18.0, "gist": 9.0, "spgist": 6.0}  # times as long for a byte as a B-tree
-EXCLUDE = 10.0  # times as long as the index alone: every row is looked up before it goes in
+SLOW_METHODS = {"gin": 18.0, "gist": 9.0, "spgist": 6.0}  # times a B-tree, for each byte
+EXCLUDE = 10.0  # times the index alone, as every row is looked up before it is added
 FINGERPRINT_BYTE = 1 / 170e6  # on each side
 COUNT_BYTE = 1 / 1e9
 COMPARED_RELATION = 0.0008
 ANALYZE_BYTE = 1 / 1.5e9
 ANALYZE_VALUE = 0.8e-6  # of a sampled row
 ANALYZE_RELATION = 0.0006
-ANALYZE_PARTITION = 0.4  # times a table's time: samples are smaller, and so is what is sorted
-ANALYZE_MOST = 30_000  # pages are read, and as many rows sampled (300 times the statistics target)
+ANALYZE_PARTITION = 0.4  # times a table's time, as there is less to sample and to sort
+# pages that are read, and rows that are sampled (300 times the statistics target)
+ANALYZE_MOST = 30_000
 FOREIGN_KEY_ROW = 0.5e-6
 REFRESH_BYTE = 1 / 110e6  # of what the view's query reads
 RELATION = 0.0018
 LOAD = 0.03  # a transaction of rows, where a relation has its own
-ITEM = 0.012  # an index, or a comparison, that a relation has for itself
+ITEM = 0.012  # an index or a comparison that only one relation has
 STATEMENT = 0.0005
 CREATE = 0.0015  # a relation, or an index without rows
 CHECKED_STATEMENT = 0.0005
-CHECK = 0.25  # pg_dump of the target, and what it does not write
+CHECK = 0.25  # pg_dump of the target, without writing the statements
 START = 0.35  # reading both sides, and pg_dump
 START_STATEMENT = 0.0004
-SIDE_BY_SIDE = 0.8  # n workers do the work of n to the power of this: they share cores and disks
+SIDE_BY_SIDE = 0.8  # n workers do n to the power of this, as they share cores and disks
 COMMIT_ROUND_TRIPS = 6  # for a relation, all its steps together
 PAGE_BYTES = 8192
-# A scheduler's task from ready to done, without its work: of Airflow 3.3 with the LocalExecutor, if
-# cores are idle, and if none is. Rough, and derived from how long whole runs took.
+# From when a task of a scheduler is ready until it is done, without its work: Airflow 3.3 with the
+# LocalExecutor, with idle cores and without. Rough, derived from how long whole runs took.
 TASK_SECONDS, BUSY_TASK_SECONDS = 1.2, 4.0
 
-# Steps in which one worker is busy and the others have nothing else to do.
+# In these steps one worker is busy, and the others have nothing to do.
 ALONE = (
     "create_target_schema", "attach_indexes", "create_foreign_keys", "analyze_partitioned",
     "create_triggers_and_rules", "grant_privileges", "refresh_materialized_views",
@@ -66,12 +67,12 @@ _METHOD = re.compile(r"\bUSING (\w+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
-    """How these servers compare with the machine that the constants are from.
+    """How these servers compare with the machine on which the constants were measured.
 
-    `cpu`: times as long for the same work. `read_byte`: seconds for a byte of COPY from the source
-    to here, 0 if not measured. `round_trip`: seconds, of both servers together. `correction`: what
-    earlier runs took, over what they were forecast to. `spread`: the range goes from the forecast
-    divided by it to the forecast times it.
+    `cpu`: how many times as long the same work takes. `read_byte`: seconds to read a byte by COPY
+    from the source; 0 if not measured. `round_trip`: seconds, both servers together. `correction`:
+    how long earlier runs took, divided by their forecast. `spread`: the range goes from the
+    forecast divided by this to the forecast times this.
     """
 
     cpu: float = 1.0
@@ -87,15 +88,15 @@ ASSUMED = Speeds()
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done, as far as a forecast needs to know."""
+    """The work to do, as far as a forecast needs to know it."""
 
     relations: Sequence[RelationPlan]
     statements: Sequence[Statement]
     jobs: int
     verify: str
     copies_rows: bool
-    arrives: bool = True  # else both sides are only compared
-    refreshed_bytes: int = 0  # that materialised views read
+    arrives: bool = True  # otherwise both sides are only compared
+    refreshed_bytes: int = 0  # bytes that materialised views read
 
 
 def estimate(work: Work, speeds: Speeds) -> Estimate:
@@ -151,7 +152,7 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         byte = FINGERPRINT_BYTE if work.verify == "full" else COUNT_BYTE
         fixed = COMPARED_RELATION if is_shared(item.batch) else ITEM
         spent = (item.relation.size_bytes * byte + fixed) * factor + speeds.round_trip
-        # the source's is noted with the copy
+        # the source's fingerprint is noted during the copy
         _add(found, _copy_step(item) if work.arrives else "validate_content", spent)
         _add(found, "validate_content", spent)
     for item, statement, spent in _index_seconds(work, factor):
@@ -206,8 +207,8 @@ def _key_seconds(work: Work, phase: Phase, factor: float, per_statement: float) 
 
 
 def _build_step(item: RelationPlan, statement: Statement) -> str:
-    """The step that builds an index. Constraints of a large relation are added when its indexes
-    exist; an index that only the constraint can build (EXCLUDE) is built then."""
+    """The step that builds an index. Constraints of a large relation are added once its indexes
+    exist; an index that only its constraint can build (EXCLUDE) is built at that time."""
     is_added = not is_shared(item.batch) and statement.kind == "CONSTRAINT"
     return "create_primary_keys" if is_added else "create_indexes"
 
@@ -239,8 +240,8 @@ def _indexes(statements: Iterable[Statement]) -> dict[Name | None, list[Statemen
 
 
 def wall_seconds(work: Work, steps: Mapping[str, float], speeds: Speeds) -> float:
-    """The work of one worker alone, and the rest divided by the jobs, but not less than the chain
-    of the largest relation."""
+    """How long the work takes: that of a single worker, plus the rest divided by the jobs, but not
+    less than the chain of the largest relation."""
     jobs = max(work.jobs, 1)
     factor = speeds.cpu * speeds.correction
     slowest: dict[Name | None, float] = {}
@@ -258,5 +259,5 @@ def wall_seconds(work: Work, steps: Mapping[str, float], speeds: Speeds) -> floa
 
 
 def _chain(item: RelationPlan, factor: float) -> float:
-    """The part of a relation that jobs cannot share: a chunk, and after it the slowest index."""
+    """The part of a relation that jobs cannot share: one chunk, followed by the slowest index."""
     return max((chunk.size_bytes for chunk in item.chunks), default=0) * COPY_BYTE * factor

@@ -129,7 +129,7 @@ def is_ours(relation: Readable) -> bool:
 def notice_of_ours(
     spec: ExportSpec, relations: Sequence[Readable], chosen: Mapping[str, Wanted]
 ) -> list[str]:
-    """A notice of what patterns would match if it were not Windlass's own."""
+    """A notice of Windlass's own objects that patterns match."""
     patterns = [one.name for one in spec.wanted if not one.query]
     names = [
         str(one.name)
@@ -152,8 +152,8 @@ def plan_export(
     target: Facts,
     key_id: str = "",
 ) -> tuple[Export, list[str]]:
-    """The export of one relation, as far as the source is not needed for it; and every fault in its
-    entry in the spec. `key_id` is that of the key to hash with, if there is one."""
+    """The export of one relation, as far as it can be planned without asking the source; and every
+    fault in its entry in the spec. `key_id` identifies the key to hash with, if there is one."""
     one, relation = wanted.spec, wanted.relation
     read = _columns(spec, wanted, described.columns, target, key_id or NO_KEY)
     columns = (*read, *load_columns(spec))
@@ -217,7 +217,7 @@ def _span(spec: ExportSpec, one: RelationSpec) -> Span:
 
 
 def reads_once(spec: ExportSpec, one: RelationSpec) -> bool:
-    """Whether no row is read twice: files cannot tell rows apart that are appended."""
+    """Whether no row may be read twice: appended files cannot tell rows apart."""
     return spec.disposition_of(one) == "append" and not spec.warehouse_kind
 
 
@@ -379,7 +379,8 @@ def _overlap_faults(one: RelationSpec, described: Sequence[Column]) -> list[str]
 
 
 def _late_faults(one: RelationSpec, described: Sequence[Column]) -> list[str]:
-    """Rows that are committed late would be missed for good, unless somebody knows of none."""
+    """Rows that are committed late would be missed for good, unless the user says that there are
+    none."""
     return [
         f"watermark: {column.name} is {column.type}: a row that is committed after others with a"
         " higher value would be missed; give `overlap`, how far before the last value reading"
@@ -423,7 +424,7 @@ def _list_faults(columns: Sequence[Column], target: Facts) -> list[str]:
 def unmatched(
     spec: ExportSpec, relations: Sequence[Readable], columns: Sequence[tuple[str, str]] | None
 ) -> Iterator[Problem]:
-    """Patterns that match nothing, as what they should have hidden would be exported in clear.
+    """Patterns that match nothing: what they were meant to hide would be exported in clear.
     `columns` are those of all chosen relations; None if some could not be read."""
     if spec.unmatched is Unmatched.IGNORE:
         return

@@ -1,4 +1,4 @@
-"""Columns that an export adds to what it reads: what they tell about the load of each row."""
+"""Columns that an export adds to describe the load of each row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from windlass.spec.export import ExportSpec
 
 
 def load_columns(spec: ExportSpec) -> Iterator[Column]:
-    """`stamped` gives them their values."""
+    """The columns; `stamped` gives them their values."""
     for name, what in spec.columns_of_load.items():
         if what in (LoadColumn.LOADED_AT, LoadColumn.READ_AT):
             yield Column(name, "timestamp with time zone", Kind.INSTANT, load=OfLoad(str(what)))
@@ -21,7 +21,7 @@ def load_columns(spec: ExportSpec) -> Iterator[Column]:
 
 
 def stamped(export: Export, values: Mapping[LoadColumn, str]) -> Export:
-    """The export with the values of what its columns tell about the load."""
+    """The export, with values for the columns that describe the load."""
     columns = tuple(
         replace(one, load=OfLoad(one.load.what, values[LoadColumn(one.load.what)]))
         if one.load

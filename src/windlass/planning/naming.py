@@ -13,8 +13,8 @@ _BACKUP = re.compile(r"windlass_\d{8}_\d{4}_[0-9a-f]{4}_")
 
 
 def backup_name(run: str, name: str) -> str:
-    """The backup schema for a schema, or the backup name of an object outside any schema: one per
-    run and name.
+    """The backup schema for a schema, or the backup name of an object that is in no schema;
+    different for each run and name.
 
     A name that would be too long is cut, and a digest of all of it makes it unique.
     """

@@ -1,4 +1,4 @@
-"""How columns with values inside are exported to a target, and what it cannot keep. Pure."""
+"""How columns with nested values are exported to a target, and what it cannot keep. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def nested_faults(
     used: Mapping[str, Sequence[str]],
     target: Facts,
 ) -> Iterator[str]:
-    """`used` are columns that rows are compared by, by the key of the spec that names them."""
+    """`used` are the columns that rows are compared by, under the spec's key that names them."""
     nested = [one for one in columns if one.inside]
     for word, names in used.items():
         for one in nested:
@@ -52,7 +52,7 @@ def nested_faults(
 
 
 def nested_notice(name: str, columns: Sequence[Column], target: Facts) -> Iterator[str]:
-    """What becomes of lists that the target cannot hold."""
+    """What happens to lists that the target cannot hold."""
     lists = [one.name for one in columns if one.inside and any(some.of for some in _all_in(one))]
     if target.nesting is Nesting.REPEATED and lists:
         yield (

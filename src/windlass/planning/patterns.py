@@ -24,8 +24,8 @@ def matches_column(relation: str, column: str, pattern: str) -> bool:
 
 
 def is_matched_last(relation: str, column: str, patterns: Sequence[str]) -> bool:
-    """As `.gitignore` reads its lines: of the patterns that match a column the last one decides,
-    and one that begins with ``!`` takes it out again."""
+    """Like the lines of `.gitignore`: the last pattern that matches a column decides, and a pattern
+    that begins with ``!`` excludes it again."""
     for pattern in reversed(patterns):
         if matches_column(relation, column, pattern.removeprefix("!")):
             return not pattern.startswith("!")

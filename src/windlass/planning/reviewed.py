@@ -164,7 +164,7 @@ def write_plan(path: Path, document: Mapping[str, object]) -> None:
 
 
 def _seal_of(document: Mapping[str, object]) -> str:
-    """The digest does not depend on the layout of the JSON."""
+    """A digest of the content, whatever the JSON's layout."""
     content = {key: value for key, value in document.items() if key != "seal"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -177,7 +177,7 @@ def _list(value: object) -> list[dict[str, Any]]:
 def _compared(
     before: Mapping[str, Any], now: Mapping[str, Any], words: tuple[str, str, str], hint: str
 ) -> Iterator[Problem]:
-    """`words` are for what is gone, what has come, and what has changed."""
+    """`words` describe entries that are gone, new or changed."""
     gone, come, changed = words
     for name in sorted(before.keys() - now.keys()):
         yield Problem(name, gone, hint)

@@ -32,7 +32,7 @@ from windlass.run.failures import not_begun, reason_of, refused, unreachable, wi
 from windlass.run.hints import RESUME, SAME, way_on
 from windlass.run.local import Workplace, run_flow
 
-# waiting longer does not help servers that fail again and again
+# waiting longer does not help if servers fail repeatedly
 ATTEMPTS = 10
 
 
@@ -43,8 +43,8 @@ class HasJobs(Protocol):
 
 
 class Conducted(Workplace, Protocol):
-    """The part of a flow's context that conducting needs. Made from a spec, a callable for events
-    and keywords; leaving it closes what it opened."""
+    """The part of a flow's context that conducting needs. Created with a spec, a callable for
+    events and keyword arguments; leaving it closes what it has opened."""
 
     steps: tuple[str, ...]  # of the flow that runs, for a display
     notices: list[str]
@@ -68,8 +68,8 @@ class Conducted(Workplace, Protocol):
     def emit(self, event: Event) -> None: ...
 
     def watching(self) -> AbstractContextManager[None]:
-        """While it lasts, report who blocks a session of the run, and map errors of drivers to
-        ours."""
+        """While the context lasts, report who blocks a session of the run, and map errors of
+        drivers to ours."""
 
     def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         """What the run is known to have done."""
@@ -101,8 +101,8 @@ def conduct(
 ) -> Outcome:
     """Run the flow, or resume it where it stopped. How it ended is in the outcome's state.
 
-    `given` are keywords of the flow's context; `opened` is called with the context of every
-    attempt before that runs.
+    `given` are arguments of the flow's context. `opened` is called with the context of every
+    attempt before it runs.
 
     Raises:
         BadSpec: the spec names no databases.
@@ -132,7 +132,8 @@ def conduct(
 
 
 def _still_stopped(before: Outcome, after: Outcome) -> Outcome:
-    """The run had begun before what now keeps it from resuming."""
+    """The outcome of a run that had begun earlier, and that something now prevents from
+    resuming."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in after.reason.problems)
     return replace(before, reason=Reason(reasons, RESUME))
 
@@ -171,7 +172,8 @@ def _different(run: Conducted, error: Different) -> Outcome:
 
 
 def _rows_refused(run: Conducted, error: RowsRefused) -> Outcome:
-    """The run is over, and has changed nothing: another one begins once the input is right."""
+    """The outcome of a run that is over without having changed anything: another run begins once
+    the input is right."""
     outcome = run.outcome(State.REFUSED, Reason(hint=error.hint, problems=error.problems))
     with suppress(RunLost):
         run.end(State.REFUSED, outcome)
@@ -189,8 +191,8 @@ def _interrupted(flow: Flow[Any], run: Conducted) -> Outcome:
 def _failed(
     flow: Flow[Any], run: Conducted, error: WindlassError
 ) -> tuple[Outcome, WindlassError | None]:
-    """The outcome of an error that retrying a step does not help; and the error, if another attempt
-    may."""
+    """The outcome after an error that retrying a step cannot help; and the error, if another
+    attempt may help."""
     if not run.has_begun and isinstance(error, Refused):
         return refused(error), None
     if isinstance(error, Unreachable):
@@ -208,8 +210,8 @@ def _failed(
 
 
 def _ended(run: Conducted, state: State, reason: Reason = NO_REASON) -> Outcome:
-    """The outcome, journalled if the target still answers. If not, the journal keeps "running", and
-    the next process finds out."""
+    """The outcome, journalled if the target still answers. If not, the journal still says
+    "running", and the next process finds out."""
     outcome = run.outcome(state, reason)
     if run.has_begun and run.ended is not state:
         with suppress(RunLost):
@@ -218,7 +220,7 @@ def _ended(run: Conducted, state: State, reason: Reason = NO_REASON) -> Outcome:
 
 
 def _refused_late(flow: Flow[Any], run: Conducted, error: Refused) -> Reason:
-    """Problems that have come up after the run began."""
+    """Problems that came up after the run began."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in error.problems)
     hints = "; ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
     undo, resume = run.run_id if flow.journalled else "", RESUME

@@ -12,14 +12,15 @@ from windlass.run.local import Workplace
 
 
 class Context(Workplace, Protocol):
-    """Made of a spec, a callable for events and two keywords: `started_by`, the scheduler's run
-    (`windlass.model.outcome.StartedBy`); and `patient`, whether to wait for servers that cannot be
-    reached.
+    """Created with a spec, a callable for events and two keyword arguments: `started_by`, the
+    scheduler's run (`windlass.model.outcome.StartedBy`), and `patient`, whether to wait for servers
+    that cannot be reached.
 
     Leaving it closes what it has opened.
     """
 
-    results: Mapping[str, dict[str, Result]]  # by step and item; filled with what a step `reads`
+    # by step and item; has the results that a step `reads`
+    results: Mapping[str, dict[str, Result]]
 
     def emit(self, event: Event) -> None: ...
 
@@ -49,7 +50,8 @@ class Held(Context, Protocol):
         """Report who blocks a session of the run, whichever process that session is in."""
 
     def noticing(self) -> AbstractContextManager[None]:
-        """The same, of a process that has joined the run: what it waits for is in its log, too."""
+        """Like `watching`, in a process that has joined the run: its own log also shows what it
+        waits for."""
 
     def join(self, handle: Result) -> None:
         """Work in the run that another process holds; `handle` is the lasting step's result.

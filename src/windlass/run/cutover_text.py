@@ -36,7 +36,7 @@ def _parts(found: Cutover) -> list[tuple[str, float]]:
 
 
 def cutover_text(foreseen: Foreseen) -> str:
-    """Before the question."""
+    """The text that precedes the question."""
     predicted = (
         f"the last rehearsal predicts {milliseconds_text(foreseen.freeze_ms)}"
         if foreseen.freeze_ms is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from windlass.errors import WindlassError
 
 DISTRIBUTION = "windlass-db"
-EXTRA_OF = {  # of what a flow imports when it needs it
+EXTRA_OF = {  # libraries that a flow imports when it needs them
     "adbc_driver_manager": "export",
     "adbc_driver_postgresql": "export",
     "airflow": "airflow",
@@ -32,7 +32,7 @@ EXTRA_OF = {  # of what a flow imports when it needs it
 
 
 def missing_library(error: ModuleNotFoundError) -> WindlassError | None:
-    """What to report of an import that failed; None if it is no library of ours."""
+    """The message for a failed import; None if it is not one of these libraries."""
     name = error.name or ""
     if extra := EXTRA_OF.get(name.partition(".")[0]):
         hint = f"pip install '{DISTRIBUTION}[{extra}]'"

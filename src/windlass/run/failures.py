@@ -8,30 +8,31 @@ from windlass.model.report import Problem
 
 
 def with_side(error: WindlassError) -> str:
-    """An error's message, prefixed with its side."""
+    """An error's message, preceded by its side."""
     side = str(error.where.get("side", ""))
     message = str(error)
     return message if not side or side in message else f"{side}: {message}"
 
 
 def reason_of(error: WindlassError, message: str, hint: str) -> Reason:
-    """Why a run stopped, with what stopped it if the error knows a word for that."""
+    """Why a run stopped, with the word for the cause if the error has one."""
     return Reason(message, hint, stopped_by=str(error.where.get("stopped_by", "")))
 
 
 def refused(error: Refused, run: str = "") -> Outcome:
-    """Of `run`, if it has a name already."""
+    """The outcome of a refused run; `run` is its name, if it has one."""
     return Outcome(run, State.REFUSED, reason=Reason(problems=error.problems))
 
 
 def unreachable(error: Unreachable) -> Outcome:
-    """Whether a run is unfinished is in the journal, and that may be on the other side of it."""
+    """The outcome if a server cannot be reached. Whether a run is unfinished is only in the
+    journal, which may be on the server that is away."""
     return Outcome("", State.STOPPED, reason=Reason(str(error), error.hint, error.problems))
 
 
 def not_begun(error: WindlassError) -> Outcome:
-    """Nothing was written: refused, unless the same command may well do better later. Or a run is
-    undone in part."""
+    """The outcome if nothing was written: refused, unless the same command may succeed later. Or a
+    run that is partly undone."""
     if isinstance(error, CannotResume):
         return Outcome("", State.STOPPED, reason=Reason(str(error), error.hint))
     problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)

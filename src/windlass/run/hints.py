@@ -9,8 +9,8 @@ RESUME = f"{SAME} to resume"
 
 
 def way_on(error: WindlassError, run: str = "", *, resume: str = RESUME) -> str:
-    """What passes by itself needs no more than the same command. `run` is named where undoing it
-    is another way."""
+    """What to do. If the cause passes by itself, only the same command is needed. `run` is named if
+    undoing it is another way."""
     if isinstance(error, CannotResume) or SAME in error.hint:
         return error.hint
     if error.retryable or isinstance(error, TargetFull):
@@ -21,11 +21,11 @@ def way_on(error: WindlassError, run: str = "", *, resume: str = RESUME) -> str:
 
 
 def resumes(hint: str) -> bool:
-    """Whether the same command is the way on, so that it can be shown. It is not where the run may
-    have to start over."""
+    """Whether to show the same command as the way to resume; not if the run may have to start
+    over."""
     return not hint or RESUME in hint or (SAME in hint and "restart" not in hint)
 
 
 def beside_the_command(hint: str) -> str:
-    """What is left to say where the command itself is shown."""
+    """What remains to be said if the command itself is shown."""
     return hint.replace(f"; then {RESUME}", "").removeprefix(RESUME)

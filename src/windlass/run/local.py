@@ -1,6 +1,6 @@
 """Executes a flow here: worker threads, pipelining, retries, and an orderly stop.
 
-It knows steps and items, never databases: what is finished it asks the context.
+It knows steps and items, never databases: the context knows what is finished.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from windlass.model.flow import ONE, Flow, Item, Result, Step, resolve
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 9  # with the waits below about two minutes: a server's restart and recovery
+ATTEMPTS = 9  # with the waits below about two minutes: enough for a server's restart and recovery
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 30.0
 HEARTBEAT_SECONDS = 1.0
-CANCEL_SECONDS = 1.0  # between two tries to stop what is in flight
+CANCEL_SECONDS = 1.0  # between two attempts to stop what is in flight
 
 
 class Workplace(Protocol):
@@ -41,13 +41,13 @@ class Workplace(Protocol):
         """Items of a step that an earlier run has done, with their results."""
 
     def collect(self, step: str, item: Item, result: Result) -> None:
-        """Keep a result for the steps that come after."""
+        """Keep a result for later steps."""
 
     def recover(self, error: WindlassError) -> None:
-        """Called in the worker's thread before another try: drop what may be broken."""
+        """Called in the worker's thread before a retry: drop what may be broken."""
 
     def cancel(self) -> None:
-        """Stop what is in flight in every thread. Called again while something is."""
+        """Stop what is in flight in every thread. Called again as long as something is."""
 
     def leave(self) -> None:
         """Called in a worker's thread when it ends."""
@@ -58,10 +58,10 @@ W = TypeVar("W", bound=Workplace)
 
 @dataclass
 class _Progress:
-    """Where one step stands."""
+    """The progress of one step."""
 
     step: Step[Any]
-    items: list[Item] | None = None  # None: not asked yet
+    items: list[Item] | None = None  # None until they were listed
     open_in_group: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     open: int = 0
     started_at: float = 0.0
@@ -99,9 +99,10 @@ def run_flow(
     items: Mapping[str, Sequence[Item]] | None = None,
     attempts: int | None = None,
 ) -> None:
-    """Run every step; at most `jobs` items at once, each tried so often while that can help.
+    """Run every step, with at most `jobs` items at once. Each item is tried several times, as long
+    as that can help.
 
-    `items` are those of the steps of which only a share is run here.
+    `items` are the items of steps of which only a share is run here.
 
     Raises:
         Interrupted: Ctrl-C; what was in flight has been rolled back.
@@ -163,16 +164,16 @@ class _Execution:
                 self._clean_up()
 
     def _join(self, thread: threading.Thread) -> None:
-        """After a failure, cancel again and again: a server's cancel, or an engine's interrupt, has
-        no effect when it comes between two statements, and the second may take hours."""
+        """After a failure, cancel repeatedly: a server's cancel, or an engine's interrupt, has no
+        effect between two statements, and the next statement may take hours."""
         while thread.is_alive():
             thread.join(CANCEL_SECONDS if self._failed else None)
             if self._failed and thread.is_alive():
                 self._context.cancel()
 
     def _clean_up(self) -> None:
-        """After a failure: what is left of the steps that run always. A fault of theirs is
-        reported, and does not take the place of the failure itself."""
+        """After a failure, run the rest of the steps that run always. A fault in one of them is
+        reported, but does not replace the failure itself."""
         for progress in self._steps.values():
             if not progress.step.always or progress.done:
                 continue
@@ -190,12 +191,13 @@ class _Execution:
             try:
                 ended = self._ended.get(timeout=HEARTBEAT_SECONDS)
             except queue.Empty:
-                continue  # a signal that came just before the wait is taken now
+                continue  # a signal that came just before the wait is handled now
             self._finish(ended)
             self._advance()
 
     def _advance(self) -> None:
-        """Open every step that can be, close every one that is through, start what is ready."""
+        """Open every step that can be opened, close every step that is finished, and start what is
+        ready."""
         changed = True
         while changed:
             changed = False
@@ -235,8 +237,8 @@ class _Execution:
         return self._group_done(job.step, job.item.group)
 
     def _group_done(self, step: Step[Any], group: str) -> bool:
-        """Whether a group is through all steps before this one. A step that has no item of the
-        group passes it on, so the steps before that one count."""
+        """Whether a group has passed all steps before this one. A step without items of the group
+        passes it on, so the steps before that one count."""
         before = [self._steps[name] for name in step.after]
         return all(
             progress.done
@@ -261,7 +263,7 @@ class _Execution:
                 continue
             progress.open += 1
             progress.open_in_group[item.group] += 1
-            # what is begun is finished first: an index before the next relation's rows
+            # finish first what has begun: an index before the next relation's rows
             priority = (-self._places[step.name], place)
             self._waiting.append(_Job(priority, step, item))
 
@@ -325,8 +327,8 @@ class _Execution:
         self._ended.put(_Ended(job, result, error, time.perf_counter() - started))
 
     def _attempt(self, job: _Job) -> Result:
-        """Run an item; again, with growing waits, while its error says that this can help."""
-        import tenacity  # needed by what runs; a plan starts without it
+        """Run an item. Repeat it, with growing waits, while its error says that this can help."""
+        import tenacity  # only needed to run items; a plan starts without it
 
         def again(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -353,7 +355,7 @@ class _Execution:
         return result
 
     def _try_once(self, job: _Job) -> Result:
-        if self._stop.is_set():  # while it waited for another try
+        if self._stop.is_set():  # it was stopped while it waited to retry
             raise Interrupted("stopped on request")
         return resolve(job.step.run)(self._context, job.item)
 

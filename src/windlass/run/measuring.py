@@ -1,6 +1,8 @@
-"""A run's metrics, where its spec asks for them: checked before it begins, sent when it has ended.
+"""A run's metrics, if its spec asks for them: checked before the run begins, sent when it has
+ended.
 
-What cannot be written is a problem before, and a notice afterwards: the run did what it did.
+Metrics that cannot be written are a problem before the run, and only a notice after it: the run did
+what it did.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ LONGEST = 200  # characters of a label
 
 
 def measured(flow: str, spec: SpecModel, run: Callable[[], Outcome]) -> Outcome:
-    """Run it, and send how it ended where the spec says. If that is impossible from the start, it
-    is refused, and does not run."""
+    """Run it, and send how it ended to where the spec says. If that cannot work, it is refused and
+    does not run."""
     if not is_measured(spec):
         return run()
     problems = tuple(problems_of(spec))
@@ -43,7 +45,7 @@ def is_measured(spec: SpecModel) -> bool:
 
 
 def problems_of(spec: SpecModel) -> Iterator[Problem]:
-    """What keeps metrics from being sent, as far as it is known before the run."""
+    """Why metrics could not be sent, as far as that is known before the run."""
     if spec.metrics_file and (fault := _file(spec).fault()):
         hint = "give a file in a folder that exists and can be written into"
         yield Problem(word("metrics-file"), f"{spec.metrics_file}: {fault}", hint)
@@ -52,15 +54,17 @@ def problems_of(spec: SpecModel) -> Iterator[Problem]:
 
 
 def check(spec: SpecModel) -> None:
-    """Raises:
-    Refused: metrics cannot be sent.
+    """Check that metrics can be sent.
+
+    Raises:
+        Refused: metrics cannot be sent.
     """
     if problems := list(problems_of(spec)):
         raise Refused(problems)
 
 
 def send(flow: str, spec: SpecModel, outcome: Outcome) -> tuple[str, ...]:
-    """Send how a run of this flow ended; a notice for each place that did not take it."""
+    """Send how a run of this flow ended; returns a notice for each place that did not accept it."""
     labels = labels_of(flow, spec)
     now = time.time()
 
@@ -86,8 +90,8 @@ def _pushed(
 
 
 def labels_of(flow: str, spec: SpecModel) -> dict[str, str]:
-    """Names of both sides, without logins. The target is the last database that is given beside
-    the source: a warehouse rather than the files on the way to it."""
+    """Names of both sides, without logins. The target is the last database given besides the
+    source: a warehouse rather than the files on the way to it."""
     sides = dict(_databases(spec))
     source = sides.pop("source", "")
     target = next(reversed(sides.values()), "")
@@ -108,7 +112,7 @@ def _databases(spec: SpecModel) -> Iterator[tuple[str, str]]:
 
 
 def _plain(text: str) -> str:
-    """Short, and without what a terminal would obey."""
+    """A shortened label without characters that a terminal would interpret."""
     return "".join(char if char.isprintable() else "?" for char in text)[:LONGEST]
 
 

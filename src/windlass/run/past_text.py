@@ -55,7 +55,7 @@ def left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
 
 
 def left_text(left: Sequence[Left]) -> str:
-    """What was removed."""
+    """The text about what was removed."""
     if not left:
         return "Nothing to remove."
     size = bytes_text(sum(one.size_bytes for one in left))

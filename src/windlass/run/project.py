@@ -1,7 +1,8 @@
-"""A Django project in its own virtual environment, asked through a process of its interpreter.
+"""A Django project in its own virtual environment; questions are answered by a process of its
+interpreter.
 
-A request is JSON on the process's stdin, its answer JSON on stdout; what it logs is on stderr. The
-database is in its environment, which nobody else can read, and never in an argument.
+The request is JSON on the process's stdin, its answer is JSON on stdout, and its log is on stderr.
+The database is in its environment, which nobody else can read, and never in an argument.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from windlass.errors import BadSpec, ConnectionLost, Interrupted, Refused, Windl
 from windlass.model.report import Problem
 
 MODULE = "windlass.django"
-END_SECONDS = 30.0  # for a transaction to roll back, after which the process is killed
+END_SECONDS = 30.0  # for a transaction to roll back; then the process is killed
 _OTHERS = ("AIRFLOW", "_AIRFLOW", "PYTHON", "VIRTUAL_ENV", "WINDLASS_", "DJANGO_SETTINGS_MODULE")
 _INTERRUPTED = 130
 log = logging.getLogger(__name__)
@@ -32,28 +33,28 @@ Answer = dict[str, Any]
 
 
 class Stopped(ConnectionLost):
-    """A step that another try may help."""
+    """A step that may succeed at another try."""
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Where a project is. `python` is the interpreter of its virtual environment. Nothing of it is
-    secret: Airflow stores it with the DAG."""
+    """Where a project is. `python` is the interpreter of its virtual environment. It contains no
+    secrets, as Airflow stores it with the DAG."""
 
-    folder: str  # that manage.py is in
+    folder: str  # the folder of manage.py
     settings: str  # its module of settings, such as shop.settings
     python: str = ""  # default: venv/bin/python in the folder
-    database: str = ""  # alias in DATABASES; default: what WINDLASS says, or the default one
+    database: str = ""  # alias in DATABASES; default: what WINDLASS names, or the default one
     environment: Mapping[str, str] = field(default_factory=dict)  # more variables
-    shares_environment: bool = False  # its processes get all variables of this one
+    shares_environment: bool = False  # whether its processes get all variables of this one
 
     @property
     def interpreter(self) -> str:
         return self.python or str(Path(self.folder) / "venv" / "bin" / "python")
 
     def variables(self, conninfo: str) -> dict[str, str]:
-        """The environment of its processes: this one's, without what belongs to Airflow's unless it
-        is shared."""
+        """The environment for its processes: that of this process, without what belongs to Airflow
+        unless it is shared."""
         bin_ = Path(self.interpreter).parent
         kept = {
             key: one
@@ -66,7 +67,7 @@ class Project:
         return {**kept, **own, **(given if conninfo else {}), **self.environment}
 
     def ask(self, request: Mapping[str, Any], conninfo: str = "") -> Answer:
-        """The answer of a step of the project's. When this process ends, so does the other.
+        """The answer to a step of the project. When this process ends, so does the other.
 
         Raises:
             BadSpec, Refused: with every fault or problem; no other try helps.
@@ -88,8 +89,10 @@ class Project:
 
     @contextmanager
     def _started(self, conninfo: str) -> Iterator[subprocess.Popen[str]]:
-        """Raises:
-        WindlassError: it cannot be started.
+        """Start the process.
+
+        Raises:
+            WindlassError: it cannot be started.
         """
         if not Path(self.folder).is_dir():
             hint = "the project has to be on every worker, at the same place"
@@ -140,11 +143,11 @@ def _error_of(code: int, answer: Answer) -> WindlassError:
 
 
 def _send(stdin: IO[str], line: str) -> None:
-    """It stays open: when it is closed, the process ends."""
+    """Send the request. The pipe stays open: the process ends when it is closed."""
     try:
         stdin.write(f"{line}\n")
         stdin.flush()
-    except BrokenPipeError:  # it has ended; its answer says why
+    except BrokenPipeError:  # it has ended, and its answer says why
         log.debug("the process has closed its stdin")
 
 
@@ -156,7 +159,7 @@ def _log_lines(stderr: IO[str], last: deque[str]) -> None:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Let it roll back what is in flight; then end it."""
+    """Let the process roll back what is in flight; then end it."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -177,7 +180,7 @@ def _closed(close: Callable[[], None]) -> None:
 
 
 def url_of(conninfo: str) -> str:
-    """As settings of projects read it from DATABASE_URL; empty for none."""
+    """The URL in the form in which projects' settings read DATABASE_URL; empty if there is none."""
     if not conninfo:
         return ""
     from psycopg.conninfo import conninfo_to_dict

@@ -23,7 +23,7 @@ from windlass.run.summary import (
 
 WIDE = 100
 SOURCE_WIDTH = 24
-STALE_SECONDS = 5.0  # measured figures are a second old
+STALE_SECONDS = 5.0  # measured figures should be about a second old
 ENDED = {
     State.DONE,
     State.DIFFERENT,
@@ -80,7 +80,7 @@ def _is_followed(status: RunStatus) -> bool:
 
 
 def following_lines(status: RunStatus, width: int) -> Iterator[str]:
-    """How far a run that follows is, what hinders its cutover, and what can be done now."""
+    """How far a run that follows is, what prevents its cutover, and what can be done now."""
     if (found := status.following) is None:
         return
     for one in found.streams:
@@ -129,7 +129,7 @@ def _status(status: RunStatus, width: int) -> tuple[str, ...]:
 
 
 def _source(status: RunStatus, width: int) -> str:
-    """Shown only if there is room for it beside what everybody looks for."""
+    """The source, only shown if there is room for it beside the columns that everybody needs."""
     if width < WIDE:
         return ""
     source = status.source.split(" (")[0]
@@ -168,7 +168,8 @@ def detail_text(
     elsewhere: Elsewhere,
     more: Mapping[str, str] | None = None,
 ) -> str:
-    """One run: what it is, how far it is, and how it ended. `more` are facts of a shell's own."""
+    """One run: what it is, how far it is, and how it ended. `more` are additional facts from a
+    shell."""
     status = detail.status
     facts = [*_facts(detail), *(more or {}).items()]
     blocks = [

@@ -1,4 +1,4 @@
-"""A run's story: its events, and what of them belongs in its outcome."""
+"""A run's story: its events, and the parts of them that belong in its outcome."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Story:
     """The story of one process; results of steps may come from other processes."""
 
     def __init__(self, emit: Emit = ignore) -> None:
-        self.steps: tuple[str, ...] = ()  # of the flow that runs, for a display
+        self.steps: tuple[str, ...] = ()  # the steps of the flow that runs, for a display
         self.notices: list[str] = []
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)  # by step and item
         self._emit = emit
         self._clock: dict[str, tuple[float, float]] = {}  # when each step began, and was last busy
         self._started = time.perf_counter()
-        self.is_shared = False  # other processes have done, or do, a part of the run
+        self.is_shared = False  # other processes have done, or are doing, a part of the run
 
     def began(self, seconds_ago: float) -> None:
         """Note that the run began before this process joined it."""
@@ -36,7 +36,7 @@ class Story:
         return time.perf_counter() - self._started
 
     def emit(self, event: Event) -> None:
-        """Pass an event on; keep the time of every step, and every notice."""
+        """Pass an event on, and note the time of every step and every notice."""
         now = self.seconds
         match event:
             case ItemStarted() | ItemFinished(resumed=False):
@@ -47,7 +47,7 @@ class Story:
         self._emit(event)
 
     def collect(self, step: str, item: Item, result: Result) -> None:
-        """Keep a result for the steps that come after, and for the outcome."""
+        """Keep a result for later steps and for the outcome."""
         self.results[step][item.id] = result
 
     def result(self, step: str) -> Result:
@@ -56,7 +56,7 @@ class Story:
 
     @property
     def differences(self) -> list[Difference]:
-        """Those that the steps so far have found."""
+        """The differences that the steps have found so far."""
         return [Difference.from_json(one) for one in self._reported("differences")]
 
     def _reported(self, what: str) -> Iterator[Any]:
@@ -69,8 +69,8 @@ class Story:
         return {step: last - first for step, (first, last) in self._clock.items()}
 
     def complete(self, outcome: Outcome) -> Outcome:
-        """The outcome with what all flows report: its duration, that of each step, and each notice
-        once, whichever process emitted it."""
+        """The outcome with what all flows report: the run's duration, that of each step, and each
+        notice once, whichever process emitted it."""
         noticed = (*outcome.notices, *self.notices, *self._reported("notices"))
         return replace(
             outcome,
@@ -92,7 +92,8 @@ class Reporting:
         self.story.collect(step, item, result)
 
     def conclude(self) -> None:
-        """Nothing is left to report once all steps are done, unless a flow says so."""
+        """Does nothing: once all steps are done, nothing is left to report, unless a flow overrides
+        this."""
 
     def result(self, step: str) -> Result:
         return self.story.result(step)

@@ -33,7 +33,7 @@ _UNFINISHED = {State.STOPPED, State.INTERRUPTED, State.RUNNING}
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Where a shell shows all that a block has no room for, as the end of a sentence."""
+    """Where a shell shows everything that has no room in a block, as the end of a sentence."""
 
     differences: str = ""
     losses: str = ""
@@ -54,7 +54,8 @@ def summary_text(
     rollback: str = "",
     elsewhere: Elsewhere,
 ) -> str:
-    """The end of a run that has begun. `again`, `repair` and `rollback` are what to do next."""
+    """The end of a run that has begun. `again`, `repair` and `rollback` are commands to run
+    next."""
     if outcome.course.already:
         blocks = [
             [headline(outcome, words, width), *why(outcome, width)],
@@ -119,7 +120,7 @@ _VERDICTS = {
 }
 
 
-# of an outcome of a journal that says no more
+# an outcome from a journal that has no more than that
 _BY_LEVEL = {"full": tuple(Compared), "counts": tuple(Compared)[:3]}
 
 
@@ -147,11 +148,11 @@ def _resumes(outcome: Outcome) -> bool:
 
 
 def why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
-    """`again` is the command that is shown below."""
+    """`again` is the command that is shown below it."""
     done = outcome.state in (State.DONE, State.LOSSY) and outcome.cutover is None
-    # else a run that follows was finished
+    # otherwise a run that follows was finished
     ran = outcome.relations or outcome.course.phases or outcome.proof.verified
-    if done and ran and not outcome.totals.counts:  # which say what a rewrite has done
+    if done and ran and not outcome.totals.counts:  # the counts say what a rewrite has done
         yield from hang(_verdict(outcome), width, "  ")
     is_new = not outcome.course.already and outcome.reason.message not in ("", str(outcome.state))
     if is_new and (outcome.state is not State.DONE or not ran):
@@ -196,7 +197,7 @@ def _totals(outcome: Outcome) -> Iterator[str]:
 
 
 def _snapshots(outcome: Outcome) -> Iterator[str]:
-    """The snapshots that rows were read from; a resumed run takes more than it may need."""
+    """The snapshots that rows were read from; a resumed run may take more than it needs."""
     used = Counter(number for relation in outcome.relations for number in relation.snapshots)
     for taken in outcome.snapshots:
         if taken.number in used:
@@ -222,7 +223,7 @@ def differ(count: int, noun: str = "") -> str:
 
 
 def _copy_seconds(outcome: Outcome) -> float:
-    """How long this process copied; 0 if an earlier one did a part of it."""
+    """How long this process copied; 0 if an earlier process did a part of it."""
     found = [outcome.course.phases[name] for name in COPY_PHASES if name in outcome.course.phases]
     return 0.0 if outcome.course.resumed else min(sum(found), outcome.seconds)
 
@@ -263,7 +264,8 @@ def _relations(outcome: Outcome) -> Iterator[str]:
 
 
 def _relation(item: RelationOutcome) -> tuple[str, ...]:
-    is_one = item.target in ("", item.source)  # none: what was left out, as its table does not fit
+    # empty for what was left out, because its table does not fit
+    is_one = item.target in ("", item.source)
     name = item.source if is_one else f"{item.source} → {item.target}"
     return (
         name,
@@ -349,7 +351,7 @@ _REPAIRS = {
 def _next(
     outcome: Outcome, again: str, repair: str, rollback: str, *, kept: str = ""
 ) -> Iterator[str]:
-    """`kept` is what stays of a run that has not come to its end."""
+    """`kept` is what remains of a run that has not come to its end."""
     if again:
         where = "on the target" if outcome.target else "in the database"
         yield f"  {kept or f'What is done is safe {where}'}. To resume:"

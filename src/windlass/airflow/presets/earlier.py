@@ -1,7 +1,7 @@
 """The DAGs `postgres_to_postgres_migration`, `validate_migration_env` and `migrate_to_db`.
 
-Decides their ids, connections and schedules, which are those of the DAGs that they replace. What
-they do is decided by `windlass.airflow.factory`, and what differs is in docs/airflow-earlier.md.
+Decides their ids, connections and schedules, which are those of the DAGs that they replace.
+`windlass.airflow.factory` decides what they do; docs/airflow-earlier.md lists the differences.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Which columns of Airflow's own database are known to be harmless; all others are masked.
+"""Which columns of Airflow's own database are known to be harmless. All others are masked.
 
-Harmless are ids, names by which rows are joined, states, times, numbers and what Airflow writes
-itself. What people, DAGs and tasks provide may be a secret, whatever the column is called: a
+Harmless are ids, names by which rows are joined, states, times, numbers and what Airflow itself
+writes. Whatever people, DAGs and tasks provide may be a secret, whatever the column's name: a
 description, a note, an XCom, an address, the text of an exception. A column that is not listed
-here, such as one of a newer Airflow, is masked until somebody has looked at it.
+here, such as one of a newer Airflow, is masked until somebody has examined it.
 """
 
 from __future__ import annotations

@@ -61,16 +61,16 @@ def airflow_metadata_export(
 ) -> dict[str, DAG]:
     """A DAG ``export_{table}`` for each table, by its id, and one that refreshes the list.
 
-    What is not given is read from the Airflow Variables of the same names, in the task; only
-    `SOURCE_TABLES` where the DAG file is parsed. That is a list, a version whose tables are meant
-    ("2.4" to "3.3"), or a file; the refreshing DAG writes the file, or else the Variable. Until
-    there is one, the tables are `before_refresh`; default: those of this Airflow's version.
-    Columns that are not known to be harmless are masked; `include_secrets` are shell patterns on
-    ``table.column`` of those to export in clear. `to` and `warehouse` replace Google's;
+    What is not given is read from Airflow Variables of the same names, in the task; only
+    `SOURCE_TABLES` is read when the DAG file is parsed. It is a list, a version whose tables are
+    meant ("2.4" to "3.3"), or a file. The refreshing DAG writes the file, or else the Variable.
+    Until then the tables are `before_refresh`; by default those of this Airflow's version. Columns
+    that are not known to be harmless are masked; `include_secrets` are shell patterns on
+    ``table.column`` for columns to export in clear. `to` and `warehouse` replace Google's;
     `store_conn_id` and `warehouse_conn_id` are connections with their credentials. `spec` holds
     more keys of the export's spec, the same for every table. A `prefix`, for a second use of this
-    preset in one Airflow, comes before every DAG's id and before the names of Variables; without
-    a Variable of such a name, the one without it is read.
+    preset in one Airflow, precedes every DAG's id and the names of Variables; if there is no
+    Variable of such a name, the one without the prefix is read.
 
     Raises:
         BadSpec: with every fault.
@@ -116,9 +116,9 @@ def _faults(
 
 
 def _common_spec(preset: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """What the exports of all tables have in common; `more` wins."""
+    """The part of the spec that is the same for all tables; `more` wins."""
     return {
-        # the Variables are not read where the DAG file is parsed
+        # Variables are not read when the DAG file is parsed
         "to": preset["to"] or "gs://in-a-variable",
         "warehouse": preset["warehouse"] or "bigquery://in-a-variable/in-a-variable",
         "unmatched": "ignore",  # no version has all columns
@@ -127,15 +127,15 @@ def _common_spec(preset: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str
 
 
 def masks(table: str, include_secrets: Sequence[str] = (), more: Any = ()) -> list[str]:
-    """The patterns for the export of a table: everything but what is harmless or asked for. `more`
-    come last, and win."""
+    """The patterns for the export of a table: mask everything except harmless columns and requested
+    ones. `more` come last, and win."""
     harmless = [f"!{table}.{column}" for column in HARMLESS.get(table, ())]
     asked = [f"!{one}" for one in include_secrets if fnmatchcase(table, one.partition(".")[0])]
     return ["*", *harmless, *asked, *_listed(more)]
 
 
 def _listed(given: Any) -> Sequence[str]:
-    """As in a spec, where one name is a list of one."""
+    """The value as a list; in a spec, one name is a list of one."""
     return [given] if isinstance(given, str) else list(given or ())
 
 
@@ -170,7 +170,7 @@ def _give(dag: DAG, preset: Mapping[str, Any]) -> None:
 
 
 def metadata_words(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec of one table. Runs in the task: here Variables may be asked.
+    """The spec of one table. Runs in the task, where Variables may be read.
 
     Raises:
         BadSpec: with every Variable that is missing.

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 
 def refreshing_dag(source_conn_id: str, file: str, prefix: str, options: dict[str, Any]) -> DAG:
-    """Weekly. The list goes into `file`, else into the Variable; `options` are Airflow's."""
+    """Runs weekly. The list goes into `file`, or else into the Variable; `options` are
+    Airflow's."""
     with DAG(
         f"{prefix}{DAG_ID}",
         **{
@@ -46,10 +47,10 @@ def refreshing_dag(source_conn_id: str, file: str, prefix: str, options: dict[st
 
 
 class RefreshOperator(BaseOperator):
-    """Writes the tables of the database's catalog into a file, or else into a Variable.
+    """Writes the tables in the database's catalog into a file, or else into a Variable.
 
-    A table that no known version has is left out unless it is listed already: nobody has said
-    what its columns hold.
+    A table that no known version has is left out unless it is already listed: nobody has examined
+    its columns.
     """
 
     ui_color = "#e4f0ee"
@@ -83,13 +84,13 @@ class RefreshOperator(BaseOperator):
         return tables
 
     def _listed(self) -> Sequence[str]:
-        """What the list names now, whether it is a known table or not."""
+        """The present list, including unknown tables."""
         prefix = self.variable.removesuffix(LIST_VARIABLE)
         return read_list(Path(self.file) if self.file else (), (), prefix)[0]
 
 
 def read_tables(conninfo: str) -> list[str]:
-    """The tables of the schema public, which is Airflow's.
+    """The tables of the schema `public`, which is Airflow's.
 
     Raises:
         WindlassError: the database cannot be read, or there are none.

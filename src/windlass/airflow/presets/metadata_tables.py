@@ -12,8 +12,8 @@ from collections.abc import Sequence
 Version = tuple[int, int]
 FIRST, LATEST = (2, 4), (3, 3)
 
-# The first version that has it, and the first that no longer does. `sensor_instance`, which lists
-# for 2.4 name, was removed in 2.4.0 itself, with the smart sensors.
+# The first version that has the table, and the first that no longer has it. `sensor_instance`,
+# which lists for 2.4 contain, was removed in 2.4.0 itself, with the smart sensors.
 _TABLES: dict[str, tuple[Version, Version | None]] = {
     **dict.fromkeys(
         [
@@ -111,7 +111,7 @@ _TABLES: dict[str, tuple[Version, Version | None]] = {
         ["asset_state_store", "connection_test_request", "task_state_store"], ((3, 3), None)
     ),
 }
-# of the FAB auth manager, which was part of Airflow before 3.0, and is a provider since
+# tables of the FAB auth manager, which was part of Airflow before 3.0, and is a provider since
 _FAB = (
     "ab_permission", "ab_permission_view", "ab_permission_view_role", "ab_register_user", "ab_role",
     "ab_user", "ab_user_role", "ab_view_menu", "session",
@@ -124,7 +124,7 @@ CONDITIONS = {"session": "expiry > now() - interval '7 days'"}
 def sort_out(tables: Sequence[str], listed: Sequence[str]) -> tuple[list[str], list[str]]:
     """The tables of a database to export, and those to leave out.
 
-    Nobody has said what the columns of an unknown table hold: it is exported only if `listed`.
+    Nobody has examined the columns of an unknown table, so it is only exported if it is `listed`.
     """
     known = {*_TABLES, *_FAB, *listed}
     return [one for one in tables if one in known], [one for one in tables if one not in known]

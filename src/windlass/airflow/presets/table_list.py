@@ -28,8 +28,8 @@ def read_list(
     """The tables, and the path of the file that lists them, if one does. `prefix` is that of the
     Variable's name.
 
-    Without a list or with an empty one the Variable is read. A file that does not exist yet is no
-    fault: the refreshing DAG writes it.
+    Without a list, or with an empty one, the Variable is read. A file that does not exist yet is
+    not a fault: the refreshing DAG will write it.
 
     Raises:
         BadSpec: it is not a list, or of a version that is not known.
@@ -44,7 +44,7 @@ def read_list(
 
 
 def write_list(path: Path, tables: Sequence[str]) -> None:
-    """Written as a whole or not at all: a DAG file may read it at any moment."""
+    """Write it completely or not at all: a DAG file may read it at any moment."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as new:
         json.dump(list(tables), new, indent=1)
     Path(new.name).chmod(0o644)
@@ -92,7 +92,7 @@ def _before(tables: Sequence[str] | None) -> Sequence[str]:
 
 
 def _parse(text: str) -> Any:
-    """JSON, as the refreshing DAG writes it, or names separated by commas."""
+    """A list as JSON, which the refreshing DAG writes, or as names separated by commas."""
     if not text.startswith(("[", "{", '"')):
         return [name for name in re.split(r"[,\s]+", text) if name]
     try:

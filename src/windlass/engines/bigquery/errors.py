@@ -56,7 +56,7 @@ def explaining(place: str, doing: str) -> Iterator[None]:
 
 
 def _forbidden(doing: str, error: faults.GoogleAPICallError) -> WindlassError:
-    """BigQuery answers with the same status where a limit is reached, or something is not paid."""
+    """The error for a status that BigQuery also gives for limits, and for what is not paid."""
     reasons = {str(one.get("reason")) for one in error.errors or ()}
     if reasons & _LIMITS:
         return ConnectionLost(f"{doing}: {said(error)}", hint="a limit is reached; try again later")

@@ -85,9 +85,9 @@ def type_of(field: bigquery.SchemaField) -> str:
 def fields_of(
     export: Export, there: Sequence[bigquery.SchemaField], fit: Fit
 ) -> list[bigquery.SchemaField]:
-    """The schema of a load into a table with these fields: they stay as they are, with their
-    descriptions, unless the load changes them. A load that replaces the rows replaces the schema as
-    well, so fields that are not exported are named too, unless they are dropped."""
+    """The schema of a load into a table with these fields. They stay as they are, with their
+    descriptions, unless the load changes them. A load that replaces the rows also replaces the
+    schema, so fields that are not exported are listed too, unless they are dropped."""
     known = {one.name: one for one in there if one.name not in fit.retyped}
     fields = [known.get(one.name) or field_of(one) for one in export.columns]
     if export.disposition == "append":
@@ -102,7 +102,7 @@ _CANONICAL = {"INTEGER": "bigint", "FLOAT": "double precision", "STRING": "text"
 
 
 def holds_all(old: str, new: str) -> bool:
-    """Whether a column of type `new` holds every value of type `old`, exactly, and can be made of
+    """Whether a column of type `new` holds every value of type `old` exactly, and can be made from
     it: a BIGNUMERIC cannot become a NUMERIC."""
     if old.startswith("BIGNUMERIC") and not new.startswith("BIGNUMERIC"):
         return False
@@ -123,7 +123,7 @@ def _names_in(inside: Nested) -> Iterator[str]:
 
 
 def misnamed(export: Export) -> list[Problem]:
-    """Names that BigQuery does not take; those of columns differ by more than case there."""
+    """Names that BigQuery does not accept. It does not distinguish names of columns by case."""
     names = [one.name for one in export.columns]
     unusable = [f"column {name!r}" for name in names if not _FIT.fullmatch(name)]
     unusable += [f"column {name!r}" for name in names if name.upper().startswith(_RESERVED)]

@@ -1,8 +1,9 @@
-"""Jobs under names made from source, run, relation and table, which BigQuery takes once.
+"""Jobs whose names are made from source, run, relation and table. BigQuery accepts each name only
+once.
 
-A retry that meets its own job waits for it. A job that failed has changed nothing, so the next
-one gets the next number; so does a job that replaces what an earlier extract of the run has put
-there, and never before that one is over. Labels say which extract a job has loaded.
+A retry that finds its own job waits for it. A failed job has changed nothing, so the next one gets
+the next number. A job that replaces what an earlier extract of the run has loaded also gets the
+next number, but only once the earlier job is over. Labels show which extract a job has loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.digest import digest
 from windlass.model.export import Export, Manifest
 
-ATTEMPTS = 50  # names of one load's jobs, each after one that failed
+ATTEMPTS = 50  # names for the jobs of one load, each after a failed one
 _EXTRACT, ROWS = "windlass_extract", "windlass_rows"  # labels of a job: what it has loaded
 
 
@@ -36,7 +37,7 @@ def is_of(job: Any, manifest: Manifest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """Those of one data set. `find` asks for a job by its id."""
+    """The jobs of one data set. `find` looks a job up by its id."""
 
     place: str
     project: str
@@ -59,8 +60,8 @@ class Jobs:
         doing: str,
         is_mine: Callable[[Any], bool],
     ) -> Any:
-        """Run a job under a name, or wait for the existing one. After a job that failed or did
-        something else, the next number is used.
+        """Run a job under its name, or wait for the existing one. The next number is used after a
+        job that failed or did something else.
 
         Raises:
             WindlassError: the job failed, with BigQuery's message.
@@ -86,7 +87,7 @@ class Jobs:
         )
 
     def _fault_of(self, job: Any, doing: str) -> BaseException | None:
-        """Wait for a job; returns why it failed, or nothing.
+        """Wait for a job. Returns why it failed; empty if it did not.
 
         Raises:
             ConnectionLost: the request failed; the job itself continues.

@@ -1,8 +1,8 @@
 """How a table of BigQuery is stored: its partitions, its clusters, its labels and its key. Pure.
 
-A table gets what its relation asks for when it is created, and keeps what it has then. A load that
-replaces a table's rows has to name partitions and clusters. Without, BigQuery refuses it
-("Incompatible table partitioning specification"), or the table has another layout afterwards.
+A table gets the layout that its relation asks for when it is created, and keeps it. A load that
+replaces a table's rows has to name partitions and clusters. Otherwise BigQuery refuses it
+("Incompatible table partitioning specification"), or the table gets another layout.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ def _ranges(layout: TableLayout) -> bigquery.RangePartitioning | None:
 
 
 def misfits(export: Export, there: bigquery.Table) -> list[Problem]:
-    """How an existing table is stored otherwise than the relation asks for. A load could only
-    change that by making the table again."""
+    """Where the layout of an existing table differs from what the relation asks for. A load could
+    only change that by creating the table again."""
     if (layout := export.rules.layout) is None:
         return []
     found = []
@@ -157,7 +157,7 @@ def misfits(export: Export, there: bigquery.Table) -> list[Problem]:
 
 
 def remarks(export: Export, there: bigquery.Table) -> Iterator[str]:
-    """What an existing table keeps although the relation asks for something else."""
+    """What an existing table keeps, although the relation asks for something else."""
     if (layout := export.rules.layout) is None:
         return
     missing = sorted(set(layout.labels.items()) - set(dict(there.labels or {}).items()))
@@ -194,7 +194,7 @@ def _lower(names: Collection[str]) -> list[str]:
 def keep_layout(
     config: bigquery.LoadJobConfig, there: bigquery.Table, columns: Collection[str]
 ) -> None:
-    """Ask for the layout that a table has, as far as it still has the `columns` for it."""
+    """Ask for the layout that the table has, as far as `columns` still has its columns."""
     by_time, by_range = there.time_partitioning, there.range_partitioning
     names = set(_lower(columns))
     if by_time is not None and (by_time.field is None or by_time.field.lower() in names):

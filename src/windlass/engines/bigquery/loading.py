@@ -1,4 +1,4 @@
-"""What a load job is asked for."""
+"""The configuration of a load job."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ def retype(table: Backticks, fit: Fit) -> Iterator[str]:
 
 
 def merge(export: Export, table: Backticks, staged: Backticks) -> str:
-    """Rows with a known key are updated, or kept where rows are only appended; others are inserted.
-    Sets exported columns only, and deletes nothing."""
+    """Rows with a known key are updated, or kept if rows are only appended; other rows are
+    inserted. Sets only exported columns, and deletes nothing."""
     columns = [Backticks(one.name) for one in export.columns]
     changes = [Backticks(name) for name in _changed(export)]
     into = statement(
@@ -43,7 +43,7 @@ def merge(export: Export, table: Backticks, staged: Backticks) -> str:
 
 
 def count_present(export: Export, table: Backticks, staged: Backticks) -> str:
-    """Counts the staged rows that the table has. Empty where the merge's own count says it."""
+    """Counts the staged rows that the table has. Empty if the merge's own count shows that."""
     if _changed(export):
         return ""
     return statement(
@@ -64,7 +64,7 @@ def _changed(export: Export) -> list[str]:
 def refusals(
     export: Export, table: Backticks, staged: Backticks
 ) -> Iterator[tuple[str, WindlassError]]:
-    """Queries that find a row where the key does not identify one, each with its error."""
+    """Queries that find a row whose key is not unique, each with its error."""
     keys = [Backticks(key) for key in export.key]
     twice = "select 1 from {staged} group by {keys} having count(*) > 1 limit 1"
     yield statement(twice, staged=staged, keys=listed(keys)), not_unique(export)
@@ -89,7 +89,7 @@ def _same(export: Export) -> sql.Composed:
 
 
 def _not_numbers(export: Export) -> Iterator[sql.Composed]:
-    """NaN, which equals nothing here: each merge would insert it again."""
+    """Conditions for NaN in a key: it equals nothing here, so each merge would insert it again."""
     for one in export.columns:
         if one.name in export.key and one.kind in FLOATS:
             yield sql.SQL("is_nan({})").format(Backticks(one.name))

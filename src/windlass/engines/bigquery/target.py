@@ -56,8 +56,8 @@ CREDENTIALS = ("credentials_path", "credentials_base64")  # in a warehouse's URL
 
 
 def open_target(url: str, _: str) -> BigQueryTarget:
-    """Of ``bigquery://project/dataset?location=EU``, which connects to nothing yet. Credentials
-    are the environment's, unless the URL has `credentials_path` or `credentials_base64`.
+    """Open ``bigquery://project/dataset?location=EU``; connects to nothing yet. Credentials come
+    from the environment, unless the URL has `credentials_path` or `credentials_base64`.
 
     Raises:
         BadSpec: it is something else.
@@ -79,13 +79,13 @@ def open_target(url: str, _: str) -> BigQueryTarget:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A file of Google's, or what is in one; neither: the environment's."""
+    """A file with Google's credentials, or its content; if both are missing, the environment's."""
 
     path: str = ""
     info: str = field(default="", repr=False)
 
     def load(self) -> Any:
-        """None for the environment's, which the client itself finds."""
+        """The credentials. None for those of the environment, which the client finds itself."""
         if not (self.path or self.info):
             return None
         return load_google_credentials(bigquery.Client.SCOPE, path=self.path, info=self.info)
@@ -197,8 +197,9 @@ class BigQueryTarget:
                 return None
 
     def _prepare(self, export: Export) -> list[bigquery.SchemaField]:
-        """Create the table if the job would not do it as asked, else alter it as far as the export
-        may; the schema of a load into it. A load that replaces the rows replaces the schema itself.
+        """Create the table if the job would not create it as requested; otherwise alter it as far
+        as the export may. Returns the schema for a load. A load that replaces the rows also
+        replaces the schema.
 
         Raises:
             WindlassError: the table does not fit (any more).
@@ -303,15 +304,16 @@ class BigQueryTarget:
         disposition: str,
         schema: Sequence[bigquery.SchemaField],
     ) -> tuple[int, int]:
-        """The rows that have arrived, and those that were read: of the extract that is there."""
+        """How many rows have arrived and how many were read, of the extract that is loaded."""
         config = load_config(export, manifest, disposition, schema)
         if disposition == "truncate" and (found := self._there(table)) is not None:
             keep_layout(config, found, [one.name for one in schema])
         places = [store.place(file.path) for file in manifest.files]
 
         def is_mine(job: Any) -> bool:
-            """Rows that were appended stay, whichever extract they are of; others are replaced by
-            those of this one. A staged table may have been removed."""
+            """Whether a job has done this load. Appended rows stay, whichever extract they came
+            from; others are replaced by those of this extract. A staged table may have been
+            removed."""
             if disposition == "append":
                 return True
             there = table == export.table or self._fields(table) is not None
@@ -331,8 +333,8 @@ class BigQueryTarget:
         return f"_windlass_{export.table[:200]}_{self._jobs.digest(export, run, 'table')}"
 
     def _merge(self, export: Export, manifest: Manifest, store: ObjectStore) -> tuple[int, int]:
-        """Into a table of this run's own, then from there in one statement. That table stays until
-        the record is there: `clean_up` removes it."""
+        """Load into a separate table of this run, then merge from there in one statement. The table
+        stays until the load is recorded; then `clean_up` removes it."""
         staged = self._staged(export, manifest.run)
         fields = [field_of(column) for column in export.columns]
         self._prepare(export)

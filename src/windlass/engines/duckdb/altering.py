@@ -12,7 +12,8 @@ from windlass.model.fit import Fit
 
 
 def alter(connection: Any, export: Export, table: sql.Identifier, fit: Fit) -> None:
-    """Where columns are replaced, the table is empty: a new type keeps no values."""
+    """Change the columns. If columns are replaced, the table is empty, as a new type would keep no
+    values."""
     for name, type_ in fit.added.items():
         add = "alter table {table} add column {name} {type}"
         connection.execute(statement(add, table=table, name=names(name), type=verbatim(type_)))

@@ -15,12 +15,12 @@ _BUFFER_BYTES = 32 << 20  # as DuckDB has it by itself
 
 
 def source_of(manifest: Manifest, line_mb: int) -> str:
-    """A table function over the files, whose paths are its parameter. `line_mb`: no line is
-    longer."""
+    """A table function that reads the files, whose paths are its parameter. `line_mb` is the
+    greatest length of a line."""
     if manifest.format == "parquet":
         return "read_parquet(?)"
     columns = ", ".join(f"'{at}': 'VARCHAR'" for at in range(len(manifest.columns)))
-    # "" is an empty text; nothing at all is NULL
+    # "" is an empty text; an empty field is NULL
     return (
         "read_csv(?, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"',"
         " nullstr = '', allow_quoted_nulls = false, columns = {" + columns + "},"
@@ -60,7 +60,7 @@ def _from_text(column: Column, name: sql.Identifier) -> sql.Composed:
             " else translate({0}, '{{}}', '[]') end::{2}"
         ).format(name, sql.Literal(message), verbatim(type_of(column)))
     if column.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT):
-        # DuckDB writes the era after the day, and reads over it where PostgreSQL does
+        # DuckDB writes the era after the day, but reads PostgreSQL's notation
         return sql.SQL(
             "case when {0} like '% BC' then regexp_replace({0}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')"
             " else {0} end::{1}"

@@ -17,7 +17,8 @@ from windlass.errors import WindlassError
 
 @dataclass(frozen=True, slots=True)
 class HookRunner:
-    """In one session, whose transaction is open. `schema` is where names are looked up first."""
+    """Runs hooks in one session, whose transaction is open. Names are looked up first in
+    `schema`."""
 
     connection: Any
     place: str

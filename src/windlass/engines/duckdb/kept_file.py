@@ -1,4 +1,4 @@
-"""A DuckDB file that stays open between calls, and is let go often enough for other processes.
+"""A DuckDB file that stays open between calls, but is closed often enough for other processes.
 
 Opening and closing a file takes longer than loading a small table. But while it is open here, no
 other process can open it.
@@ -16,12 +16,12 @@ import duckdb
 
 from windlass.engines.duckdb.session import MEMORY, has_too_little_memory, is_locked
 
-IDLE_SECONDS = 0.5  # without a call, until it is closed
-LONGEST_SECONDS = 2.0  # then it is closed for others, even if the next call is waiting
+IDLE_SECONDS = 0.5  # it is closed after this time without a call
+LONGEST_SECONDS = 2.0  # after this time it is closed for others, even if the next call is waiting
 PAUSE_SECONDS = 0.1
-PATIENCE_SECONDS = 10.0  # for another process to let it go
+PATIENCE_SECONDS = 10.0  # how long to wait for another process to close it
 _LOOK_SECONDS = 0.02
-_ONE_AT_A_TIME = threading.Lock()  # of a process; another process finds the file locked
+_ONE_AT_A_TIME = threading.Lock()  # in this process; another process finds the file locked
 
 
 class KeptFile:
@@ -44,8 +44,8 @@ class KeptFile:
 
     @contextmanager
     def session(self, settings: str = "") -> Iterator[Any]:
-        """The connection, with no open transaction, and with these settings, statements. An error
-        rolls back and closes it.
+        """The connection, without an open transaction, and with these statements executed as
+        settings. An error rolls back and closes it.
 
         Raises:
             duckdb.Error: the file cannot be opened; another process may have it open.
@@ -111,6 +111,6 @@ class KeptFile:
 
 
 def _settle(path: str) -> None:
-    """Put what its log has, which is read at once when the file is opened, into the file."""
+    """Write the file's log into the file: it would be read at once whenever the file is opened."""
     with duckdb.connect(path) as connection:
         connection.execute("checkpoint")

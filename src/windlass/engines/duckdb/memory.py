@@ -1,4 +1,4 @@
-"""How much memory DuckDB gets for a call: little at first, and more if that was too little.
+"""How much memory DuckDB gets for a call: little at first, and more if that was not enough.
 
 DuckDB compresses the rows of a table in groups of 122,880, each of which has to fit. So what it
 needs depends on how long the rows are, not on how many there are.
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 STAGING_MB = 32
 ADDING_MB = 48
 STEPS_MB = (128, 512, 2048, None)
-"""None is what DuckDB takes by itself: most of the machine's memory."""
+"""None is DuckDB's own limit: most of the machine's memory."""
 _LINES_MB = {128: 2, 512: 32, 2048: 128, None: 1024}  # 2 is DuckDB's own limit
 
 
@@ -28,7 +28,8 @@ def limit(limit_mb: int | None) -> str:
 
 
 class Memory:
-    """Of one file. A limit is that of a thread's call, as several threads may be at work."""
+    """The memory for one file. Each thread's call has its own limit, as several threads may be
+    working."""
 
     def __init__(self) -> None:
         self._call = threading.local()
@@ -40,19 +41,19 @@ class Memory:
 
     @property
     def settings_of_export(self) -> str:
-        """All threads, as long as that has not been too much."""
+        """Settings for an export: all threads, until that turns out to need too much memory."""
         limit_mb = getattr(self._call, "limit_mb", MEMORY_MB)
         threads = "reset threads" if limit_mb == MEMORY_MB else "set threads = 1"
         return f"{threads}; {limit(limit_mb)}"
 
     @property
     def line_mb(self) -> int:
-        """How long a line of a CSV file may be, of which DuckDB holds two and more."""
+        """How long a line of a CSV file may be; DuckDB holds two lines or more."""
         return _LINES_MB[getattr(self._call, "limit_mb", MEMORY_MB)]
 
     def enough(self, call: Callable[[], Result], least_mb: int) -> Result:
-        """What the call returns. It works in a transaction, and is repeated with more memory as
-        long as DuckDB says that it has too little."""
+        """The result of the call. The call works in a transaction, and is repeated with more memory
+        as long as DuckDB reports that it has too little."""
         try:
             for limit_mb in dict.fromkeys((least_mb, *STEPS_MB)):
                 self._call.limit_mb = limit_mb
@@ -67,13 +68,13 @@ class Memory:
 
 
 class Growing:
-    """Of a file that is only read, by several sessions of one process."""
+    """The memory for a file that several sessions of this process only read."""
 
     def __init__(self) -> None:
         self._lock, self._steps = threading.Lock(), list(STEPS_MB[1:])
 
     def more(self, session: Any) -> bool:
-        """Give it more memory from now on; whether there is more."""
+        """Give the session more memory; returns False if there is no more to give."""
         with self._lock:
             if not self._steps:
                 return False

@@ -13,8 +13,8 @@ from windlass.model.export import Export
 
 
 def merge(connection: Any, export: Export, table: sql.Identifier, staged: sql.Identifier) -> int:
-    """How many of the new rows the table has then, with those it had before. Sets exported columns
-    only, and deletes nothing.
+    """Merge; returns how many of the new rows the table has then, including those that it had
+    before. Sets only exported columns, and deletes nothing.
 
     Raises:
         WindlassError: the key does not identify one row, of the new rows or of the table's.

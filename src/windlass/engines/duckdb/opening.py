@@ -26,9 +26,11 @@ def file_of(url: str) -> str:
 
 
 def open_to_read(place: str, path: str) -> Any:
-    """Raises:
-    ConnectionLost: another process writes to it; retryable.
-    WindlassError: it is no file of DuckDB.
+    """Open a file to be read.
+
+    Raises:
+        ConnectionLost: another process writes to it; retryable.
+        WindlassError: it is no file of DuckDB.
     """
     check_file(place, path, "duckdb")
     _check_kind(place, path)

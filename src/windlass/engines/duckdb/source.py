@@ -84,7 +84,7 @@ class DuckDbSource:
         self._database = open_to_read(self.place, self._path)
 
     def _state(self) -> str:
-        """A fingerprint of the file, which changes when somebody writes to it."""
+        """A fingerprint of the file that changes when somebody writes to it."""
         found = Path(self._path).stat()
         return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
 
@@ -118,7 +118,7 @@ class DuckDbSource:
         with explaining(self.place, doing, self._stops), self._session() as session:
             yield session
 
-    # what exists
+    # the catalog
 
     def relations(self) -> Sequence[Readable]:
         return self._relations
@@ -166,13 +166,13 @@ class DuckDbSource:
         return found
 
     def span(self, export: Export, last: str) -> Span:
-        """As text. A time watermark never ends in the future, because later rows would be
+        """The range as text. A time watermark never ends in the future, because later rows would be
         skipped."""
         column = self._marked(export)
         highest = statement("max({mark})", mark=names(export.watermark))
         if column.kind in STAMPS:
             now = verbatim(_NOW[column.kind])
-            # least() passes over a NULL
+            # least() ignores NULLs
             highest = statement(
                 "{most} filter (where {mark} <= {now})"
                 if export.span.once
@@ -181,7 +181,7 @@ class DuckDbSource:
                 mark=names(export.watermark),
                 now=now,
             )
-        elif column.kind in FLOATS:  # NaN is above all of them
+        elif column.kind in FLOATS:  # NaN is greater than all others
             highest = statement(
                 "{most} filter (where isfinite({mark}))",
                 most=verbatim(highest),
@@ -210,7 +210,7 @@ class DuckDbSource:
         return replace(export.span, since=since, upto=upto or last)
 
     def _marked(self, export: Export) -> Column:
-        """Add the watermark's column, which may not be exported."""
+        """Add the watermark's column, in case it is not exported."""
         every = statement("select * from {item}", item=verbatim(export.query))
         request = Request(export.name, None, every)
         columns = self.describe(request).columns
@@ -227,7 +227,7 @@ class DuckDbSource:
 
 
 def _earlier(session: Any, span: Span, last: str, column: Column) -> str:
-    """Where reading begins: as far before the last value as there is an overlap."""
+    """Where reading begins: the last value, minus the overlap if there is one."""
     if span.overlap_seconds:
         less, overlap = verbatim("to_microseconds(?)"), int(span.overlap_seconds * 1_000_000)
     elif span.overlap:
@@ -244,6 +244,6 @@ def _earlier(session: Any, span: Span, last: str, column: Column) -> str:
 
 
 def _key(keys: Sequence[Sequence[str]], not_null: Collection[str]) -> tuple[str, ...]:
-    """The primary key, else columns that are unique and never NULL."""
+    """The primary key; otherwise the first unique key without NULLs."""
     sure = (key for key in keys if all(column in not_null for column in key))
     return tuple(next(sure, ()))

@@ -82,7 +82,7 @@ class DuckDbTarget:
 
     @property
     def _is_there(self) -> bool:
-        """A load creates the file; reading does not."""
+        """Whether the file exists. A load creates it; reading does not."""
         return Path(self._path).exists()
 
     def survey(self, exports: Sequence[Export]) -> Survey:
@@ -123,8 +123,8 @@ class DuckDbTarget:
         return loaded_names(one for (one,) in rows)
 
     def _columns(self, connection: Any, table: str) -> dict[str, TableColumn]:
-        """Empty if there is no such table, which ends a transaction: inside one, make it first.
-        `information_schema` takes six times as long."""
+        """The table's columns; empty if there is no such table. A missing table ends the
+        transaction, so create it first inside one. `information_schema` takes six times as long."""
         query = 'select name, type, "notnull" and dflt_value is null from pragma_table_info(?)'
         path = names(self._schema, table).as_string(None)
         try:
@@ -248,7 +248,7 @@ class DuckDbTarget:
         )
 
     def _make(self, connection: Any, export: Export) -> None:
-        """Make the table, if it is missing.
+        """Create the table if it is missing, otherwise change its columns.
 
         Raises:
             WindlassError: the table does not fit (any more).

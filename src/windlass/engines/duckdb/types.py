@@ -1,5 +1,5 @@
-"""Which types DuckDB's columns get in an export, how they are selected as such, and which types
-those of an export get in DuckDB. Pure.
+"""Which types DuckDB's columns get in an export, how they are selected, and which DuckDB types an
+export's columns get. Pure.
 
 A type that no other engine can hold exactly is exported as DuckDB's text: integers of 128 bits,
 nanoseconds, intervals, nested values.
@@ -79,7 +79,7 @@ def value_of(column: Column) -> sql.Composable:
         name = sql.SQL("cast({} as {})").format(name, verbatim(column.cast))
     if column.mask:
         return sql.SQL("case when {} is not null then '***' end").format(name)
-    if column.is_cast and column.kind is Kind.JSON:  # of a list, for targets without lists
+    if column.is_cast and column.kind is Kind.JSON:  # a list, for targets without lists
         return sql.SQL("cast(to_json({}) as VARCHAR)").format(name)
     if column.kind is Kind.UUID:
         return sql.SQL("unhex(replace(cast({} as VARCHAR), '-', ''))").format(name)

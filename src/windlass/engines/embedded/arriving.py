@@ -1,4 +1,5 @@
-"""The staged rows as they would arrive in the table: of several with one key the last."""
+"""The staged rows as they will arrive in the table. If several have the same key, only the last
+one."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def arriving(load: Load) -> sql.Composable:
 
 
 def last_by_column(load: Load) -> str:
-    """The column that takes the field by which the last row is chosen; empty if none does, or if
+    """The column that gets the field by which the last row is chosen; empty if there is none, or if
     the input's order decides."""
     for one in load.assigned:
         if one.field and one.field == load.words.last_by and not one.sql and not one.mask:
@@ -35,5 +36,5 @@ def last_by_column(load: Load) -> str:
 
 
 def user_sql(text: str) -> sql.Composable:
-    """An expression of the user's, which may end in a comment."""
+    """The user's expression, which may end in a comment."""
     return sql.SQL("({}\n)").format(verbatim(text))

@@ -1,4 +1,5 @@
-"""The runs of loads into a file, and the lines of their finished work, in tables of the file."""
+"""The runs of loads into a file, and the lines of their finished work; stored in tables of the
+file."""
 
 from __future__ import annotations
 
@@ -40,12 +41,12 @@ def now() -> str:
 
 
 class Books:
-    """See `windlass.engines.landing.Landing`. Each method is called in a transaction of its
+    """See `windlass.engines.landing.Landing`. Each method is called inside a transaction of the
     caller's."""
 
     def __init__(self, dialect: Dialect, schema: str) -> None:
         self._dialect, self._schema = dialect, schema
-        self._are_ours = False  # once looked at
+        self._are_ours = False  # set once it was checked
 
     def _name(self, table: str) -> Name:
         return Name(self._schema, table)
@@ -54,8 +55,10 @@ class Books:
         return names(self._schema, table)
 
     def is_there(self, session: Session) -> bool:
-        """Raises:
-        WindlassError: there are tables with our names that are not ours.
+        """Whether the tables exist.
+
+        Raises:
+            WindlassError: there are tables with our names that are not ours.
         """
         if not self._are_ours:
             found = [self._check(session, table) for table in _TABLES]  # each of them
@@ -72,7 +75,7 @@ class Books:
         return bool(columns)
 
     def create(self, session: Session) -> None:
-        """What is missing."""
+        """Create missing tables."""
         if self.is_there(session):
             return
         for table in _TABLES:

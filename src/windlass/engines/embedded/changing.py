@@ -1,5 +1,5 @@
-"""Changes a table to what its load says, in the caller's transaction, and keeps what is needed to
-undo that: the rows as they were and as they are."""
+"""Changes a table as its load says, in the caller's transaction, and keeps what is needed to undo
+that: the rows as they were and as they are."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class Changing(Work):
         gone = sum(found.get(one, 0) for one in ("deleted", "marked", "closed"))
         again = self.number("select count(*) from {change} where what = 'closed' and s is not null")
         return Counts(
-            inserted=found.get("inserted", 0) - again,  # of a history: without new versions
+            inserted=found.get("inserted", 0) - again,  # in a history: without new versions
             updated=found.get("updated", 0) + again,
             unchanged=found.get("unchanged", 0),
             deleted=gone - again,
         )
 
     def add(self) -> Counts:
-        """All staged rows, which are compared with nothing: no list of them is made, no join and no
-        order, so that this takes no memory that grows with them."""
+        """Add all staged rows without comparing them. No list of them is made, no join and no sort,
+        so the memory does not grow with their number."""
         columns = [one.name for one in all_columns(self.load)]
         self.run(
             "create table {undo} as select cast('inserted' as text) as {what},"
@@ -85,7 +85,7 @@ class Changing(Work):
         return Counts(inserted=rows)
 
     def _as_staged(self) -> sql.Composable:
-        """In the order of the input, where that takes no sorting."""
+        """Keep the order of the input, where that needs no sorting."""
         if not self.dialect.indexes:
             return sql.SQL("")
         return sql.SQL("order by s.{}").format(names(NUMBER))
@@ -118,7 +118,8 @@ class Changing(Work):
             self._set("marked", words.mark, "true" if boolean else self.moment)
         if not words.history:
             return
-        if words.valid_from in assigned(self.load):  # the input knows since when a row is true
+        # the input has the time from which a row is true
+        if words.valid_from in assigned(self.load):
             self.run(
                 "update {table} as t set {column} = s.{since} from {change} as c"
                 " join {staged} as s on s.{number} = c.s where {same} and c.what = 'closed'",
@@ -166,8 +167,8 @@ class Changing(Work):
         )  # fmt: skip
 
     def _changed(self) -> list[str]:
-        """The columns that differ in any row. DuckDB deletes and inserts a row if an indexed column
-        is set, even to what it is, and then its references do not hold."""
+        """The columns that differ in any row. If an indexed column is set, even to its present
+        value, DuckDB deletes and inserts the row, which breaks references to it."""
         columns = changeable(self.load)
         if not columns or not matching_key(self.load):
             return []
@@ -199,7 +200,7 @@ class Changing(Work):
     # the rows as they are now
 
     def _keep_new_of_known(self) -> None:
-        """Of those that were there before, by the key that has not changed."""
+        """Keep the new rows that existed before, found by their key, which has not changed."""
         columns = [one.name for one in all_columns(self.load)]
         if not matching_key(self.load):
             return
@@ -233,7 +234,8 @@ class Changing(Work):
         return primary if set(primary) <= set(assigned(self.load)) else ()
 
     def _highest(self) -> int:
-        """The last row's position before rows are inserted, where nothing else tells them."""
+        """The position of the last row before rows are inserted, if nothing else will identify
+        them."""
         if matching_key(self.load) or self._given_primary():
             return 0
         return self.number("select coalesce(max(t.rowid), -1) from {table} as t")

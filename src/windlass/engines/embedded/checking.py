@@ -1,4 +1,5 @@
-"""What the staged rows break: rules of the key, and the user's expectations. Changes nothing."""
+"""Checks what the staged rows break: rules of the key, and the user's expectations. Changes
+nothing."""
 
 from __future__ import annotations
 
@@ -27,10 +28,10 @@ MOST_SHOWN = 20  # keys of a finding
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """What does not hold, and the FROM clause of the rows `s` that break it."""
+    """What is broken, and the FROM clause of the rows `s` that break it."""
 
     finding: Finding
-    rows: str = ""  # empty: it is not about single rows
+    rows: str = ""  # empty if it is not about single rows
     given: Sequence[Any] = ()  # its parameters
 
 
@@ -58,7 +59,7 @@ class Checking:
             yield from self._unique(Expectation(Expect.UNIQUE, tells), staged_rows())
 
     def _of_slice(self) -> Iterator[Broken]:
-        """Rows outside the slice: the next load of it would not find them."""
+        """Rows outside the slice: the next load of the slice would not find them."""
         if self.load.words.slice:
             text = self.load.words.slice
             outside = sql.SQL("not coalesce({}, false)").format(self._user(text))
@@ -77,7 +78,8 @@ class Checking:
                     yield from self._failing(one, breaks, given=given)
 
     def _breaks(self, one: Expectation, given: list[Any]) -> sql.Composable:
-        """Which rows `s` break it; parameters are added to `given`."""
+        """The condition for rows `s` that break an expectation; its parameters are added to
+        `given`."""
         columns = [names("s", column) for column in one.columns]
         match one.kind:
             case Expect.NOT_NULL:

@@ -1,4 +1,4 @@
-"""What differs between the engines of files, for statements that are otherwise the same."""
+"""The differences between the engines of files, for statements that are otherwise the same."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ class Dialect:
     """How an engine spells what the other one spells differently."""
 
     same: LiteralString  # equal, or both NULL
-    other: LiteralString  # not that
-    columns: Callable[[Any, Name], list[str]]  # of a table; none if it is not there
+    other: LiteralString  # the opposite
+    columns: Callable[[Any, Name], list[str]]  # of a table; empty if it does not exist
     given: Callable[[TableColumn, str], Any]  # a text of the user's as a value of the column
     typed: Callable[[TableColumn], sql.Composable]  # a parameter with such a value
     own_sql: Callable[[str], str]  # the user's SQL, without what the engine may misread
     type_text: Callable[[str], sql.Composable]  # a type's name, in a statement
-    field_type: Callable[[Load, Field], sql.Composable]  # as expressions find it
+    field_type: Callable[[Load, Field], sql.Composable]  # a field's type as expressions see it
     compiles: Callable[[Session, str], str]  # why it does not accept a query; empty if it does
-    indexes: bool  # whether it needs some, to look for rows by a key
+    indexes: bool  # whether it needs indexes to find rows by a key
     undoes_singly: bool  # whether it checks references against rows that are deleted already
-    by_position: Callable[[Session, Table], tuple[str, ...]]  # columns that tell all rows apart
+    by_position: Callable[[Session, Table], tuple[str, ...]]  # columns that distinguish all rows
     type_known_as: Callable[[Session, str], str]  # a type as the catalog writes it
     exact_text: Callable[[sql.Composable], sql.Composable]  # a value, or what Python writes exactly
     ordered: Callable[[sql.Composable, TableColumn, Column | None], sql.Composable]
-    # a value of the column as values of the given type are compared, or of the column's own; NULL
-    # for NaN and infinity, after which there is no later one
+    # a value of the column in the order of the given type, or of the column's own; NULL for NaN and
+    # infinity, after which nothing comes later
 
     def equal(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
         """Equal in all of these columns, NULLs too."""
         return self._all(self.same, one, other, columns)
 
     def distinct(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
-        """Distinct in any of these columns."""
+        """Different in any of these columns."""
         some = list(columns)
         if not some:
             return sql.SQL("1 = 0")
@@ -55,7 +55,7 @@ class Dialect:
         return sql.SQL("({})").format(sql.SQL(" or ").join(parts))
 
     def changes(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
-        """SELECT items, one for each of these columns: whether any rows are distinct in it."""
+        """SELECT items, one for each column: whether it differs in any row."""
         return listed(
             sql.SQL("max(case when {} then 1 else 0 end)").format(
                 self.distinct(one, other, [column])
@@ -73,7 +73,7 @@ class Dialect:
 
 
 def by_key(one: str, other: str, key: Iterable[str]) -> sql.Composable:
-    """The same key; NULLs have none. The first one's collation decides."""
+    """Equal in the key; NULL equals nothing. The collation of the first one decides."""
     pairs = [sql.SQL("{} = {}").format(names(one, column), names(other, column)) for column in key]
     return sql.SQL(" and ").join(pairs)
 
@@ -88,7 +88,7 @@ def fetch(session: Session, query: str, given: Any = ()) -> list[Any]:
 
 
 def changed(session: Session, query: str, columns: Sequence[str]) -> list[str]:
-    """Those of the columns for which a query with the items of `Dialect.changes` is true."""
+    """The columns for which a query with the items of `Dialect.changes` returned true."""
     (row,) = fetch(session, query)
     return [one for one, is_changed in zip(columns, row, strict=True) if is_changed]
 

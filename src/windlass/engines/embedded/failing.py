@@ -1,4 +1,4 @@
-"""Rows that break an expectation, kept in a table of the file if the user wants to see them."""
+"""Keeps rows that break an expectation in a table of the file, if the user wants to see them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from windlass.model.load import Load
 
 
 def keep_failing(file: File, books: Books, staged: Path, run: str, load: Load) -> None:
-    """In place of those that an earlier check of the run has kept."""
+    """Keep the failing rows, in place of those of an earlier check of the run."""
     with file.writing(f"keeping rows of {load.name} that fail", staged) as session:
         books.create(session)
         kept = names(file.schema, FAILING)

@@ -1,4 +1,4 @@
-"""What an engine brings, so that its file is a target of loads."""
+"""What an engine must provide for its files to be targets of loads."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class File(Protocol):
         """
 
     def with_memory(self, call: Callable[[], Result], *, adds: bool = False) -> Result:
-        """What the call returns, which works in a transaction: it may be repeated, with more
-        memory. What only `adds` rows needs little."""
+        """The result of a call that works in a transaction. The call may be repeated with more
+        memory; a call that only `adds` rows needs little."""
 
     def describe(self, session: Session, name: Name) -> Table | None:
         """A table and what is wrong with it."""

@@ -1,4 +1,4 @@
-"""A file whose tables are loaded: see `windlass.engines.landing.Landing`."""
+"""A database file whose tables are loaded: see `windlass.engines.landing.Landing`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from windlass.model.report import Problem
 
 
 class FileLanding:
-    """Holds no session: each call opens what it needs, as others use the file, too."""
+    """Keeps no session: each call opens what it needs, because others use the file too."""
 
     def __init__(self, file: File) -> None:
         self._file = file
@@ -125,7 +125,7 @@ class FileLanding:
         check_hidden(load)
         applied = self._note(run, APPLIED, load.name)
         noted = self._note(run, STAGED, staged_item(load.name, number))
-        if applied is not None and noted is not None:  # and what was staged may be gone
+        if applied is not None and noted is not None:  # the staged rows may no longer exist
             return Staged(noted["rows"], noted["refused"])
         staged = self._file.stage(self._staged(run, load), load, number, source)
         if noted is None:

@@ -11,7 +11,7 @@ from windlass.model.load import Load
 
 
 def make_table(session: Session, dialect: Dialect, load: Load) -> None:
-    """With the columns that are assigned, and the load's key as its primary one."""
+    """Create the table with the assigned columns; the load's key is its primary key."""
     parts: list[sql.Composable] = [
         sql.SQL("{} {}").format(names(one.column), dialect.type_text(one.type))
         for one in load.assigned

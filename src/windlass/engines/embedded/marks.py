@@ -1,7 +1,7 @@
-"""The watermark of what is staged: the highest value, as exact text.
+"""The watermark of the staged rows: the highest value, as exact text.
 
-Values are compared by the type that the source declares, a text by that of the column that it goes
-into, and as bytes if that is text as well: so the source compares them, too
+Values are compared by the type that the source declares. A text is compared by the type of the
+column it goes into; if that is text as well, as bytes. The source compares them in the same way
 (`windlass.flows.load.since`).
 """
 
@@ -20,7 +20,7 @@ from windlass.model.load import Load, TableColumn
 
 
 def column_of_mark(load: Load) -> TableColumn | None:
-    """The column that takes the watermark as it is."""
+    """The column that gets the watermark unchanged."""
     for one in load.assigned:
         if one.field == load.watermark and not one.sql and not one.mask:
             return column_of(load, one.column)
@@ -28,7 +28,7 @@ def column_of_mark(load: Load) -> TableColumn | None:
 
 
 def declared(load: Load) -> Column | None:
-    """The source's own type of the watermark, if that is more than text."""
+    """The source's own type of the watermark, if it is not just text."""
     for one in load.fields:
         if one.name == load.watermark and one.column and one.column.kind is not Kind.TEXT:
             return one.column
@@ -36,7 +36,7 @@ def declared(load: Load) -> Column | None:
 
 
 def highest(session: Session, dialect: Dialect, load: Load) -> str:
-    """Of the staged rows; empty if none has a value, or no finite one."""
+    """The highest value of the staged rows; empty if none has a finite one."""
     column = column_of_mark(load) if load.watermark else None
     if column is None:
         return ""

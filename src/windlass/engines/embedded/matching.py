@@ -1,4 +1,4 @@
-"""Finds which rows of the input and of the table are the same, and so what becomes of each."""
+"""Finds which rows of the input and of the table are the same, and so what happens to each."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Matching(Work):
         return sql.SQL("coalesce({}, false)" if boolean else "{} is not null").format(mark)
 
     def _match_by_value(self) -> None:
-        """Rows without a key: as many as are the same on both sides stay."""
+        """Match rows without a key: as many stay as are equal on both sides."""
         columns = assigned(self.load)
         numbered = "row_number() over (partition by {columns}) as _windlass_copy"
         self.run(

@@ -1,4 +1,4 @@
-"""Names of what a load makes, beside its table and beside the file. Pure."""
+"""Names of what a load creates beside its table and beside the file. Pure."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RUNS, LINES, REFUSED, FAILING = (
     "_windlass_failing",  # rows that break expectations
 )
 
-STAGE: Final = "windlass_stage"  # the file of staged rows, as the session calls it
+STAGE: Final = "windlass_stage"  # the file of staged rows, under this name in sessions
 ROWS: Final = "staged"  # its table
-BAD: Final = "refused"  # that of the records that are set aside
-DONE: Final = "done"  # and that of the inputs that are staged
+BAD: Final = "refused"  # the table of records that are set aside
+DONE: Final = "done"  # the table of inputs that are staged
 # columns of the staged rows, beside the table's own
 NUMBER, INPUT, RECORD = "_windlass_n", "_windlass_input", "_windlass_record"
-PER_INPUT = 10**12  # numbers of rows, so that they are in the order of the inputs
+PER_INPUT = 10**12  # row numbers per input, so that they follow the order of the inputs
 WHAT, SIDE, PAIR = "_windlass_what", "_windlass_side", "_windlass_pair"  # of a before-image
 RESERVED = frozenset((NUMBER, INPUT, RECORD, WHAT, SIDE, PAIR, "_windlass_rank"))
 
@@ -35,7 +35,8 @@ def undo_table(run: str, load: str) -> str:
 
 
 def stage_file(path: str, run: str, load: str) -> Path:
-    """Beside the database: where rows are staged while others read and write it."""
+    """A file beside the database: rows are staged there while others read and write the
+    database."""
     return Path(f"{path}-windlass-{digest(run, load)[:12]}")
 
 

@@ -1,4 +1,4 @@
-"""Undoes runs of loads: what that would do, and doing it."""
+"""Undoes runs of loads, and foresees what that would do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from windlass.model.units import plural
 
 
 class Undos:
-    """Of the runs into one file."""
+    """The runs into one file that can be undone."""
 
     def __init__(self, file: File, books: Books) -> None:
         self._file, self._books = file, books
@@ -44,9 +44,10 @@ class Undos:
         return Foreseen(_summary(loads), written, blocked)
 
     def undo(self, run: str, others: Others) -> Undone:
-        """The rows in one transaction, if the engine can undo related tables in one, else those of
-        each load, the last first; and then, as not every engine can do both in one, what the run
-        added to tables. A command that comes after a kill does the rest."""
+        """Put the rows back, in one transaction if the engine can undo related tables in one,
+        otherwise one for each load, the last one first. Then remove what the run added to tables,
+        as not every engine can do both in one transaction. After a kill, another command does the
+        rest."""
         stayed: list[str] = []
         with self._file.writing(f"undoing run {run}") as session:
             found = self._found(session, run)
@@ -76,7 +77,7 @@ class Undos:
         return found
 
     def _made(self, run: LoadRun) -> list[Made]:
-        """What is still to be undone, the last first."""
+        """What is still to be undone, the last one first."""
         undone = run.lines.get(UNDOING, {})
         return [Made.of(item, note) for item, note in _applied(run) if item not in undone]
 
@@ -95,7 +96,7 @@ class Undos:
 
     def _undoing(self, session: Session, made: Made) -> Undoing:
         table = self._file.describe(session, made.table)
-        assert table is not None  # `_blocked` has looked
+        assert table is not None  # `_blocked` has checked this
         return Undoing(session, self._file.dialect, made, table)
 
     def _undo_rows(
@@ -127,7 +128,7 @@ class Undos:
         return stayed
 
     def _undo_table(self, made: Made) -> list[str]:
-        """What the load added is dropped if nothing is in it."""
+        """Drop what the load added, if it is empty."""
         table = table_of(made.table)
         stayed = []
         try:

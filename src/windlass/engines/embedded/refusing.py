@@ -1,4 +1,4 @@
-"""Records that are set aside as bad: staged with the others, and kept in the file by the load."""
+"""Bad records that are set aside: staged like the others, then kept in the file by the load."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MOST_SHOWN = 20  # bad values of an input
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a record cannot be loaded. `field` is that of the input, or the column if none goes into
-    it."""
+    """Why a record cannot be loaded. `field` is the input's field, or the column if no field goes
+    into it."""
 
     field: str
     reason: str
@@ -30,13 +30,13 @@ class Fault:
 
 @dataclass
 class Refusing:
-    """Of one input of a load, while it is staged."""
+    """The bad records of one input, while it is staged."""
 
     session: Session
     load: Load
     number: int
     source: Input
-    rows: int = 0  # that were set aside
+    rows: int = 0  # how many were set aside
     shown: list[BadValue] = field(default_factory=list)
     aside: Aside = field(init=False)  # records that are none, which are not among the rows
     _before: int = 0  # in other inputs
@@ -51,7 +51,7 @@ class Refusing:
 
     @property
     def is_over(self) -> bool:
-        """Whether more records are bad than may be, and enough of them are known."""
+        """Whether too many records are bad, and enough of them are known."""
         return self._too_many and len(self.shown) >= MOST_SHOWN
 
     @property
@@ -59,7 +59,7 @@ class Refusing:
         return self.rows + self._before > self.load.bad.most
 
     def check(self) -> None:
-        """The last of what stages an input: others may have been staged beside it.
+        """Check the limit once an input is staged: others may have been staged at the same time.
 
         Raises:
             BadRecord: more records are bad than may be.
@@ -71,7 +71,7 @@ class Refusing:
             return
         ways = ways_with_bad_records(self.rows + self._before, some_empty=self._some_empty)
         hint = f"nothing was loaded; {ways}"
-        if self.is_over:  # and the rest was not read
+        if self.is_over:  # the rest was not read
             hint = "nothing was loaded; correct the input"
         raise BadRecord(self.shown[:MOST_SHOWN], hint=hint)
 
@@ -88,7 +88,7 @@ class Refusing:
             )
 
     def add(self, record: int, faults: Sequence[Fault], row: Mapping[str, Any]) -> None:
-        """One record, with its fields as text."""
+        """Add one record, with its fields as text."""
         self.rows += 1
         is_shown = len(self.shown) < MOST_SHOWN
         line = self.source.line_of(record) if is_shown else 0

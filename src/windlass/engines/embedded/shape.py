@@ -14,7 +14,7 @@ def assigned(load: Load) -> list[str]:
 
 
 def all_columns(load: Load) -> list[TableColumn]:
-    """Of the table as it is after the load."""
+    """The columns that the table has after the load."""
     if load.creates and not load.table.columns:
         return [TableColumn(one.column, one.type) for one in load.assigned]
     there = {one.name for one in load.table.columns}
@@ -29,14 +29,15 @@ def column_of(load: Load, name: str) -> TableColumn:
 
 
 def covers(load: Load) -> bool:
-    """Whether a row of the input says all there is to a row of the table."""
+    """Whether a row of the input has every column of the table."""
     filled = set(assigned(load))
     return all(one.name in filled for one in all_columns(load) if not one.generated)
 
 
 def matching_key(load: Load) -> tuple[str, ...]:
-    """The columns by which rows of the input and of the table are the same row. A table that is
-    replaced is changed by its primary key, if the input has it, so that references to it stay."""
+    """The columns by which a row of the input and a row of the table are the same. If a table is
+    replaced and the input has its primary key, rows are changed by it, so that references stay
+    valid."""
     words = load.words
     if words.key:
         return words.key
@@ -46,7 +47,7 @@ def matching_key(load: Load) -> tuple[str, ...]:
 
 
 def only_adds(load: Load) -> bool:
-    """Whether every staged row is a new one, which no row of the table has to be compared with."""
+    """Whether every staged row is new, so that it need not be compared with rows of the table."""
     words = load.words
     return (
         not matching_key(load)
@@ -57,12 +58,13 @@ def only_adds(load: Load) -> bool:
 
 
 def is_scoped(load: Load) -> bool:
-    """Whether only rows of the slice are matched: those of a key that the user has not given."""
+    """Whether only rows of the slice are matched, because the user has given no key."""
     return bool(load.words.slice) and not load.words.key
 
 
 def lasting_key(load: Load) -> tuple[str, ...]:
-    """By which a row is found again later; empty: only by all that it holds."""
+    """The columns by which a row is found again later; empty if it can only be found by all of its
+    values."""
     if load.words.history:
         return (*load.words.key, load.words.valid_from)
     return matching_key(load) or load.table.primary
@@ -75,7 +77,7 @@ def compared(load: Load) -> list[str]:
 
 
 def changeable(load: Load) -> list[str]:
-    """The columns of a row with the same key that may become others."""
+    """The columns that may change in a row with the same key."""
     outside = {*matching_key(load)}
     if load.words.history:
         outside |= {load.words.valid_from, load.words.valid_to}
@@ -83,8 +85,8 @@ def changeable(load: Load) -> list[str]:
 
 
 def field_column(load: Load, name: str) -> TableColumn | None:
-    """The column as which expressions find a field: the one that it goes into, or that has its
-    name. None: as the input has it."""
+    """The column whose type a field has in expressions: the one that it goes into, or that has its
+    name. None if it stays as the input has it."""
     columns = {one.name: one for one in all_columns(load)}
     direct = [one for one in load.assigned if one.field == name and not one.sql]
     if any(one.mask for one in direct) or len({columns[one.column].type for one in direct}) > 1:

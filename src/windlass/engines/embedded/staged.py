@@ -1,5 +1,4 @@
-"""The tables of a file of staged rows, besides that of the rows: records that are bad, and inputs
-that are done."""
+"""The other tables of a file of staged rows: bad records, and inputs that are staged."""
 
 from __future__ import annotations
 

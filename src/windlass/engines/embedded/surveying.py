@@ -1,5 +1,5 @@
-"""What would prevent loads, found before anything is written: tables that are not there or do not
-fit, and SQL that the engine refuses."""
+"""Finds what would prevent loads, before anything is written: missing or unsuitable tables, and SQL
+that the engine refuses."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class _Survey:
             yield self._problem(f"expect foreign-key: there is no {refers_to}")
 
     def _of_fields(self) -> sql.Composable:
-        """A row of the input, as expressions find it."""
+        """A row of the input, as expressions see it."""
         values = [
             sql.SQL("cast(null as {}) as {}").format(
                 self._file.dialect.field_type(self._load, one), names(one.name)

@@ -1,4 +1,5 @@
-"""Puts back the rows of a load that are still what it made of them; others' rows stay."""
+"""Restores the rows of a load that are still as the load left them; rows that others changed
+stay."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ _KNOWN = sql.SQL("('updated', 'marked', 'closed')")
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a load made of a table, as its journal line says."""
+    """What a load did to a table, according to its journal line."""
 
     load: str
     table: Name
@@ -67,8 +68,8 @@ class Undoing:
     table: Table  # as it is now
 
     def changed_by_others(self) -> list[Problem]:
-        """Rows that are no longer what the load made of them, and not what they were before. One
-        that was inserted, and that others have deleted, is theirs, too."""
+        """Rows that are neither as the load left them nor as they were before. An inserted row that
+        others have deleted counts too."""
         if not self.made.key:
             missing = self._gone()
             return [self._problem(plural(missing, "row"))] if missing else []
@@ -95,8 +96,8 @@ class Undoing:
         return shown
 
     def _look(self) -> None:
-        """Copies of what is to be undone, and of the same rows as they are now, by their key: the
-        table itself may have no index that finds them."""
+        """Copy what is to be undone, and the same rows as they are now, by key: the table itself
+        may have no index for that."""
         for name in ("windlass_undo", "windlass_now"):
             self.session.execute(statement("drop table if exists temp.{n}", n=names(name)))
         key = self.made.key
@@ -138,7 +139,7 @@ class Undoing:
         return self.made.columns
 
     def undo(self, others: Others) -> list[str]:
-        """Put the rows back. Returns what stays as others have made it."""
+        """Restore the rows. Returns what stays because others have changed it."""
         problems = [one.text for one in self.changed_by_others()]
         positions = self.dialect.by_position(self.session, self.table)
         if self.made.key:
@@ -169,7 +170,7 @@ class Undoing:
                 ),
                 same=same, same_old=by_key("t", "o", key), as_made=as_made, known=_KNOWN,
             )  # fmt: skip
-        if loses and changes:  # others have put rows where some were deleted
+        if loses and changes:  # others have inserted rows in the place of deleted ones
             self._run(
                 "update {table} as t set {changes} from {undo} as u"
                 " where {same} and u.{what} = 'deleted'",
@@ -189,7 +190,7 @@ class Undoing:
         )  # fmt: skip
 
     def _changed(self, *, loses: bool) -> list[str]:
-        """The columns to put back: see `windlass.engines.embedded.changing`."""
+        """The columns to restore: see `windlass.engines.embedded.changing`."""
         columns = [one for one in self.made.columns if one not in self.made.key]
         if loses or not columns:
             return columns
@@ -224,7 +225,7 @@ class Undoing:
         )  # fmt: skip
 
     def _gone(self) -> int:
-        """How many rows that the load made are no longer there."""
+        """How many of the rows that the load inserted no longer exist."""
         positions = self.dialect.by_position(self.session, self.table)
         made = self._number("select count(*) from {undo} where {what} = 'inserted'")
         found = number(

@@ -1,4 +1,4 @@
-"""What the statements of a load have in common, in the caller's transaction."""
+"""What the statements of a load have in common; they run in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from windlass.engines.embedded.names import table_of, undo_table
 from windlass.engines.statements import each, listed, names, statement
 from windlass.model.load import Load
 
-CHANGE = sql.SQL("temp.windlass_change")  # which row is what
+CHANGE = sql.SQL("temp.windlass_change")  # says what each row is
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One load. `positions` are columns that tell the table's rows apart while the transaction
-    lasts; those of `CHANGE` are called `t0`..."""
+    """One load. `positions` are columns that identify the table's rows while the transaction lasts;
+    in `CHANGE` they are called `t0`..."""
 
     session: Session
     dialect: Dialect
@@ -28,7 +28,7 @@ class Work:
     positions: tuple[str, ...]
 
     def scope(self, *, scoped: bool) -> sql.Composable:
-        """The rows of the table that the load is about."""
+        """The condition for the rows of the table that the load is about."""
         parts: list[sql.Composable] = [sql.SQL("1 = 1")]
         if self.load.words.history:
             parts.append(sql.SQL("{} is null").format(names("t", self.load.words.valid_to)))
@@ -37,7 +37,8 @@ class Work:
         return listed(parts, " and ")
 
     def _sliced(self) -> sql.Composable:
-        """As a separate query: beside staged rows its columns would be ambiguous."""
+        """The condition of the slice as a separate query: beside the staged rows its columns would
+        be ambiguous."""
         return sql.SQL("{} in (select {} from {} as t where {})").format(
             self.row(),
             of("t", self.positions),

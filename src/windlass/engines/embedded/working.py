@@ -1,4 +1,5 @@
-"""Which process works on a run: it has a file beside the database locked, which ends with it."""
+"""Shows which process works on a run: it holds a lock on a file beside the database, which ends
+with the process."""
 
 from __future__ import annotations
 
@@ -19,8 +20,10 @@ _LOOK_SECONDS = 0.02
 
 @contextmanager
 def working(place: str, path: str, run: str) -> Iterator[None]:
-    """Raises:
-    Refused: another process, or another landing of this one, works on the run.
+    """Lock the run's file for as long as the context lasts.
+
+    Raises:
+        Refused: another process, or another landing of this one, works on the run.
     """
     beside = lock_file(path, run)
     descriptor = _locked_soon(beside)
@@ -51,7 +54,7 @@ def being_worked_on(place: str, run: str) -> Refused:
 
 
 def _locked_soon(beside: Path) -> int | None:
-    """As others look, for a moment, whether it is locked."""
+    """Try the lock several times, as other processes lock it for a moment to test it."""
     for _ in range(_ATTEMPTS):
         descriptor = _locked(beside)
         if descriptor is not None:
@@ -61,7 +64,8 @@ def _locked_soon(beside: Path) -> int | None:
 
 
 def _locked(beside: Path) -> int | None:
-    """A descriptor that has the lock, of the file that has the name now."""
+    """A descriptor that holds the lock on the file which has the name now; None if another process
+    holds it."""
     while True:
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
         try:

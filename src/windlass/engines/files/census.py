@@ -1,8 +1,8 @@
-"""Which types hold all values of text fields: every value of every input is looked at, and none is
-guessed from the first.
+"""Finds the types that hold all values of text fields. Every value of every input is examined;
+nothing is guessed from the first ones.
 
-A type holds a value if it loses nothing that was written, but zeros at the end of decimals: `007`,
-`+1` and `1e5` are text. So is a field without any value.
+A type holds a value if it loses nothing of its text, except zeros at the end of decimals. So `007`,
+`+1` and `1e5` are text, and so is a field without any value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]
 
 @dataclass(slots=True)
 class _Seen:
-    """What the values of a field can be, so far."""
+    """What the values so far allow a field to be."""
 
     kinds: frozenset[Kind]
     whole: int = 1  # the most digits before the point
@@ -44,8 +44,8 @@ _ORDER = (Kind.BOOLEAN, Kind.INT64, Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP)
 
 
 def census(inputs: Iterable[Input]) -> list[Field]:
-    """The fields of the inputs, which all have the same, each with the narrowest of int64, decimal,
-    boolean, date, timestamp and text that holds all values. Reads all of them.
+    """The fields of the inputs, which must be the same in all. Each gets the narrowest of int64,
+    decimal, boolean, date, timestamp and text that holds all values. Reads all of them.
 
     Raises:
         BadRecord: an input has one that cannot be read.
@@ -104,7 +104,7 @@ def _any_matches(values: pa.Array, pattern: str) -> bool:
 
 
 def _measure(values: pa.Array, state: _Seen) -> None:
-    """How many digits are needed before and behind the point."""
+    """Count the digits needed before and after the point."""
     digits = pc.replace_substring(values, "-", "")
     points = pc.find_substring(digits, ".")
     lengths = pc.binary_length(digits)

@@ -1,9 +1,11 @@
-"""Rows of a simple CSV dialect as blocks of whole rows, and whether every row in a block is right.
+"""Cuts rows of a simple CSV dialect into blocks of whole rows, and checks that every row of a block
+is well-formed.
 
-Of well-formed rows, the quotes at even places open and those at odd places close, or are halves of
-a doubled one. So a block is right if each opening quote follows a delimiter, a row's end or a
-quote, and each closing one is followed by one of those: no state is carried from byte to byte, and
-all of a block are looked at together. What is wrong with a row is found elsewhere.
+In well-formed rows, quotes at even positions open a value and those at odd positions close one, or
+the two are halves of a doubled quote. So a block is well-formed if each opening quote follows a
+delimiter, a line end or a quote, and each closing one precedes one of those. This needs no state
+from byte to byte, so all bytes of a block are examined together. What is wrong with a row is found
+elsewhere.
 """
 
 from __future__ import annotations
@@ -17,22 +19,22 @@ import numpy as np
 from windlass.engines.files.csv_dialect import Dialect
 
 LF, CR = 10, 13
-MOST_RECORD_BYTES = 128 << 20  # more is taken for a quote that is not closed
+MOST_RECORD_BYTES = 128 << 20  # longer records count as having a quote that is not closed
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Whole rows, the last one with its LF. `ends` are the places of the rows' LFs."""
+    """Whole rows, of which the last ends with LF. `ends` are the positions of the rows' LFs."""
 
     data: bytes
     array: Any
     quotes: Any
     ends: Any
-    is_whole: bool = True  # else a row is too long, or its quote is not closed
+    is_whole: bool = True  # otherwise a row is too long, or its quote is not closed
 
 
 def rows_of(blocks: Iterable[bytes], dialect: Dialect) -> Iterator[Rows]:
-    """Cut a file at row ends. The last row may lack its LF, and has it here."""
+    """Cut a file at line ends. A missing LF after the last row is added."""
     pieces: list[bytes] = []  # of rows that are not complete
     size = wanted = 0
     for block in blocks:
@@ -63,7 +65,7 @@ def rows_of(blocks: Iterable[bytes], dialect: Dialect) -> Iterator[Rows]:
 
 
 def whole(data: bytes, dialect: Dialect) -> Rows | None:
-    """The rows that are complete; None if none is."""
+    """The complete rows; None if there are none."""
     array = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(array == LF)
     quotes = np.flatnonzero(array == ord(dialect.quote)) if dialect.quote else ends[:0]
@@ -81,7 +83,7 @@ def _unfinished(data: bytes) -> Rows:
 
 
 def _outside(places: Any, quotes: Any) -> Any:
-    """Which places have an even number of quotes before them."""
+    """Whether each place has an even number of quotes before it."""
     return (np.searchsorted(quotes, places) & 1) == 0
 
 
@@ -107,15 +109,15 @@ def _quotes_are_right(rows: Rows, dialect: Dialect) -> bool:
         return True
     delimiter, quote = ord(dialect.delimiter), ord(dialect.quote)
     opening, closing = rows.quotes[0::2], rows.quotes[1::2]
-    before = rows.array[opening - 1]  # of the first byte: the last, an LF
-    after = rows.array[closing + 1]  # there is one: the last is an LF
+    before = rows.array[opening - 1]  # for the first byte this is the last one, an LF
+    after = rows.array[closing + 1]  # always exists, because the last byte is an LF
     begins = (before == delimiter) | (before == LF) | (before == quote)
     ends = (after == delimiter) | (after == LF) | (after == CR) | (after == quote)
     return bool(begins.all() and ends.all())
 
 
 def returns(rows: Rows) -> Any:
-    """The places of CRs outside of quotes."""
+    """The positions of CRs outside of quotes."""
     if b"\r" not in rows.data:
         return rows.quotes[:0]
     places = np.flatnonzero(rows.array == CR)
@@ -136,5 +138,5 @@ def _counts_are_right(rows: Rows, dialect: Dialect, columns: int) -> bool:
     if columns == 1 or not len(places):
         return True
     first, last = places[:: columns - 1], places[columns - 2 :: columns - 1]
-    # the delimiters of row N are all between the ends of rows N - 1 and N
+    # the delimiters of row N are between the ends of rows N - 1 and N
     return bool((first[1:] > rows.ends[:-1]).all() and (last < rows.ends).all())

@@ -1,4 +1,4 @@
-"""A CSV dialect as it is checked and used."""
+"""A CSV dialect, checked, as readers use it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from windlass.model.inputs import Csv
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a reader needs to know of rows. `escape` is empty where quotes are doubled."""
+    """What a reader needs to know about rows. `escape` is empty if quotes are doubled."""
 
     delimiter: str
     quote: str
@@ -22,7 +22,7 @@ class Dialect:
 
     @property
     def is_simple(self) -> bool:
-        """Whether the places of bytes alone tell where values begin and end."""
+        """Whether the positions of bytes are enough to see where values begin and end."""
         return not self.escape and not self.comment and self.delimiter.isascii() and (
             len(self.delimiter) == 1
         )  # fmt: skip

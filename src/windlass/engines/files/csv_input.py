@@ -1,8 +1,8 @@
 """A CSV file as an input. Strict: a row that is not well-formed, or has another number of values
 than the header, is never repaired.
 
-Simple dialects are checked in blocks and parsed by pyarrow, which accepts too much by itself; all
-others, and what is wrong with a row, are for `windlass.engines.files.csv_tokens`.
+Simple dialects are checked in blocks and parsed by pyarrow, which by itself would accept too much.
+All other dialects, and rows that are wrong, are left to `windlass.engines.files.csv_tokens`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from windlass.errors import BadRecord
 from windlass.model.inputs import Csv
 from windlass.model.load import BadValue, Field, Identity
 
-MOST_BAD = 20  # of which one error tells
+MOST_BAD = 20  # how many an error names
 BATCH_ROWS = 50_000
 _POOL = pa.system_memory_pool()  # Arrow's own keeps 20 MB of what is freed
 TOO_LONG = f"longer than {MOST_RECORD_BYTES >> 20} MB"
@@ -42,7 +42,7 @@ TOO_LONG = f"longer than {MOST_RECORD_BYTES >> 20} MB"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is known after the header: the fields, and the line of the first record."""
+    """What the header tells: the fields, and the line of the first record."""
 
     names: tuple[str, ...]
     line: int
@@ -51,7 +51,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of any dialect. A comment has no values. What is wrong with it is the `reason`, and its
+    """A row of any dialect. A comment has no values. `reason` says what is wrong with the row; its
     text is None if it has no end."""
 
     values: Values | None
@@ -174,7 +174,7 @@ class CsvInput:
     # simple dialects
 
     def _blocks(self) -> Iterator[Rows]:
-        """Blocks that are right."""
+        """Blocks of well-formed rows."""
         if self._aside is not None:
             yield from (one.rows for one in self._sifted(self._take) if one.rows is not None)
             return
@@ -236,14 +236,14 @@ class CsvInput:
             for rows in self._blocks():
                 data = rows.data
                 places = returns(rows)
-                if len(places):  # COPY wants one kind of line end
+                if len(places):  # COPY accepts only one kind of line end
                     data = rows.array[_mask(len(data), places)].tobytes()
                 if len(self.fields) == 1 and b"\\." in data:
                     data = self._without_end_marks(data)
                 yield data
 
     def _without_end_marks(self, data: bytes) -> bytes:
-        r"""Before version 18, a row that is `\.` ends COPY: quoted, it is a value."""
+        r"""Quote a row that is `\.`, which before version 18 would end COPY."""
         quote = self._dialect.quote
         row = r"\."
         text = data.decode()
@@ -281,7 +281,7 @@ class CsvInput:
     # all dialects
 
     def _rows(self) -> Iterator[Row]:
-        """Rows that are wrong as well. One that has no end is the last."""
+        """All rows, including wrong ones. A row without an end is the last."""
         line, text, wanted = self._start.line, "", 0
         decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         for block in chain(self._body(), [b""]):
@@ -370,7 +370,7 @@ def _same(line: int, record: int) -> int:
 
 
 def _ignore(reason: str, record: int, line: int, text: str) -> None:
-    """Where records begin does not depend on what becomes of them."""
+    """Ignores bad rows: they do not affect where records begin."""
 
 
 def _line_in(block: Sifted, record: int) -> int:
@@ -399,7 +399,7 @@ def _is_text(value: str) -> bool:
 
 
 def _mask(size: int, places: Any) -> Any:
-    """False at the places that are left out."""
+    """False at the positions that are left out."""
     import numpy as np
 
     mask = np.ones(size, np.bool_)

@@ -1,8 +1,8 @@
-"""Blocks of CSV of which the rows that are none are taken out, and given away.
+"""Takes rows that cannot be read out of blocks of CSV, and passes them on.
 
-A row with too few or too many values, or with bytes that are no text, ends where every row does.
-One with a quote where none can be ends with the line in which that is seen. A quote that is never
-closed has no end: it cannot be set aside, as all of the rest would be.
+A row with too few or too many values, or with bytes that are not text, ends where any row would. A
+row with a misplaced quote ends with the line in which that shows. A quote that is never closed has
+no end; it cannot be set aside, as everything after it would be.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Take = Callable[[str, int, int, str], None]  # reason, record, line, text
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """A block without its bad rows, which `lines` has as well: where each record begins. None: all
-    are good, the first in line `line`. `rows` are None if no row is good."""
+    """A block without its bad rows. `lines` says where each record begins; None if no row is bad,
+    and the first one is in `line`. `rows` is None if no row is good."""
 
     rows: Rows | None
     record: int
@@ -37,7 +37,7 @@ class Sifted:
 
 
 class Endless(Exception):
-    """From a line on, nothing can be read as rows."""
+    """From this line on, nothing can be read as rows."""
 
     def __init__(self, record: int, line: int, *, is_long: bool) -> None:
         super().__init__(record, line)
@@ -46,7 +46,7 @@ class Endless(Exception):
 
 @dataclass(slots=True)
 class Sifting:
-    """One reading of a file, behind its header."""
+    """One pass over a file, after its header."""
 
     dialect: Dialect
     tokens: Tokens
@@ -83,7 +83,7 @@ class Sifting:
             pieces, size = [rest], len(rest)
 
     def _next(self, rest: bytes) -> tuple[Sifted, int]:
-        """The first rows, and how many bytes they take; none if no row is complete."""
+        """The first rows, and their size in bytes; empty if no row is complete."""
         rows = whole(rest, self.dialect)
         if rows is not None and is_right(rows, self.dialect, self.columns):
             found = Sifted(rows, self.record, self.line)

@@ -1,6 +1,6 @@
-"""Rows of CSV, one value after another: every dialect, and what is wrong with a row.
+"""Reads rows of CSV value by value: every dialect, and what is wrong with a row.
 
-`windlass.engines.files.csv_blocks` is several times as fast for simple dialects, and comes here to
+`windlass.engines.files.csv_blocks` is several times as fast for simple dialects, and uses this to
 find out what is wrong.
 """
 
@@ -17,7 +17,7 @@ Values = list[str | None]
 
 @dataclass(frozen=True, slots=True)
 class Malformed(Exception):
-    """At `start` of the text is a row that is none, for what is found `at` a place in it."""
+    """The row at `start` of the text is malformed, because of what is `at` that position."""
 
     start: int
     reason: str
@@ -37,7 +37,7 @@ class Tokens:
             stops = f"(?:{stops}|(?!{delimiter}){re.escape(dialect.delimiter[0])})"
         self._plain = re.compile(f"{stops}*")
         self._loose = re.compile(f"(?:(?!{delimiter})[^\r\n])*")
-        # possessive: to go back through 128 MB without a closing quote takes a minute
+        # possessive: without it, backtracking through 128 MB without a closing quote takes a minute
         if escape:
             body = f"[^{quote}{escape}]*+(?:{escape}.[^{quote}{escape}]*+)*+"
             self._escaped = re.compile(f"{escape}([{quote}{escape}])")
@@ -47,8 +47,8 @@ class Tokens:
         self._end = re.compile(f"({delimiter})|\r?\n")
 
     def sifted(self, text: str) -> Iterator[tuple[Values | Malformed | None, int, int]]:
-        """As `rows` of a text that is not final, beyond rows that are wrong: such a one ends with
-        the line in which that is seen."""
+        """Like `rows` of a text that is not final, but continues after wrong rows: a wrong row ends
+        with the line in which that shows."""
         at = 0
         while at < len(text):
             for values, start, end in self.rows(text, final=False, start=at):
@@ -71,8 +71,9 @@ class Tokens:
     def rows(
         self, text: str, *, final: bool, start: int = 0
     ) -> Iterator[tuple[Values | None, int, int]]:
-        """Values, or None for a comment, with where a row begins and where the next does. Stops
-        before a row that is not complete, which the `final` text has not.
+        """The values of each row, or None for a comment, with the positions where the row begins
+        and where the next one does. Stops before an incomplete row, which a `final` text does not
+        have.
 
         Raises:
             Malformed: a row is wrong; only in the `final` text, as elsewhere it may be incomplete.
@@ -122,7 +123,8 @@ class Tokens:
                 return values, at
 
     def _with_escape(self, text: str, at: int) -> re.Match[str] | None:
-        """Programs differ in what an escape outside of quotes means: only NULL may have one."""
+        """A value with an escape outside of quotes. Programs disagree on its meaning, so only NULL
+        may have one."""
         found = self._loose.match(text, at)
         value = found[0].removesuffix("\r") if found else ""
         return (
@@ -146,6 +148,6 @@ class Tokens:
 
     @staticmethod
     def _unfinished(start: int, reason: str, *, final: bool, at: int = -1) -> None:
-        """None: the rest of the row may follow."""
+        """Why the row ends too early; None if the rest of it may follow."""
         if final:
             raise Malformed(start, reason, at)

@@ -1,4 +1,4 @@
-"""Arrow values as text that loses nothing: what none of our types holds."""
+"""Arrow values as text that loses nothing, for types that none of ours can hold."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ def _duration(count: int, per_second: int) -> str:
 
 
 def json_texts(values: pa.Array) -> pa.Array:
-    """Lists, structs and maps; the keys of a map are those of an object, if they are text."""
+    """Lists, structs and maps as JSON. The keys of a map become keys of an object if they are
+    text."""
     return pa.array([None if not one.is_valid else json_text(one) for one in values], pa.string())
 
 
 def json_text(value: Any) -> str:
-    """The JSON of an Arrow scalar: decimals with their digits, bytes in base64, others as text."""
+    """An Arrow scalar as JSON: decimals with all their digits, bytes in base64, others as text."""
     if not value.is_valid:
         return "null"
     type_ = value.type
@@ -75,7 +76,7 @@ def json_text(value: Any) -> str:
 
 
 def _fits(type_: pa.DataType) -> bool:
-    """Whether Python's value of the type has all its digits."""
+    """Whether Python's value has all digits of the type."""
     return getattr(type_, "unit", "") != "ns"
 
 

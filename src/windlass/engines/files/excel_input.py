@@ -1,10 +1,9 @@
 """A sheet of a workbook as an input: Excel's formats, and OpenDocument's. Every value is text.
 
-A number is a double, written with as many digits as it takes to tell it from others, and without an
-exponent; a date, a time, and both together are ISO 8601; an empty cell is NULL. Rows without any
-value are none. The formulas' last results are read. A cell with an error is a bad value, which
-calamine's Python package takes for an empty one: fastexcel, made of the same, names them, but not
-those of OpenDocument.
+A number is a double: it is written with as many digits as identify it, without an exponent. Dates
+and times are ISO 8601; an empty cell is NULL. Rows without any value are skipped. For formulas, the
+last result is read. A cell with an error is a bad value. calamine's Python package treats it as
+empty; fastexcel, which is built on the same library, reports it, but not for OpenDocument.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from windlass.engines.landing import RawCsv
 
 BATCH_ROWS = 20_000
-MOST_BAD = 20  # of which one error tells
+MOST_BAD = 20  # how many an error names
 MOST_BYTES = 4 << 30  # decompressed: a workbook is held in memory
 
 Row = tuple[int, Sequence[str | None]]  # the sheet's row, from 1, and its values
@@ -110,12 +109,12 @@ class ExcelInput:
         return (row for row in self._rows() if row[0] >= self._first)
 
     def _rows(self) -> Iterator[Row]:
-        """Those with a value in them."""
+        """The rows that have a value."""
         with self._opened() as book:
             sheet = book.get_sheet_by_name(self._sheet_name)
             if sheet.start is None or sheet.end is None:
                 return
-            # rows are read one by one only where it is sure which is the first
+            # only read row by row if it is certain which row is first
             found = sheet.to_python(skip_empty_area=False) if sheet.start[0] else sheet.iter_rows()
             for number, row in enumerate(found, 1):
                 left = sheet.end[1] + 1 - len(row)
@@ -124,7 +123,7 @@ class ExcelInput:
                     yield number, values
 
     def _names(self) -> tuple[tuple[str, ...], int]:
-        """With the number of the first row below the header."""
+        """The names of the fields, and the number of the first row below the header."""
         given, skip = self._excel.names, self._excel.skip
         if not self._excel.header:
             if not given:
@@ -189,7 +188,7 @@ class ExcelInput:
         )  # fmt: skip
 
     def _check_size(self) -> None:
-        """A workbook in a zip file can be a bomb."""
+        """Refuse a workbook that would become too large: a zip file can be a bomb."""
         path = self._stored.path
         if self._stored.unlimited or not path.is_file() or not zipfile.is_zipfile(path):
             return

@@ -1,6 +1,6 @@
 """Objects of a JSON file as blocks of whole lines, one object in each line that is not blank.
 
-Of an array, or of objects that span lines, each object is found and put on a separate line.
+Objects in an array, and objects that span lines, are each put on a separate line.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Objects, a line each. `lines` are those of the file where they begin; None: each line of the
-    block is one of the file, from `first`."""
+    """Objects, one per line. `lines` are the lines of the file where they begin; None if each line
+    of the block is a line of the file, starting with `first`."""
 
     data: bytes
     first: int
@@ -51,7 +51,7 @@ def lines_of(blocks: Iterable[bytes], place: str) -> Iterator[Block]:
 
 
 def _divided(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """An object of Python takes many times the bytes that it has in the file."""
+    """Split a block: a Python object takes many times the bytes that it has in the file."""
     for block in blocks:
         for at in range(0, len(block), BLOCK_BYTES):
             yield block[at : at + BLOCK_BYTES]
@@ -72,12 +72,12 @@ def objects_of(blocks: Iterable[bytes], place: str) -> Iterator[Block]:
 
 
 class _Scan:
-    """Where it is in the file."""
+    """The position in the file."""
 
     def __init__(self, place: str) -> None:
         self.text = ""
         self._place, self._line = place, 1
-        self._in_array: bool | None = None  # None: the beginning is not read
+        self._in_array: bool | None = None  # None until the beginning is read
         self._ended = False
         self._after_value = False
         self._wanted = 0
@@ -119,7 +119,8 @@ class _Scan:
         return to
 
     def _punctuation(self, at: int) -> int:
-        """Past a bracket or a comma that belongs here; `at` if an object does."""
+        """The position after a bracket or comma that is allowed here; `at` if an object begins
+        here."""
         letter = self.text[at]
         if self._in_array is None:
             self._in_array = letter == "["
@@ -157,7 +158,8 @@ class _Scan:
 
     @staticmethod
     def _on_a_line(text: str) -> str:
-        """Strings of JSON have no line breaks: those outside of them mean nothing."""
+        """The object on one line. JSON strings contain no line breaks, and outside of strings they
+        have no meaning."""
         return text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
 
 

@@ -1,8 +1,8 @@
-"""A JSON file as an input. Every value is the exact text that the file has: of a string what it
-means, of a number its digits, of a list or an object its JSON.
+"""A JSON file as an input. Every value is exact text: the content of a string, the digits of a
+number, the JSON of a list or object.
 
-The fields are the keys of all objects: of the whole file, not of its beginning. NULL is `null`, and
-a key that an object lacks.
+The fields are the keys of all objects in the file, not only of the first ones. A value is NULL if
+it is `null`, or if an object lacks the key.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from windlass.model.load import BadValue, Field, Identity
 if TYPE_CHECKING:
     from windlass.engines.landing import RawCsv
 
-MOST_BAD = 20  # of which one error tells
+MOST_BAD = 20  # how many an error names
 _NULL = msgspec.Raw(b"null")
 _OBJECTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
@@ -47,7 +47,8 @@ class JsonInput:
     def __init__(
         self, stored: Stored, keys: Sequence[str] = (), *, lines: bool, most_bad: int = 0
     ) -> None:
-        """Reads the whole file, unless the `keys` are known; past `most_bad` objects that are none.
+        """Reads the whole file, unless the `keys` are known. Skips up to `most_bad` records that
+        are no objects.
 
         Raises:
             WindlassError: the file cannot be read.
@@ -71,7 +72,7 @@ class JsonInput:
         return made
 
     def with_fields(self, names: Iterable[str]) -> JsonInput:
-        """The same with these fields, of which a file may lack some."""
+        """The same input with these fields; the file may lack some of them."""
         keys, most = list(names), self._most_bad
         return JsonInput(self._stored, keys, lines=self._lines, most_bad=most)
 
@@ -126,18 +127,19 @@ class JsonInput:
         return list(names)
 
     def _objects(self, block: Block, record: int) -> tuple[list[Object], int]:
-        """Those of a block, and how many records it has: more, if some are set aside."""
+        """The objects of a block, and how many records it has, including those that are set
+        aside."""
         try:
             rows: list[Object] = _OBJECTS.decode_lines(block.data)
         except (msgspec.DecodeError, RecursionError):
             return self._sifted(block, record)
         lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
         if len(rows) != lines and len(rows) != sum(1 for _ in _numbered(block)):
-            return self._sifted(block, record)  # two objects on a line
+            return self._sifted(block, record)  # there are two objects on one line
         return rows, len(rows)
 
     def _sifted(self, block: Block, record: int) -> tuple[list[Object], int]:
-        """As `_objects`, of a block in which something may be wrong.
+        """Like `_objects`, for a block in which something may be wrong.
 
         Raises:
             BadRecord: something is, and none of it may be set aside.
@@ -157,7 +159,7 @@ class JsonInput:
         return _OBJECTS.decode_lines(b"\n".join(good)), count
 
     def _is_right(self, block: Block, rows: Sequence[Object], columns: Sequence[_Values]) -> bool:
-        """Whether no object has a key twice or one that is no field, and all is text.
+        """Whether no object has a key twice or a key that is not a field, and all of it is text.
 
         Outside of keys and values, each key of an object is followed by one colon.
         """
@@ -169,7 +171,7 @@ class JsonInput:
             return False
         keys = sum(map(len, rows))
         if keys != sum(one.count for one in columns):
-            return False  # of those that the objects have, some are no fields
+            return False  # some keys are not fields
         if data.count(b":") != keys + sum(one.joined.count(b":") for one in columns):
             return False
         return all(one.are_text() for one in columns)
@@ -223,8 +225,8 @@ def _line_in(lines: Sequence[int], first: int, record: int) -> int:
 
 
 class _Values:
-    """What the objects of a block have for one key, as it is written; `count` is how many have
-    it."""
+    """The values of one key in the objects of a block, as written; `count` is how many objects have
+    the key."""
 
     def __init__(self, values: list[bytes], count: int) -> None:
         self._values, self.count = values, count
@@ -232,7 +234,7 @@ class _Values:
         self._has_escapes = b"\\" in self.joined
 
     def are_text(self) -> bool:
-        """Whether every string with an escape in it has a meaning."""
+        """Whether every string with an escape has a valid meaning."""
         if not self._has_escapes or b"\\u" not in self.joined:
             return True
         try:
@@ -263,17 +265,18 @@ class _Values:
 
 
 def _array(values: Sequence[bytes], joined: bytes) -> pa.Array:
-    """`pyarrow.array` takes longer, and would import pandas, if it is there, which takes 45 MB."""
+    """The values as an array. `pyarrow.array` takes longer, and would import pandas if it is
+    installed, which takes 45 MB."""
     places = array("i", accumulate(map(len, values), initial=0))
     buffers = [None, pa.py_buffer(places), pa.py_buffer(joined)]
     return pa.Array.from_buffers(pa.binary(), len(values), buffers)
 
 
 def _columns(rows: Sequence[Object], names: Sequence[str]) -> list[_Values]:
-    """Of each name; what an object lacks is null."""
+    """The values for each name; null where an object lacks it."""
     count = len(rows)
     if len(names) > 1:
-        try:  # most often each object has each key, which is twice as fast
+        try:  # usually every object has every key; this is twice as fast then
             found = zip(*map(itemgetter(*names), rows), strict=True)
             return [_Values(list(map(bytes, one)), count) for one in found] if rows else []
         except KeyError:
@@ -287,7 +290,7 @@ def _columns(rows: Sequence[Object], names: Sequence[str]) -> list[_Values]:
 
 
 def _numbered(block: Block) -> Iterator[tuple[bytes, int]]:
-    """The lines with objects, and their numbers in the file."""
+    """The lines that have objects, with their numbers in the file."""
     for at, line in enumerate(block.data.split(b"\n")):
         if line.strip(b" \t\r"):
             yield line, block.lines[at] if block.lines else block.first + at
@@ -317,7 +320,7 @@ def _doubled(text: str) -> str | None:
 
     json.loads(text, object_pairs_hook=kept)
     seen: set[str] = set()
-    for key in pairs[-1]:  # the outermost is the last to be complete
+    for key in pairs[-1]:  # the outermost object is completed last
         if key in seen:
             return str(key)
         seen.add(key)

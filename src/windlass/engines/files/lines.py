@@ -1,12 +1,12 @@
-"""Where records begin in a file. Records that are asked for in ascending order, as bad values are,
-take one reading of the file together."""
+"""Finds where records begin in a file. Records requested in ascending order, as bad values are,
+share one pass over the file."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
 
-# of a block: its first record, how many it has, and the line of one of them
+# of a block: its first record, its number of records, and a function for the line of one of them
 Block = tuple[int, int, Callable[[int], int]]
 
 

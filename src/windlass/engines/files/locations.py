@@ -1,5 +1,5 @@
-"""Locations of files on this machine: which files a path or a pattern means, and in which format
-their names say they are."""
+"""Locations of files on this machine: which files a path or a pattern names, and which format their
+names indicate."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def scheme_of(location: str) -> str:
 
 
 def format_of(name: str, compression: Compression) -> Format | None:
-    """By the end of a file's name, before that of its compression. None if it says nothing."""
+    """The format by the end of a file's name, before that of its compression; None if it shows
+    none."""
     path = PurePosixPath(name)
     if compression is not Compression.NONE and path.suffix.lower() not in _FORMATS:
         path = path.with_suffix("")
@@ -47,7 +48,8 @@ def format_of(name: str, compression: Compression) -> Format | None:
 
 
 def local_files(locations: Sequence[str]) -> list[tuple[Path, str]]:
-    """Files with what they are called, in the order of the locations, those of a pattern by name.
+    """The files, each with its name for people, in the order of the locations; files of one pattern
+    are sorted by name.
 
     Raises:
         Refused: there is no such file, or one is given twice. Has every problem.
@@ -80,7 +82,7 @@ def _paths(location: str) -> list[Path]:
     path = Path(given).expanduser()
     if path.exists() or not glob.has_magic(given):
         return [path] if path.exists() else []
-    # pathlib's does not match as a shell does: it follows `**` into hidden folders
+    # pathlib's matching differs from a shell's: it follows `**` into hidden folders
     matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
     return [Path(one) for one in matches if Path(one).is_file()]
 

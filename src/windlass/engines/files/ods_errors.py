@@ -1,4 +1,4 @@
-"""Cells of an OpenDocument sheet that have an error, which calamine takes for empty ones."""
+"""Finds cells of an OpenDocument sheet that have an error, which calamine treats as empty."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def is_open_document(path: Path) -> bool:
 
 
 def cells_with_errors(path: Path, sheet: str) -> Iterator[tuple[int, int]]:
-    """Their rows and columns, from 0. LibreOffice marks them; of others, a formula's result that
-    reads as an error is one."""
+    """Rows and columns of these cells, from 0. LibreOffice marks them; in other files, a formula's
+    result that reads like an error counts as one."""
     table, row, column = "", 0, 0
     with zipfile.ZipFile(path) as archive, archive.open(_CONTENT) as content:
         for event, element in iterparse(content, ("start", "end")):

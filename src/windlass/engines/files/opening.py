@@ -1,4 +1,5 @@
-"""Files as inputs: which reader reads a file, and that all files of a load have the same fields."""
+"""Opens files as inputs: chooses the reader, and checks that all files of a load have the same
+fields."""
 
 from __future__ import annotations
 
@@ -36,8 +37,8 @@ def open_files(source: FilesFrom) -> list[Input]:
 def open_file(
     source: FilesFrom, path: Path, place: str, name: str = "", known: Identity | None = None
 ) -> Input:
-    """One file that is called `place`; its `name` decides the format. `known` is what fetching it
-    has found out.
+    """One file, called `place` in messages; its `name` decides the format. `known` is what was
+    learnt when it was fetched.
 
     Raises: as `open_files`.
     """
@@ -110,7 +111,7 @@ class Reordered:
 
 
 def aligned(inputs: Sequence[Input]) -> list[Input]:
-    """All with the fields of the first, in its order; objects of JSON with those of all of them.
+    """All inputs with the fields of the first, in its order; for JSON, with the fields of all.
 
     Raises:
         Refused: an input lacks a field, or has one more, or one of another type.

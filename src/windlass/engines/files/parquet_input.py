@@ -1,7 +1,8 @@
-"""A Parquet file as an input, with its own types. What none of ours holds is exact text.
+"""A Parquet file as an input, with its own types. Values that no type of ours can hold become exact
+text.
 
-A column in nanoseconds is read once to see whether all its values are whole microseconds. Lists
-of plain values stay lists; whatever else has values inside becomes JSON.
+A column in nanoseconds is first read once, to see whether all values are whole microseconds. Lists
+of plain values stay lists; any other nested value becomes JSON.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class ParquetInput:
             raise self._unreadable(error) from error
 
     def _batches(self, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-        """The rows of a batch are few enough for `BATCH_BYTES`, by the file's average."""
+        """Batches of so few rows that they stay below `BATCH_BYTES`, by the file's average."""
         rows, size = file.metadata.num_rows, 0
         for at in range(file.metadata.num_row_groups):
             size += file.metadata.row_group(at).total_byte_size
@@ -208,7 +209,7 @@ def _list_of(name: str, type_: pa.DataType) -> Column | None:
 
 
 def _divided(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Of at most `BATCH_BYTES`, or a row."""
+    """Split into batches of at most `BATCH_BYTES`, or of one row."""
     if batch.nbytes <= BATCH_BYTES or batch.num_rows <= 1:
         yield batch
         return

@@ -1,4 +1,4 @@
-"""A file on this machine as blocks of bytes, decompressed as they are read, with a limit.
+"""A file on this machine as blocks of bytes, decompressed while it is read, up to a limit.
 
 What the bytes mean is decided elsewhere.
 """
@@ -34,7 +34,8 @@ _ENDS = {
     ".xz": Compression.XZ,
     ".zip": Compression.ZIP,
 }
-# Text rarely shrinks to a hundredth; a bomb of gzip to a thousandth. Small ones do no harm.
+# Text rarely compresses to a hundredth; a gzip bomb compresses to a thousandth. Small files do no
+# harm.
 MOST_RATIO = 250
 FREE_BYTES = 256 << 20
 MOST_BYTES = 100 << 30
@@ -49,7 +50,7 @@ def compression_of(name: str) -> Compression:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file, and what it is called. `known` is what fetching it has found out."""
+    """A file, and its name for people. `known` is what was learnt when it was fetched."""
 
     path: Path
     place: str  # for people, without secrets
@@ -59,7 +60,7 @@ class Stored:
     known: Identity = field(default_factory=Identity)
 
     def identity(self) -> Identity:
-        """Reads the whole file, unless its SHA-256 is known."""
+        """Size, SHA-256 and date of the file. Reads all of it, unless its SHA-256 is known."""
         if self.known.sha256:
             return self.known
         with self._explaining(), self.path.open("rb") as file:
@@ -95,7 +96,8 @@ class Stored:
 
     @contextmanager
     def damage_first(self) -> Iterator[None]:
-        """What is damaged has bad records, too; but its checksum comes after them.
+        """Raise if the file is damaged. A damaged file has bad records too, but its checksum comes
+        after them.
 
         Raises:
             WindlassError: it is damaged, and has bad records.
@@ -171,7 +173,7 @@ def _gzip(stored: Stored, file: IO[bytes]) -> Iterator[bytes]:
 def _zstd(stored: Stored, file: IO[bytes]) -> Iterator[bytes]:
     import pyarrow as pa
 
-    # pyarrow closes what it reads from; a duplicate has the same position
+    # pyarrow closes what it reads from; a duplicate shares the position
     with os.fdopen(os.dup(file.fileno()), "rb", buffering=0) as same:
         yield from _read(pa.CompressedInputStream(pa.PythonFile(same, "r"), "zstd"))
 
@@ -185,7 +187,8 @@ def _xz(stored: Stored, file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _members(file: IO[bytes], new: Callable[[], Any], padding: bytes) -> Iterator[bytes]:
-    """Several one after another. Python's own readers take damaged ones for the file's end."""
+    """Decompress several members. Python's own readers treat a damaged member as the end of the
+    file."""
     given = file.read(1 << 20)
     while given:
         one = new()
@@ -212,7 +215,7 @@ def _zip(stored: Stored, file: IO[bytes]) -> Iterator[bytes]:
 
 
 def member_of(stored: Stored, archive: zipfile.ZipFile) -> str:
-    """The name of the file that is meant.
+    """The name of the file to read in a zip file.
 
     Raises:
         WindlassError: there are none or several.

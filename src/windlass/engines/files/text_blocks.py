@@ -1,5 +1,6 @@
-"""Blocks of bytes in any encoding as UTF-8, without a byte order mark. Bytes that the encoding
-does not have become ones that UTF-8 does not have, so that whoever knows the record reports it."""
+"""Blocks of bytes in any encoding as UTF-8, without a byte order mark. Bytes that are invalid in
+the encoding become bytes that are invalid in UTF-8, so that whoever knows the record reports
+them."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def encoding_name(given: str) -> str:
 
 
 def as_utf8(blocks: Iterable[bytes], encoding: str, place: str) -> Iterator[bytes]:
-    """None of what it yields is empty."""
+    """The blocks in UTF-8; none is empty."""
     name = encoding_name(encoding)
     if name in ("utf-8", "utf-8-sig"):
         yield from _without_mark(blocks)
@@ -69,7 +70,8 @@ def _without_mark(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _from_mark(blocks: Iterable[bytes], name: str, place: str) -> Iterator[bytes]:
-    """Without a mark Python takes this machine's order of bytes."""
+    """The blocks, whose byte order mark is required: without one, Python would use this machine's
+    byte order."""
     start = b""
     blocks = iter(blocks)
     for block in blocks:
@@ -87,7 +89,7 @@ def _from_mark(blocks: Iterable[bytes], name: str, place: str) -> Iterator[bytes
 
 
 def without_lines(blocks: Iterable[bytes], lines: int) -> Iterator[bytes]:
-    """Without the first `lines`, wherever quotes are."""
+    """The blocks without the first `lines` lines, which may contain quotes."""
     for block in blocks:
         at = 0
         while lines and (end := block.find(b"\n", at)) >= 0:

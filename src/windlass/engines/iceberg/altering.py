@@ -11,7 +11,8 @@ from windlass.model.fit import Fit
 
 
 def alter(work: Transaction, export: Export, fit: Fit) -> None:
-    """Where columns are replaced, the rows go: a column of another type is another column."""
+    """Change the columns. If columns are replaced, the rows go as well: a column of another type is
+    a new column."""
     if not fit.changes:
         return
     types = {one.name: type_of(one) for one in export.columns}

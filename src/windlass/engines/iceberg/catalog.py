@@ -26,7 +26,7 @@ _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where tables are listed, and where new ones are put."""
+    """Where tables are listed, and where new ones are created."""
 
     url: str = field(repr=False)  # SQLAlchemy's, of the catalog's database
     label: str  # of the same, without secrets
@@ -36,11 +36,11 @@ class Place:
 
     @property
     def file(self) -> Path | None:
-        """Of the catalog, if it is one."""
+        """The catalog's file, if the catalog is one."""
         return Path(urlsplit(self.url).path[1:]) if self.url.startswith("sqlite:") else None
 
     def open(self) -> SqlCatalog:
-        """Connects. The catalog's own tables need not be there: see `has_tables`."""
+        """Connect. The catalog's own tables may be missing: see `has_tables`."""
         where = {"uri": self.url, "warehouse": self.warehouse, **self.properties}
         return SqlCatalog(self.name, **where, init_catalog_tables="false")
 
@@ -70,7 +70,8 @@ def place_of(url: str) -> Place:
     try:
         parts = urlsplit(url)
         port = parts.port or 5432
-    except ValueError:  # which quotes what it takes for the port: a part of a password
+    # its message quotes what it takes for the port, perhaps a part of a password
+    except ValueError:
         raise _not_understood() from None
     database = parts.scheme.partition("+")[2]
     options = dict(parse_qsl(parts.query))
@@ -114,7 +115,7 @@ def explaining(place: str, doing: str) -> Iterator[None]:
     except faults.CommitFailedException as error:
         message = f"{place}: {doing}: somebody else has changed the table"
         raise ConnectionLost(message, hint="nothing was loaded; trying again can help") from error
-    except SQLAlchemyError as error:  # whose own text has the statement, and may have the URL
+    except SQLAlchemyError as error:  # its text has the statement, and perhaps the URL
         said = first_line(getattr(error, "orig", None) or error)
         is_lost = isinstance(error, OperationalError) and "authentication failed" not in said
         kind = ConnectionLost if is_lost else WindlassError

@@ -1,5 +1,5 @@
-"""The records of loads: each is in the summary of its Iceberg snapshot, so that both are there or
-neither is."""
+"""The records of loads. Each is in the summary of its Iceberg snapshot, so that the two always
+exist together."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def summary(export: Export, manifest: Manifest) -> dict[str, str]:
 
 
 def loaded(table: Table, run: str, export: Export) -> Loaded | None:
-    """The load of a run that is part of the table now: one that was rolled back to before is
-    not. A load that replaces rows has two snapshots; the later one has the rows."""
+    """The load of a run that is part of the table now; not if the table was rolled back to an
+    earlier state. A load that replaces rows makes two snapshots, of which the later one has the
+    rows."""
     for snapshot in _history(table):
         if _said(snapshot, "run") == run and _is_of(snapshot, export):
             return Loaded(
@@ -43,7 +44,7 @@ def loaded(table: Table, run: str, export: Export) -> Loaded | None:
 
 
 def loaded_columns(table: Table, export: Export) -> frozenset[str]:
-    """Those that earlier loads have filled."""
+    """The columns that earlier loads have filled."""
     return loaded_names(_said(one, "columns") for one in _history(table) if _is_of(one, export))
 
 
@@ -61,7 +62,7 @@ def _said(snapshot: Snapshot, key: str) -> str:
 
 
 def _number(snapshot: Snapshot, key: str) -> int:
-    """Iceberg leaves out what is 0."""
+    """A number of a summary, from which Iceberg leaves out 0."""
     return int(_property(snapshot, key) or 0)
 
 

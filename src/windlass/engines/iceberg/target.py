@@ -1,5 +1,5 @@
-"""Iceberg as the warehouse. A load is one commit of the table, which the catalog takes only if
-nobody has changed the table since the load began; its snapshot holds the record of the load."""
+"""Iceberg as the warehouse. A load is one commit of the table. The catalog accepts it only if
+nobody has changed the table since the load began. Its snapshot holds the record of the load."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from windlass.model.fit import Fit, Survey, TableColumn
 from windlass.model.report import Problem
 
 _ROWS = 64 << 10  # of a batch
-# Of this process's view of a table, not of the table. A commit that is tried again by pyiceberg
-# adds its rows to those of whoever was faster, which may be the same run in another process.
+# Set for this process's view of a table, not for the table. If pyiceberg retried a commit, it would
+# add the rows to those of another process, perhaps of the same run.
 _OURS = {"commit.retry.num-retries": "0", "write.target-file-size-bytes": str(64 << 20)}
 
 
@@ -56,7 +56,8 @@ class IcebergTarget:
         self.place = f"Iceberg {self._place.label} ({self._place.name})"
         self._opened: SqlCatalog | None = None
         self._opening = threading.Lock()
-        self._loading = threading.Lock()  # one at a time: pyiceberg holds the rows of a file
+        # one load at a time, as pyiceberg holds the rows of a file in memory
+        self._loading = threading.Lock()
         self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
@@ -89,7 +90,7 @@ class IcebergTarget:
 
     @property
     def _is_there(self) -> bool:
-        """A load creates the catalog; reading does not."""
+        """Whether the catalog exists. A load creates it; reading does not."""
         if self._place.file is not None and not self._place.file.exists():
             return False
         with self._connected("reading the catalog") as catalog:
@@ -135,7 +136,8 @@ class IcebergTarget:
         )
 
     def watermark(self, export: Export) -> str:
-        """There are none: a load could not tell new rows from those that the table has."""
+        """There are no watermarks: a load could not distinguish new rows from those of the
+        table."""
         return ""
 
     def loaded(self, run: str, export: Export) -> Loaded | None:
@@ -174,8 +176,8 @@ class IcebergTarget:
                 return replace(done, is_new=True)
 
     def _made(self, catalog: SqlCatalog, export: Export) -> Table:
-        """The table, as this process is to see it; made where it is missing, with the catalog and
-        its folder."""
+        """The table, with this process's settings. Creates it if it is missing, with the catalog
+        and its folder."""
         if self._place.file is not None:
             self._place.file.parent.mkdir(parents=True, exist_ok=True)
         catalog.create_tables()
@@ -190,7 +192,7 @@ class IcebergTarget:
     def _fill(
         self, there: Table, export: Export, manifest: Manifest, fit: Fit, paths: Sequence[str]
     ) -> None:
-        """Commit the rows, with what the table's columns become and with the record."""
+        """Commit the rows together with the changed columns and the record."""
         words = records.summary(export, manifest)
         counted = [0]
         with there.transaction() as work:
@@ -205,7 +207,7 @@ class IcebergTarget:
     def _batches(
         self, export: Export, names: Sequence[str], paths: Sequence[str], counted: list[int]
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of the files, in the order of the table's columns. Others stay NULL."""
+        """The rows of the files, with the columns in the table's order. Other columns stay NULL."""
         schema = _ordered(arrow_schema(export), names)
         for path in paths:
             with parquet.ParquetFile(path) as file:
@@ -221,7 +223,7 @@ class IcebergTarget:
 def write(
     work: Transaction, export: Export, rows: pa.RecordBatchReader, words: dict[str, str]
 ) -> None:
-    """Add the rows; before that, take out those that are there if they are to be replaced."""
+    """Add the rows. If they replace existing ones, remove those first."""
     if export.disposition == "truncate" and work.table_metadata.current_snapshot() is not None:
         work.overwrite(rows, snapshot_properties=words)
     else:

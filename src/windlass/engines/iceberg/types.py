@@ -1,5 +1,5 @@
-"""Which types columns get in Iceberg, which of an existing table hold them, and which names it
-takes. Pure."""
+"""Which Iceberg types columns get, which existing types can hold them, and which names Iceberg
+accepts. Pure."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _arrow_type(column: Column) -> pa.DataType:
 
 
 def misnamed(export: Export) -> list[Problem]:
-    """Names that would be parts of a path, or of a nested field."""
+    """Names that would be taken for parts of a path, or of a nested field."""
     found = []
     if not _NAME.fullmatch(export.table):
         found.append((f"table {export.table!r}", "give the relation a `table`"))

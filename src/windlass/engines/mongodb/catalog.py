@@ -1,5 +1,5 @@
-"""Collections as tables: a row for each document, and a column for each path that people lift out
-of it. Decides which indexes can be made of columns, and names what is left behind."""
+"""Collections as tables: one row for each document, and one column for each path that users select.
+Decides which indexes can be made over columns, and names what is left behind."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _UNASKED = {"v", "key", "name", "ns", "unique", "sparse", "background", "hidden"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`unsafe` are collections that the server does not read in a snapshot; `whole` those that have
-    no index of `_id` to read ranges by."""
+    """`unsafe` are collections that the server cannot read in a snapshot. `whole` are those without
+    an index on `_id`, by which ranges could be read."""
 
     schema: SourceSchema
     losses: Mapping[str, Sequence[Loss]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Found:
 
 
 def read_catalog(session: Session, types: Mapping[str, str]) -> Found:
-    """`types` are people's answers, by `collection.path`: each path becomes a column."""
+    """`types` are the user's answers, by `collection.path`: each path becomes a column."""
     database = session.address.database
     with session.explaining("listing the collections"):
         listed = list(session.client[database].list_collections())
@@ -79,8 +79,8 @@ def _is_unordered(one: Mapping[str, Any]) -> bool:
 def _paths(
     names: Sequence[str], database: str, types: Mapping[str, str]
 ) -> Mapping[str, Sequence[str]]:
-    """The paths that people name, by collection: the longest name that begins the word counts, as
-    names of collections may have dots."""
+    """The paths that the user names, by collection. Names of collections may contain dots, so the
+    longest name that the word begins with counts."""
     found: dict[str, list[str]] = {name: [] for name in names}
     for given in types:
         fits = [
@@ -132,7 +132,7 @@ def _column(path: str) -> str:
 
 
 def _size(session: Session, name: str) -> tuple[int, int]:
-    """About how many documents, and of how many bytes."""
+    """About how many documents there are, and how many bytes."""
     steps: list[dict[str, Any]] = [{"$collStats": {"storageStats": {}}}]
     try:
         with session.explaining(f"reading the size of {name}"):
@@ -147,7 +147,7 @@ def _size(session: Session, name: str) -> tuple[int, int]:
 
 
 def _left(one: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[tuple[str, LossClass]]:
-    """What a collection does that its table does not."""
+    """What a collection does that its table will not."""
     if options.get("capped"):
         message = "a capped collection discards its oldest documents, the table does not"
         yield message, LossClass.BEHAVIOUR
@@ -168,7 +168,7 @@ def _left(one: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[tuple[
 
 
 def _index(index: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[Index, list[str]]:
-    """The index over columns, and what it does beside; or one of a kind that is not made."""
+    """The index over columns, and what it loses; or one of a kind that cannot be made."""
     name, keys = index["name"], dict(index["key"])
     special = {_SPECIAL[word] for word in keys.values() if word in _SPECIAL}
     kind, lost = ", ".join(sorted(special)), []

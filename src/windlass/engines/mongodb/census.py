@@ -1,5 +1,5 @@
-"""Counts over all documents of a collection: which paths they have, of which types, and what their
-`_id` is made of. Reads positions and types, not values."""
+"""Counts over all documents of a collection: which paths exist, with which types, and what the
+values of `_id` are. Reads positions and types, not values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from windlass.engines.mongodb.values import EXTENDED, ID, Misfit, integer_at
 from windlass.model.translation import Field, Sort, Type
 
 MOST_PATHS = 60  # that are shown of a collection
-_MOST_NAMES = 100  # of a document that are counted one by one: more may be values rather than names
+# keys of a document that are counted one by one: more than that may be data rather than names
+_MOST_NAMES = 100
 _DEEPEST = 4
 _UUID_SUBTYPE = 4
 
@@ -37,7 +38,7 @@ class Paths:
 
     kinds: Counter[int] = field(default_factory=Counter)
     inner: dict[bytes, Paths] = field(default_factory=dict)
-    is_open: bool = False  # there are more names than are counted
+    is_open: bool = False  # there are more names than were counted
 
     def count(self, data: bytes, at: int = 0, depth: int = 0) -> None:
         for key, kind, place in elements(data, at):
@@ -98,7 +99,8 @@ class Ids:
                 self.are_finite &= decimal_at(data, at).to_decimal().is_finite()
 
     def field(self) -> Field:
-        """A type that all of them have; else their Extended JSON as text."""
+        """The field for `_id`: the type that all of them have, otherwise their Extended JSON as
+        text."""
         kinds = set(self.kinds)
         if not kinds or kinds == {OBJECT_ID} or kinds == {STRING}:
             return Field(ID, Type(Sort.TEXT), ID)

@@ -1,4 +1,4 @@
-"""A collection into ranges of `_id`, in the order in which MongoDB compares values of any type.
+"""Cuts a collection into ranges of `_id`, in MongoDB's order of values of any type.
 
 Bounds are Extended JSON, so that each keeps its type.
 """
@@ -18,7 +18,8 @@ MOST_SAMPLED = 20_000
 
 
 def cut(session: Session, name: str, count: int) -> Sequence[Range]:
-    """About `count` ranges. Any values of `_id` may be bounds: each document is in one range."""
+    """About `count` ranges. Any values of `_id` can be bounds: every document is in exactly one
+    range."""
     if count < 2:
         return [Whole()]
     sampled = session.sample(name, min(count * _SAMPLED, MOST_SAMPLED))
@@ -30,7 +31,7 @@ def cut(session: Session, name: str, count: int) -> Sequence[Range]:
 
 
 def bound(written: tuple[str, ...] | None) -> Any:
-    """A pair of one value, as null is one; None: there is no bound."""
+    """A bound as a tuple of one value, because the value may be null; None if there is no bound."""
     from bson import json_util
 
     return None if written is None else (json_util.loads(written[0], json_options=_options()),)

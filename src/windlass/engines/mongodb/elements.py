@@ -1,4 +1,4 @@
-"""The elements of a document in BSON, by their positions. Decides nothing about values.
+"""The elements of a BSON document, by position. Decides nothing about values.
 
 The format: bsonspec.org, version 1.1.
 """
@@ -25,14 +25,14 @@ _FIXED = {
     0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16,
     0x7F: 0, 0xFF: 0,
 }  # fmt: skip
-_COUNTED = {  # bytes beside those that are counted
+_COUNTED = {  # bytes in addition to those that are counted
     0x02: 4, 0x03: 0, 0x04: 0, 0x05: 5, 0x0C: 16, 0x0D: 4, 0x0E: 4, 0x0F: 0,
 }  # fmt: skip
 _LEAST_DOCUMENT = 5
 
 
 class Unfit(ValueError):
-    """A document that `jsonb` cannot hold. The text says why, without values."""
+    """A document that `jsonb` cannot hold. The text says why, without showing values."""
 
 
 def documents(batch: bytes) -> Iterator[bytes]:
@@ -79,7 +79,8 @@ class NoDocument(ValueError):
 
 
 def find(data: bytes, path: Sequence[bytes]) -> tuple[int, int] | None:
-    """Kind and position of the value at a path; None: it is not there. Of doubled keys the last.
+    """Kind and position of the value at a path; None if it does not exist. If a key is doubled, the
+    last one counts.
 
     Raises:
         NoDocument: the path goes through something else.

@@ -1,5 +1,5 @@
-"""Documents as canonical Extended JSON, in the text that PostgreSQL's `jsonb` prints of it: keys by
-length, of doubled ones the last. So what is copied is what is hashed.
+"""Documents as canonical Extended JSON, in the text that PostgreSQL's `jsonb` prints: keys sorted
+by length, and the last one of doubled keys. So what is copied is what is hashed.
 
 The form: MongoDB's specification "Extended JSON", version 2.1.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bson.decimal128 import Decimal128
 
 _double, _timestamp = Struct("<d"), Struct("<II")
-# keys by which Extended JSON marks its types; `$ref`, `$id` and `$db` are documents in BSON as well
+# keys with which Extended JSON marks types; `$ref`, `$id` and `$db` belong to documents in BSON too
 _RESERVED = {
     b"$oid", b"$symbol", b"$numberInt", b"$numberLong", b"$numberDouble", b"$numberDecimal",
     b"$binary", b"$uuid", b"$code", b"$scope", b"$timestamp", b"$regularExpression", b"$dbPointer",
@@ -30,7 +30,7 @@ _RESERVED = {
 
 @dataclass(slots=True)
 class Notes:
-    """What was met while documents were written."""
+    """What was found while documents were written."""
 
     doubled: int = 0  # objects with a key twice
     ambiguous: int = 0  # objects that look like one of Extended JSON's types
@@ -65,7 +65,7 @@ def decimal_at(data: bytes, at: int) -> Decimal128:
 
 
 def binary_at(data: bytes, at: int) -> tuple[int, bytes]:
-    """Its subtype, and its bytes. Those of subtype 2 begin with their length once more."""
+    """The subtype and the bytes. Those of subtype 2 start with their length once more."""
     (size,) = int32.unpack_from(data, at)
     subtype, found = data[at + 4], data[at + 5 : at + 5 + size]
     return subtype, found[4:] if subtype == 2 else found
@@ -92,7 +92,7 @@ def _quoted(text: str) -> str:
 
 @lru_cache(4096)
 def _order(keys: tuple[bytes, ...]) -> tuple[tuple[tuple[bytes, str], ...], bool]:
-    """Keys in the order in which `jsonb` prints them, each with the text that begins its value; and
+    """Keys in the order in which `jsonb` prints them, each with the text that starts its value; and
     whether Extended JSON could take the object for one of its types."""
     ordered = sorted(keys, key=lambda key: (len(key), key))
     pairs = tuple((key, f"{_quoted(key.decode())}: ") for key in ordered)
@@ -190,5 +190,5 @@ _READERS: dict[int, Callable[[bytes, int, Notes], str]] = {
 
 
 def path_of(text: str) -> Sequence[bytes]:
-    """A path as people write it: names with dots between."""
+    """A path as users write it: names separated by dots."""
     return [name.encode() for name in text.split(".")]

@@ -1,5 +1,5 @@
-"""Columns that hold every value of a collection, by a scan of all documents; and what people have
-to decide or correct, with counts."""
+"""Finds column types that hold every value of a collection, by a scan of all documents; and what
+the user must decide or correct, with counts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Count:
 
 @dataclass(slots=True)
 class _Lifted:
-    """A column that people have asked for."""
+    """A column that the user has asked for."""
 
     column: Field
     misfits: Counter[int] = field(default_factory=Counter)
@@ -139,7 +139,7 @@ def _try(one: _Lifted, data: bytes, key: _Key) -> None:
 
 
 class _Key:
-    """A document's `_id`, for people; made when it is needed."""
+    """A document's `_id`, for people; only read when it is needed."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -211,7 +211,8 @@ def _misfits(table: SourceTable, one: _Lifted) -> Iterator[Problem]:
 
 
 def _absent(table: SourceTable, one: _Lifted) -> Iterator[Loss]:
-    """Both become NULL; in `doc` they stay apart."""
+    """A loss if some documents lack the path and others have null: both become NULL, and only `doc`
+    still distinguishes them."""
     if one.missing and one.null:
         message = (
             f"NULL in {plural(one.missing, 'document')} without it, and in {one.null:,} where it is"
@@ -221,7 +222,7 @@ def _absent(table: SourceTable, one: _Lifted) -> Iterator[Loss]:
 
 
 def _notice(table: SourceTable, scan: _Scan, chosen: set[str]) -> str:
-    """The census, from which people choose columns."""
+    """The notice of a census, from which users choose columns."""
     found = [
         (path, Counter({kind: n for kind, n in kinds.items() if kind not in (NULL, UNDEFINED)}))
         for path, kinds in scan.paths.found()
@@ -241,6 +242,6 @@ def _notice(table: SourceTable, scan: _Scan, chosen: set[str]) -> str:
 
 
 def _share(kinds: Mapping[int, int], rows: int) -> str:
-    """Where not every document has it."""
+    """How many documents have it, if not all of them do."""
     many = sum(kinds.values())
     return "" if many == rows or len(kinds) > 1 else f" {many:,}"

@@ -109,7 +109,7 @@ class MongoOrigin:
         return [*found, *(one for _, one in sorted(self._notices.items()) if one)]
 
     def check(self) -> None:
-        """Any session can read in the snapshot, until the server forgets it."""
+        """Check the snapshot: any session can read in it, until the server forgets it."""
         try:
             self._held.check()
         except WindlassError as error:
@@ -134,7 +134,7 @@ class MongoOrigin:
         return cutting.cut(self._held, table.name.name, count) if table.pages_by else [Whole()]
 
     def can_hash(self, reading: Reading) -> bool:
-        """Documents travel in another text than the one that is hashed."""
+        """Whether no column holds documents, whose text differs from the one that is hashed."""
         return False
 
     def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:

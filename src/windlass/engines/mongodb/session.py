@@ -1,7 +1,7 @@
-"""The connection with a server of MongoDB. Its driver keeps a pool of sessions, for all threads.
+"""The connection to a MongoDB server. The driver keeps a pool of sessions for all threads.
 
-Reads are in one snapshot: each names the same time of the cluster. Where the server has none, each
-reads what is there.
+All reads are in one snapshot: each names the same time of the cluster. On a server without
+snapshots, each reads the present state.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.read_concern import ReadConcern
 
-SELECTION_MILLIS = 10_000  # to find a server, unless the URL says
+SELECTION_MILLIS = 10_000  # time to find a server, unless the URL gives one
 BATCH_ROWS = 10_000  # at most; the server sends at most 16 MB at once
 ID_INDEX = "_id_"
 _SNAPSHOT = "snapshot"
@@ -93,7 +93,8 @@ class Session:
         return self.client[self.address.database].get_collection(name, read_concern=concern)
 
     def can_snapshot(self, name: str) -> bool:
-        """Not every kind of collection can be read in a snapshot by every version."""
+        """Whether a collection can be read in a snapshot: not every version can do that for every
+        kind."""
         from pymongo.errors import OperationFailure
 
         if self.time is None:
@@ -111,8 +112,9 @@ class Session:
     def documents(
         self, name: str, low: Any = None, high: Any = None, *, in_snapshot: bool = True
     ) -> Iterator[bytes]:
-        """All whose `_id` is in a half-open range, in the order of the index of `_id`. None: no
-        bound; both: every document, in any order. Bounds are pairs: of one value, as null is one.
+        """All documents whose `_id` is in a half-open range, in the order of the index on `_id`.
+        None means no bound; without both bounds, every document, in any order. A bound is a tuple
+        of one value, because the value may be null.
 
         Raises:
             Interrupted: it was cancelled.
@@ -155,7 +157,7 @@ def interrupted() -> WindlassError:
 
 
 def _nothing() -> None:
-    """A read stops between two batches."""
+    """Does nothing: a read stops between two batches."""
 
 
 def _client(address: Address) -> MongoClient[Any]:
@@ -180,7 +182,7 @@ def _client(address: Address) -> MongoClient[Any]:
 
 
 def _at(time: Timestamp) -> ReadConcern:
-    """Of one time of the cluster, whoever reads."""
+    """The concern by which every session reads at the same time of the cluster."""
     from pymongo.read_concern import ReadConcern
 
     class At(ReadConcern):

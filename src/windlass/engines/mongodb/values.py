@@ -1,4 +1,5 @@
-"""Values of documents as the texts of a column's type. What does not fit is refused, never rounded.
+"""Values of documents as texts of a column's type. A value that does not fit is refused, never
+rounded.
 
 Texts: `windlass.engines.canonical`.
 """
@@ -61,7 +62,7 @@ Read = Callable[[bytes, int, int], str]  # of the document, a value's kind and p
 
 
 class Misfit(ValueError):
-    """A value that a column's type does not have; `kind` is its own."""
+    """A value that does not fit the column's type; `kind` is the value's own type."""
 
     def __init__(self, kind: int) -> None:
         super().__init__(kind)
@@ -69,7 +70,7 @@ class Misfit(ValueError):
 
 
 def reader(field: Field) -> Callable[[bytes], str | None]:
-    """What makes a column's text of a document.
+    """A function that makes a column's text from a document.
 
     Raises (what is made):
         Misfit: the value has another type.
@@ -92,7 +93,7 @@ def reader(field: Field) -> Callable[[bytes], str | None]:
 
 
 def can_be(type_: Type) -> bool:
-    """Whether a path can become a column of that type."""
+    """Whether a path can become a column of this type."""
     return type_.sort in _READERS
 
 

@@ -1,5 +1,4 @@
-"""Where a server of MySQL or MariaDB is, by its URL. Decides how it is connected to, and connects
-to nothing."""
+"""Where a MySQL or MariaDB server is, by its URL. Decides how to connect, but does not connect."""
 
 from __future__ import annotations
 

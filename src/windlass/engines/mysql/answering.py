@@ -1,5 +1,5 @@
-"""Types that people choose for columns, in PostgreSQL's words: how their values are written, and
-which of them do not fit. Pure."""
+"""Types that users choose for columns, in PostgreSQL's words: how the values are written, and which
+ones do not fit. Pure."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """`misfit`: an expression that is true for a value that does not fit."""
+    """A chosen field. `misfit` is an expression that is true for values that do not fit."""
 
     field: Field
     misfit: sql.Composable | None = None
 
 
 def answered(guess: Field, words: str) -> Answered | None:
-    """The field as people want it; None where that is not offered."""
+    """The field with the chosen type; None if that type is not available."""
     found = _WORDS.fullmatch(" ".join(words.lower().split()))
     if found is None:
         return None
@@ -87,7 +87,7 @@ def _integer(guess: Field, bits: int) -> Answered:
 
 
 def _interval(guess: Field) -> Answered:
-    """Of microseconds."""
+    """An interval in microseconds."""
     misfit = part("{0} + 0 <> floor({0} + 0)", Quoted(guess.name))
     return Answered(replace(guess, type=Type(Sort.INTERVAL), form="microseconds"), misfit)
 

@@ -1,6 +1,6 @@
 """The structure of a database of MySQL or MariaDB, from its catalog.
 
-Decides what each server's way of writing defaults and expressions means; translates nothing.
+Decides what the notation of each server means for defaults and expressions; translates nothing.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`unsafe` are tables that no snapshot holds, with their storage engines."""
+    """`unsafe` are tables that a snapshot does not cover, with their storage engines."""
 
     schema: SourceSchema
     unsafe: tuple[tuple[Name, str], ...]
 
 
 def read_names(session: Session) -> tuple[Name, ...]:
-    """The tables of the database."""
+    """The names of the database's tables."""
     return tuple(
         Name(session.address.database, one["name"])
         for one in _read(session, "tables")
@@ -109,14 +109,14 @@ def _is_table(one: Fields) -> bool:
 
 
 def _beyond(one: Fields) -> list[str]:
-    """What a table has that is not translated."""
+    """Features of a table that are not translated."""
     kinds = {"SEQUENCE": "sequence", "SYSTEM VERSIONED": "history of a system-versioned table"}
     beyond = [kinds[one["kind"]]] if one["kind"] in kinds else []
     return beyond + (["partitioning"] if one["is_partitioned"] == "1" else [])
 
 
 class _Parts:
-    """What belongs to tables, by the name of the table."""
+    """Parts of tables, by the table's name."""
 
     def __init__(self, session: Session) -> None:
         self.is_mariadb = session.is_mariadb
@@ -136,7 +136,8 @@ class _Parts:
 
 
 def read_foreign_keys(session: Session, name: str) -> tuple[ForeignKey, ...]:
-    """The catalog's views of them are empty to users that may only read the table."""
+    """Read from SHOW CREATE TABLE: the catalog's views are empty for users that may only read the
+    table."""
     row = session.one(part("show create table {}", Quoted(session.address.database, name)))
     text = (row[1] or b"").decode("utf-8", "surrogateescape")
     return tuple(_foreign_key(found, session.address.database) for found in _FOREIGN.finditer(text))
@@ -204,12 +205,13 @@ def _column(one: Fields, is_mariadb: bool, json: set[str]) -> SourceColumn:
 
 
 def mariadb_default(default: str | None, type_: str, extra: str) -> str:
-    """MariaDB 10.2.7 and newer write an expression, NULL included."""
+    """A default as MariaDB 10.2.7 and newer write it: an expression, also for NULL."""
     return "" if default is None or default.upper() == "NULL" else _plain(default)
 
 
 def mysql_default(default: str | None, type_: str, extra: str) -> str:
-    """MySQL writes a literal without its quotes, and marks expressions since 8.0.13."""
+    """A default as MySQL writes it: literals without quotes; since 8.0.13 expressions are
+    marked."""
     if default is None:
         return ""
     if "default_generated" in extra:
@@ -222,8 +224,8 @@ def mysql_default(default: str | None, type_: str, extra: str) -> str:
 
 
 def _plain(expression: str) -> str:
-    """Without the introducers of literals; MySQL escapes the quotes of generated columns and
-    checks."""
+    """The expression without the introducers of literals. In generated columns and checks, MySQL
+    also escapes quotes."""
     if "\\'" in expression and re.search(r"_utf8mb[34]\\'", expression):
         expression = expression.replace("\\'", "'")
     return _INTRODUCER.sub("", expression)
@@ -269,7 +271,7 @@ def _index(name: str, parts: Sequence[Fields]) -> Index:
 def _pages(
     columns: Sequence[SourceColumn], primary: Key | None, uniques: Sequence[Key]
 ) -> tuple[str, ...]:
-    """The first column of a key, if it is a whole number: ranges of it have each row once."""
+    """The first column of a key, if it is a whole number: ranges of it contain each row once."""
     by_name = {one.name: one for one in columns}
     for key in [*([primary] if primary else []), *uniques]:
         first = by_name[key.columns[0]]

@@ -1,4 +1,4 @@
-"""A table into ranges of its key, if that begins with a whole number."""
+"""Cuts a table into ranges of its key, if that begins with a whole number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from windlass.engines.mysql.session import Session
 from windlass.model.chunk import KeyRange, Range, Whole
 from windlass.model.translation import SourceTable
 
-_FINE = 256  # pieces of equal width that a span is cut into
+_FINE = 256  # equal steps that a span is cut into
 _DEEPEST = 5
 
 
@@ -34,7 +34,7 @@ def cut_table(session: Session, found: SourceTable, count: int) -> Sequence[Rang
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Keys from `low` to `high`, both of which are there."""
+    """Keys from `low` to `high`; both exist."""
 
     low: int
     high: int
@@ -44,7 +44,7 @@ class Span:
 def _pieces(
     session: Session, found: SourceTable, span: Span, wanted: float, depth: int = 0
 ) -> Iterator[Span]:
-    """Spans in order. One with more than half of the rows that are wanted is cut again."""
+    """Spans in order. A span with more than half of the rows wanted is cut again."""
     if span.rows <= max(wanted / 2, 1) or span.low == span.high or depth == _DEEPEST:
         yield span
         return
@@ -67,7 +67,7 @@ def _pieces(
 
 
 def _bounds(pieces: Iterable[Span], wanted: float) -> Iterator[int]:
-    """Keys that begin a range."""
+    """The keys at which ranges begin."""
     held = 0
     for one in pieces:
         if held >= wanted:

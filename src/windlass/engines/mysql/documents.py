@@ -1,4 +1,4 @@
-"""What PostgreSQL's jsonb would make of columns of JSON: every value is read and parsed here."""
+"""What PostgreSQL's jsonb would make of JSON columns: every value is read and parsed here."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SLICE_ROWS = 16
 
 @dataclass(slots=True)
 class Documents:
-    """How many values of a column are refused (`why`, and where the first one is), lose doubled
-    keys, or are printed in another way."""
+    """For a column, how many values are refused (with `why` and where the first one is), lose
+    doubled keys, or are printed in another way."""
 
     refused: int = 0
     doubled: int = 0
     reprinted: int = 0
     why: str = ""
-    place: int = 0  # counted from 1, in the order in which the server sends them
+    place: int = 0  # counted from 1, in the order of the server
 
     def add(self, data: bytes, place: int) -> None:
         try:
@@ -42,7 +42,7 @@ class Documents:
 def read_documents(
     session: Session, held: sql.Composable, columns: Sequence[str]
 ) -> dict[str, Documents]:
-    """By column, of the rows of a FROM item."""
+    """The results by column, for the rows of a FROM item."""
     found = {one: Documents() for one in columns}
     if not columns:
         return found

@@ -1,6 +1,6 @@
 """Types that hold every value of a table's columns, by a scan of all rows.
 
-Decides what becomes NULL, is mended or is refused; what a type may become is in
+Decides what becomes NULL, is corrected, or is refused. Which types a type can become is decided in
 `windlass.engines.mysql.types` and `windlass.engines.mysql.answering`.
 """
 
@@ -35,13 +35,13 @@ from windlass.model.wording import word
 
 MOST_BIGINT = 2**63 - 1
 _ACCEPT = word("accept", str(LossClass.VALUES))
-_BESIDE = 16  # bytes that a field of a line has beside its text, at most
+_BESIDE = 16  # bytes that a field of a line has in addition to its text, at most
 
 
 @dataclass(slots=True)
 class _Column:
     """A column while it is fitted. `asked` are expressions that are true for values to count, by
-    what is wrong with them."""
+    what is wrong with the values."""
 
     column: SourceColumn
     fitted: Field
@@ -71,7 +71,7 @@ class _Findings:
         self.losses.append(Loss(self.place(one), message, kind))
 
     def decide(self, one: _Column, becomes: str, message: str, hint: str) -> None:
-        """A loss if losses of values are accepted, else a problem that says so."""
+        """Report a loss if losses of values are accepted, otherwise a problem that says so."""
         if self.accepts:
             self.loss(one, becomes)
         else:
@@ -109,7 +109,7 @@ def fit_table(session: Session, found: SourceTable, schema: SourceSchema, answer
 
 
 def _started(column: SourceColumn, answers: Answers, findings: _Findings) -> _Column | None:
-    """With the type that was chosen for it, or the first that may do."""
+    """The column with the type that the user chose, or with the first candidate."""
     guess, words = first_guess(column), answers.types.get(column.name, "")
     if guess is None:
         one = _Column(column, Field(column.name, Type(Sort.TEXT), "converted"), words == "text")
@@ -165,7 +165,7 @@ def _asked_of_text(column: Quoted, one: _Column) -> dict[str, sql.Composable]:
         "nul": part("locate(x'00', cast({} as binary)) > 0", utf8),
     }
     if charset not in ALWAYS_DECODES:
-        # through UTF-16, which has no half pairs: what is not the same again has no meaning
+        # through UTF-16, which has no half pairs: what changes on the way has no meaning
         asked["undecodable"] = part(
             "cast(convert(convert({0} using utf16) using {1}) as binary) <> cast({0} as binary)",
             column,
@@ -177,7 +177,7 @@ def _asked_of_text(column: Quoted, one: _Column) -> dict[str, sql.Composable]:
 def _counts(
     found: SourceTable, column: SourceColumn, schema: SourceSchema, seen: tuple[object, ...]
 ) -> bool:
-    """If it counts up, or refers to a column that does: both need the same type."""
+    """Whether it counts up, or refers to a column that does: both need the same type."""
     if column.counts_up:
         return True
     tables = {one.name: one for one in (*schema.tables, *found.parents)}
@@ -193,8 +193,8 @@ def _counts(
 
 
 def _count(session: Session, found: SourceTable, columns: Sequence[_Column]) -> tuple[int, int]:
-    """Counts what is asked, in one scan. Returns the rows, and the most bytes of a row's line, 0
-    where no type allows many."""
+    """Count what is asked, in one scan. Returns the number of rows, and the greatest size of a
+    row's line in bytes (0 if no type allows large ones)."""
     asked = [(one, what) for one in columns for what in one.asked]
     sums = [part("coalesce(sum({}), 0)", one.asked[what]) for one, what in asked]
     query = part(
@@ -230,7 +230,7 @@ def _is_endless(one: Field) -> bool:
 
 
 def _lengthen(session: Session, columns: Sequence[_Column], longest: int) -> None:
-    """Where the server could not build the line of some row, the client does."""
+    """If a row's line is too long for the server to build, the client builds the lines."""
     (most,) = session.one("select @@max_allowed_packet")
     if longest + 65_535 * 8 + _BESIDE * len(columns) <= int(most or 0):
         return
@@ -240,7 +240,7 @@ def _lengthen(session: Session, columns: Sequence[_Column], longest: int) -> Non
 
 
 def _judge(session: Session, one: _Column, findings: _Findings) -> None:
-    """The field by what was counted."""
+    """The final field, by what was counted."""
     counts, fitted = one.counts, one.fitted
     if counts.get("misfit"):
         what = plural(counts["misfit"], "value")
@@ -278,7 +278,7 @@ def _judge(session: Session, one: _Column, findings: _Findings) -> None:
 def _judge_absent(
     session: Session, one: _Column, what: str, name: str, findings: _Findings
 ) -> None:
-    """Values that the target's type does not have, and that may become NULL."""
+    """Report values that the target's type does not have, and that may become NULL."""
     many = one.counts[what]
     kinds = {
         "date": f"{plural(many, 'date')} such as 0000-00-00 or 2020-02-31",
@@ -288,7 +288,7 @@ def _judge_absent(
     first = _first(session, one, what, findings)
     message = f"{described}, which PostgreSQL does not have{first}"
     as_text = f"{findings.typed(one, 'text')} keeps them as text"
-    if one.fitted.type.sort is Sort.TEXT:  # which has them
+    if one.fitted.type.sort is Sort.TEXT:  # text can hold them
         return
     if one.column.not_null:
         findings.problem(one, f"{message}; NOT NULL", f"{as_text}; or correct them on the source")

@@ -1,8 +1,9 @@
-"""How a column's values are written as the text of their sort: by the server, in its SQL.
+"""How the server writes a column's values as the text of their sort, in its SQL.
 
-A field's `form` is a word for the expression, and further words: `null-bad` (what the target's type
-does not have becomes NULL), `no-nul` (without U+0000) and `long` (a function of the server could
-not return it, so the client escapes and hashes it). Expressions are bytes, or text in UTF-8.
+A field's `form` is a word for the expression, followed by more words: `null-bad` (a value that the
+target's type does not have becomes NULL), `no-nul` (U+0000 is removed) and `long` (a function of
+the server could not return the value, so the client escapes and hashes it). Expressions are bytes,
+or text in UTF-8.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from windlass.engines.jsonb_text import jsonb_text
 from windlass.engines.mysql.quoting import Bytes, Quoted, Text, Whole, part
 from windlass.model.translation import Field, Sort
 
-# a date that PostgreSQL has not: of year, month or day 0, or of a day that its month has not
+# a date that PostgreSQL does not have: year, month or day is 0, or the month has no such day
 BAD_DATE: LiteralString = (
     "(year({0}) = 0 or month({0}) = 0 or dayofmonth({0}) = 0"
     " or dayofmonth({0}) > coalesce(dayofmonth(last_day(date_format({0}, '%Y-%m-01'))), 0))"
@@ -56,7 +57,7 @@ _FORMS: Mapping[str, LiteralString] = {
 _BAD: Mapping[str, LiteralString] = {
     "date": BAD_DATE,
     "datetime": BAD_DATE,
-    "label": "{0} + 0 = 0",  # of an enum: the server's word for a value that it had not
+    "label": "{0} + 0 = 0",  # of an enum: the server's word for an invalid value
 }
 _ESCAPED = (  # COPY's text format; the backslash first
     (b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"),
@@ -79,12 +80,12 @@ def words(field: Field) -> tuple[str, frozenset[str]]:
 
 
 def needs_client(field: Field) -> bool:
-    """If the server cannot hash it as PostgreSQL does."""
+    """Whether the server cannot hash the field as PostgreSQL does."""
     return field.type.sort is Sort.JSON or "long" in words(field)[1]
 
 
 def travelling(field: Field) -> Written:
-    """The value as COPY reads it; never NULL, unless the server could not build it."""
+    """The value as COPY reads it. Never NULL, unless it is too long for the server."""
     others = words(field)[1]
     value = _value(field)
     if "long" in others:
@@ -101,7 +102,7 @@ def travelling(field: Field) -> Written:
 
 
 def hashed(field: Field) -> Written:
-    """The text of the proof; NULL if the value is NULL, or the server could not build it."""
+    """The text that is hashed. NULL if the value is NULL, or too long for the server."""
     value, sort = _value(field), field.type.sort
     if needs_client(field):
         return Written(value, _FINISHED[sort])
@@ -121,19 +122,19 @@ def hashed(field: Field) -> Written:
 
 
 def in_row(field: Field) -> sql.Composable:
-    """The text of the proof, N for NULL; NULL if the server could not build it."""
+    """The text that is hashed, or N for NULL. NULL if it is too long for the server."""
     return _or(field, hashed(field).expression, Text("N"))
 
 
 def _or(field: Field, value: sql.Composable, absent: sql.Composable) -> sql.Composable:
-    """The value's text, or `absent`. NULL: the server could not build it, as it is too long."""
+    """The value's text, or `absent` for NULL. NULL if the text is too long for the server."""
     if field.type.sort in _MAY_BE_LONG:
         return part("if({}, {}, {})", absence(field), absent, value)
-    return part("ifnull({}, {})", value, absent)  # a sixth less of the server's time
+    return part("ifnull({}, {})", value, absent)  # takes a sixth less of the server's time
 
 
 def absence(field: Field) -> sql.Composable:
-    """If the value is NULL on the target."""
+    """Whether the value becomes NULL on the target."""
     return _absent(field, Quoted(field.name))
 
 
@@ -149,10 +150,10 @@ def _kind(form: str, field: Field) -> str:
 
 
 def _value(field: Field) -> sql.Composable:
-    """The text, or bytes of a long value; NULL where the value is absent."""
+    """The text, or the bytes of a long value; NULL if the value is absent."""
     column, (form, others) = Quoted(field.name), words(field)
     if "long" in others and form in ("hex", "utf8", "converted"):
-        return column  # as the server sends it: text in UTF-8
+        return column  # as the server sends it, text in UTF-8
     value: sql.Composable = part(_FORMS[form], column) if form != "decimal" else _decimal(field)
     if "no-nul" in others:
         value = part("replace({}, {}, {})", value, Bytes(b"\0"), Bytes(b""))
@@ -179,7 +180,7 @@ def rescaled(field: Field) -> sql.Composable:
 
 
 def _missing(field: Field) -> str:
-    """The digits of seconds that the column's type has not."""
+    """The digits of seconds that the column's type lacks."""
     return ".000000" if field.type.digits == 0 else "0" * (6 - field.type.digits)
 
 
@@ -222,7 +223,7 @@ def _microseconds(column: sql.Composable) -> sql.Composable:
 def _listed(
     field: Field, opening: str, between: str, closing: str, value: sql.Composable
 ) -> sql.Composable:
-    """The labels of a set, which has no commas in them."""
+    """The labels of a set; labels contain no commas."""
     empty = (opening[:-1] + closing[1:]).replace("{{", "{").replace("}}", "}")
     opening, closing = (one.replace("{{", "{").replace("}}", "}") for one in (opening, closing))
     parts = [Text(opening), part("replace({}, ',', {})", value, Text(between)), Text(closing)]

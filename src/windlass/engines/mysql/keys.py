@@ -1,5 +1,5 @@
-"""Rows that refer to no row by the target's equality: byte by byte, where the source's may ignore
-case, accents or blanks at the end."""
+"""Finds rows without a parent by the target's equality, which compares bytes; the source may ignore
+case, accents or trailing blanks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from windlass.model.units import plural
 
 
 def orphans(session: Session, found: SourceTable, schema: SourceSchema) -> dict[str, Loss]:
-    """The foreign keys that PostgreSQL could not validate, by name."""
+    """The names of the foreign keys that PostgreSQL could not validate."""
     losses = {}
     tables = {one.name: one for one in (*schema.tables, *found.parents)}
     for key in found.foreign_keys:
@@ -79,8 +79,8 @@ def _refers_to_none(
     columns: Sequence[SourceColumn],
     alike: Sequence[sql.Composable],
 ) -> bool:
-    """If a key of the child is not there. Each is looked up once, however many rows have it: of an
-    index the server reads just the first of each."""
+    """Whether a key of the child is missing in the parent. Each key is looked up once, however many
+    rows have it: the server reads only the first entry of each from an index."""
     query = part(
         "select 1 from (select distinct {columns} from {child} as d where {given}) as c"
         " where not exists (select 1 from {parent} as p where {alike}) limit 1",
@@ -98,12 +98,12 @@ def _column(found: SourceTable, name: str) -> SourceColumn:
 
 
 def _is_sure(ours: SourceColumn, theirs: SourceColumn) -> bool:
-    """If values that are equal to the source are so to the target."""
+    """Whether values that are equal on the source are also equal on the target."""
     return not ours.collation or (ours.type.startswith("enum") and theirs.type.startswith("enum"))
 
 
 def _same(ours: SourceColumn, theirs: SourceColumn) -> sql.Composable:
-    """Byte by byte, even where their collation is exact: that may ignore trailing blanks."""
+    """Compare bytes, even if the collation is exact: it may ignore trailing blanks."""
     return part("{} = {}", _bytes("p", theirs), _bytes("c", ours))
 
 

@@ -1,6 +1,5 @@
-"""What is read of a table: lines for COPY, and digests. The server builds and hashes the texts; the
-client does where `windlass.engines.mysql.forms.needs_client` says so.
-"""
+"""Reads a table as lines for COPY and as digests. The server builds and hashes the texts; where
+`windlass.engines.mysql.forms.needs_client` says so, the client does."""
 
 from __future__ import annotations
 
@@ -95,7 +94,7 @@ def _copied(reading: Reading, one: Written, value: bytes | None) -> bytes:
 
 
 def _wrong(reading: Reading, expressions: Sequence[sql.Composable | None]) -> sql.Composable:
-    """If a text is NULL though its value is not: one that the server could not build."""
+    """Whether a text is NULL although its value is not, because it was too long for the server."""
     each = [
         part("({} is null) <> {}", one, absence(field))
         for field, one in zip(reading.fields, expressions, strict=True)
@@ -113,7 +112,7 @@ def _too_long(reading: Reading) -> WindlassError:
 
 
 def read_digest(session: Session, reading: Reading, range_: Range) -> Digest:
-    """Of all rows of a range."""
+    """The digest of all rows of a range."""
     if any(needs_client(one) for one in reading.fields):
         whole = Digest()
         for _, hash_, _ in _hashed_rows(session, reading, [], within(range_)):
@@ -132,7 +131,7 @@ def read_digest(session: Session, reading: Reading, range_: Range) -> Digest:
 
 
 def read_buckets(session: Session, reading: Reading) -> dict[int, Digest]:
-    """Of all rows, by bucket."""
+    """The digests of all rows, by bucket."""
     if any(needs_client(one) for one in reading.fields):
         found: defaultdict[int, Digest] = defaultdict(Digest)
         for bucket, hash_, _ in _hashed_rows(session, reading, _keys(reading), sql.SQL("")):
@@ -167,7 +166,7 @@ def read_rows(session: Session, reading: Reading, buckets: Sequence[int]) -> Ite
 
 
 def _keys(reading: Reading) -> list[int]:
-    """The places of the key's fields; of all without a key."""
+    """The positions of the key's fields; of all fields if there is no key."""
     names = [one.name for one in reading.fields]
     return [names.index(one) for one in reading.key] or list(range(len(names)))
 
@@ -175,7 +174,7 @@ def _keys(reading: Reading) -> list[int]:
 def _hashed_rows(
     session: Session, reading: Reading, keys: Sequence[int], where: sql.Composable
 ) -> Iterator[tuple[int, str, tuple[bytes | None, ...]]]:
-    """Each row's bucket (0 without `keys`), MD5 and texts, made here."""
+    """Bucket (0 without `keys`), MD5 and texts of each row, computed here."""
     written = [hashed(one) for one in reading.fields]
     expressions = [one.expression for one in written]
     wrong = _wrong(reading, expressions)
@@ -207,7 +206,7 @@ def _of(hash_: str) -> Digest:
 
 
 def _hash(reading: Reading) -> sql.Composable:
-    """The two numbers of a row: 15 bytes. They are summed here, as that costs the server two fifths
+    """The two numbers of a row, 15 bytes. They are summed here, which saves the server two fifths
     of its time."""
     return part("unhex(left(md5({}), 30))", _joined(reading.fields))
 
@@ -218,7 +217,7 @@ def _bucket(reading: Reading) -> sql.Composable:
 
 
 def _joined(fields: Sequence[Field]) -> sql.Composable:
-    """The text of a row; NULL if the server could not build it."""
+    """The text of a row; NULL if it is too long for the server."""
     return part("concat('|', {})", listed((in_row(one) for one in fields), ", '|', "))
 
 
@@ -228,7 +227,7 @@ def _no_bucket(reading: Reading) -> int:
 
 @dataclass(slots=True)
 class _Sums:
-    """Of hashes: of both numbers as one of 120 bits, and of its lower half."""
+    """Sums of hashes: of both numbers as one of 120 bits, and of the lower half."""
 
     rows: int = 0
     whole: int = 0
@@ -248,8 +247,8 @@ class _Sums:
 
 
 def slice_rows(reading: Reading) -> int:
-    """How many rows are held at once: a row of MySQL has at most 65,535 bytes, apart from values
-    without a greatest length."""
+    """How many rows are held at once. A row of MySQL has at most 65,535 bytes, not counting values
+    without a maximum length."""
     if any("long" in one.form.split() for one in reading.fields):
         return 1
     endless = {Sort.TEXT, Sort.BYTES, Sort.JSON}

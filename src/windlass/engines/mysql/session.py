@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Row = tuple[bytes | None, ...]
 
-SLICE_ROWS = 500  # that are taken from the driver at once
+SLICE_ROWS = 500  # taken from the driver at once
 BATCH_BYTES = 256 << 10
 _LONG_SECONDS = 31_536_000  # the most that the server takes: a year
-# NO_BACKSLASH_ESCAPES: a backslash in a literal is one; nothing else, so that CHAR has no blanks at
-# its end, and `||`, `"` and zero dates mean what they do by default
+# NO_BACKSLASH_ESCAPES: a backslash in a literal is just that. No other mode, so that CHAR has no
+# trailing blanks, and `||`, `"` and zero dates have their default meaning
 _MODE = "NO_BACKSLASH_ESCAPES"
 _INTERRUPTED = 1317
 
@@ -43,7 +43,7 @@ class Session:
         """
         self.address = address
         self.is_dead = False
-        self.number = 0  # as the server counts its sessions
+        self.number = 0  # the server's number for this session
         self._loop = asyncio.new_event_loop()
         try:
             self._connection = self._run(self._connect(), "connecting")
@@ -81,8 +81,8 @@ class Session:
         numbers = [int(one) for one in self.version_text.split(".")[:3]]
         self.version = tuple(numbers)
         self.run(_settings(Text(_MODE), _LONG_SECONDS))
-        # what the server would end a long statement or an idle transaction by
-        if self.is_mariadb:  # the cache takes 'a' for 'A' where their collation does
+        # the limits by which the server would end a long statement or an idle transaction
+        if self.is_mariadb:  # the cache confuses 'a' with 'A' where their collation does
             self.run(part("set session optimizer_switch = {}", Text("subquery_cache=off")))
         if all(self.address.pads):
             inner, outer = map(Bytes, self.address.pads)
@@ -91,7 +91,7 @@ class Session:
         limits += ["idle_readonly_transaction_timeout"] if self.is_mariadb else []
         limits += [] if self.is_mariadb else ["max_execution_time"]
         if not self.is_mariadb and self.version >= (8,):
-            limits.append("information_schema_stats_expiry")  # the next number is not remembered
+            limits.append("information_schema_stats_expiry")  # otherwise the next number is cached
         for limit in limits:
             self.run(part("set session {} = 0", Quoted(limit)))
 
@@ -122,8 +122,8 @@ class Session:
     def stream(
         self, query: sql.Composable | str, slice_rows: int = SLICE_ROWS
     ) -> Iterator[Sequence[Row]]:
-        """The rows of a query in batches, as the server sends them, `slice_rows` at once until
-        they are `BATCH_BYTES`. Not read to its end, the query is stopped on the server."""
+        """The rows of a query, in batches as the server sends them: `slice_rows` at a time, up to
+        `BATCH_BYTES`. If the iteration ends early, the query is stopped on the server."""
         from asyncmy.cursors import SSCursor
 
         cursor = self._connection.cursor(SSCursor)
@@ -153,7 +153,8 @@ class Session:
         *,
         waits: bool = True,
     ) -> T | Any:
-        """`waits`: it runs in the loop from its beginning, and not only once it has to wait."""
+        """`waits`: run in the event loop from the start, not only once there is something to wait
+        for."""
         from asyncmy import errors
 
         if self.is_dead:
@@ -167,13 +168,14 @@ class Session:
                 number = number_of(error)
                 if number in (passing or ()):
                     return None
-                # the client's numbers, and the server's for sessions that it ends
+                # errors of the client, and of the server for sessions that it ends
                 self.is_dead = number == 0 or 2000 <= number < 3000 or number in (1053, 1927, 4031)
                 raise
 
     def _eager(self, work: Coroutine[Any, Any, T]) -> T:
-        """While the loop runs, the driver takes all that the server sends, without a limit: a
-        target that is slower would fill the memory. So it only runs for what is not here yet."""
+        """Run without the event loop as far as possible. While the loop runs, the driver reads
+        everything that the server sends, without limit, so that a slower target would fill the
+        memory."""
         try:
             future = work.send(None)
         except StopIteration as done:
@@ -198,14 +200,14 @@ class Session:
             connection.close()
         self.is_dead = True
         if not self._loop.is_closed():
-            with suppress(RuntimeError):  # a transport of the driver that is closed says so
+            with suppress(RuntimeError):  # a closed transport of the driver raises this
                 self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
 
 
 @types.coroutine
 def _continued(work: Coroutine[Any, Any, T], future: Any) -> Generator[Any, None, T]:
-    """The rest of a coroutine that waits for a future."""
+    """The rest of a coroutine that is waiting for a future."""
     while True:
         try:
             try:
@@ -234,8 +236,8 @@ async def _batch(cursor: Any, slice_rows: int) -> list[Row]:
 
 
 def stop(address: Address, numbers: Sequence[int]) -> None:
-    """Stop what sessions are running, from another session; they stay. What cannot be stopped ends
-    by itself."""
+    """Stop what sessions are running, from another session; the sessions stay. What cannot be
+    stopped ends by itself."""
     with suppress(WindlassError):
         other = Session(address)
         try:

@@ -1,7 +1,7 @@
-"""Sessions with a server of MySQL or MariaDB that all read in one snapshot.
+"""Sessions with a MySQL or MariaDB server that all read in one snapshot.
 
-They begin it together while a lock keeps others from committing. Without the right to lock there is
-one session. The first one also touches every table, so that DDL of others waits until it ends.
+They all begin while a lock keeps others from committing. Without the right to lock, there is only
+one session. The first session also touches every table, so that DDL of others waits until it ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from windlass.errors import ConnectionLost, Interrupted, SnapshotLost, WindlassE
 from windlass.model.relation import Name
 
 SESSIONS = 4  # that read in parallel
-LOCK_SECONDS = 10  # that the lock may wait for others, who wait behind it
+LOCK_SECONDS = 10  # how long the lock may wait for others, who queue behind it
 _BEGIN = "start transaction with consistent snapshot, read only"
 
 
@@ -31,7 +31,7 @@ class Sessions:
         self._address, self._stops, self._wanted = address, stops, count
         self._idle: queue.LifoQueue[Session] = queue.LifoQueue()
         self._all: list[Session] = []
-        self.why_one = ""  # why there is only one, for people
+        self.why_one = ""  # why there is only one session, for people
 
     def begin(self, tables: Sequence[Name]) -> str:
         """Called once. `tables` are all that is read. Returns the time, as ISO 8601."""
@@ -53,14 +53,14 @@ class Sessions:
             locker.close()
             raise
         if together:
-            locker.close()  # which unlocks
+            locker.close()  # closing it unlocks
         for session in self._all:
             self._idle.put(session)
         return taken_at
 
     def _lock(self, locker: Session, tables: Sequence[Name]) -> bool:
-        """Nobody commits to the tables from here on. Locking them takes less rights than locking
-        the server, and leaves other databases alone."""
+        """Lock the tables, so that nobody can commit to them. Needs fewer rights than locking the
+        server, and does not affect other databases."""
         locker.run(part("set session lock_wait_timeout = {}", Whole(LOCK_SECONDS)))
         each = listed([part("{} read", table(one)) for one in tables])
         ways = [part("lock tables {}", each)] if tables else []
@@ -73,14 +73,14 @@ class Sessions:
                 number = number_of(error.__cause__) if error.__cause__ else 0
                 if number == LOCKED:
                     why = f"others kept tables locked for {LOCK_SECONDS} seconds"
-                    break  # the other lock would wait for the same
+                    break  # locking the server would wait for the same
                 if number not in NO_RIGHT:
                     raise
         self.why_one = why
         return False
 
     def _touch(self, session: Session, tables: Sequence[Name]) -> None:
-        """Hold each table's definition until the transaction ends."""
+        """Keep each table's definition unchanged until the transaction ends."""
         for one in tables:
             session.run(part("select 1 from {} limit 0", table(one)))
 

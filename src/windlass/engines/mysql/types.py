@@ -59,7 +59,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def charset_of(collation: str) -> str:
-    """Of the collation's name: utf8mb4_general_ci."""
+    """The character set, by the collation's name, such as utf8mb4_general_ci."""
     return collation.partition("_")[0]
 
 
@@ -68,17 +68,17 @@ def ignores_case(collation: str) -> bool:
 
 
 def is_exact(collation: str) -> bool:
-    """If equal texts have equal bytes, blanks at their end apart."""
+    """Whether equal texts have equal bytes, apart from trailing blanks."""
     return collation.endswith("_bin") or collation in ("", "binary")
 
 
 def pads(collation: str) -> bool:
-    """If blanks at the end of a text do not count."""
+    """Whether trailing blanks of a text do not count."""
     return "_0900_" not in collation and "nopad" not in collation and collation != "binary"
 
 
 def first_guess(column: SourceColumn) -> Field | None:
-    """The field if every value of its type fits; None for a type that is not known."""
+    """The field, if every value of the type fits; None for an unknown type."""
     known = declared(column.type)
     field = _of_number(known) or _of_time(known) or _of_text(known, column) or _of_others(known)
     return field and replace(field, name=column.name)
@@ -147,7 +147,7 @@ def _of_text(known: Declared, column: SourceColumn) -> Field | None:
         case "enum":
             fits = all(len(one.encode()) <= LONGEST_LABEL for one in known.labels)
             sort = Sort.ENUM if fits else Sort.TEXT
-            # converted even if its bytes are those of UTF-8: a bare enum would be its number
+            # converted even if it is UTF-8: an enum by itself would be its number
             return _field(sort, "converted", labels=known.labels)
         case "set":
             return _field(Sort.SET, "converted", labels=known.labels)

@@ -1,4 +1,4 @@
-"""Columns that get the local time of whoever writes. On the target they get UTC's."""
+"""Columns that get the writer's local time. On the target they get UTC."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _UTC = {"UTC", "GMT", "UCT", "ETC/UTC", "ZULU", "+00:00"}
 
 
 def local_times(session: Session, found: SourceTable, fields: Iterable[Field]) -> list[Loss]:
-    """A loss for each, unless the server's zone is UTC. TIMESTAMP is the same moment everywhere."""
+    """A loss for each such column, unless the server's zone is UTC. TIMESTAMP is the same moment
+    everywhere."""
     moments = {one.name for one in fields if one.type.sort is Sort.INSTANT}
     local = [
         one

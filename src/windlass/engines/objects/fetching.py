@@ -1,4 +1,5 @@
-"""Objects of a store as files here: which ones a pattern means, and each whole or not at all."""
+"""Fetches objects of a store as files: finds those that a pattern matches, and stores each
+completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from windlass.model.load import Identity
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object by its URL."""
+    """An object and its URL."""
 
     store: ObjectStore
     path: str
@@ -31,15 +32,15 @@ class Found:
 
 
 def find(location: str, options: Mapping[str, str] | None = None) -> list[Found]:
-    """The objects that a URL or a pattern means, by name. `*` and `?` match within a part of the
-    path, and `**` any parts.
+    """The objects that a URL or a pattern matches, by name. `*` and `?` match within a part of the
+    path, `**` matches any parts.
 
     Raises:
         BadSpec: the URL names no object.
         WindlassError: the store cannot be reached.
     """
     parts = urlsplit(location, allow_fragments=False)
-    # a question mark is a pattern's, not a query's
+    # a question mark belongs to the pattern, it does not start a query
     path = location.partition("://")[2].partition("/")[2]
     if not parts.netloc or not path or path.endswith("/"):
         raise BadSpec([f"{location}: names no object"])
@@ -82,8 +83,8 @@ def fetch(
     known: Identity | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Path | None, Identity]:
-    """The object as a file in the folder of a run, unless this run has it; no path if the object is
-    as it was `known`.
+    """The object as a file in the folder of a run, unless this run has it already. Without a path
+    if the object is unchanged since it was `known`.
 
     Raises:
         ConnectionLost: it was changed while it was read.

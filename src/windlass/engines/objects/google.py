@@ -1,7 +1,8 @@
 """Credentials for Google's services, of every kind that Google's own library takes.
 
-A user's, a service account's, a workload's that another identity provider vouches for, one that
-impersonates another, or those of the machine. Imports Google's library when they are used.
+These are a user's, a service account's, a workload's that another identity provider vouches for,
+those that impersonate another account, or the machine's. Google's library is only imported when
+they are used.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 STORAGE = ("https://www.googleapis.com/auth/devstorage.read_write",)
 HINT = "give GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`"
 _TIMEOUT_SECONDS = 30.0
-# obstore's own ways to go without a token, or with a given one
+# obstore's own options for no token, or a given one
 _OWN = ("skip_signature", "bearer_token")
 _PATHS = ("application_credentials", "service_account", "service_account_path")
 _KEY = "service_account_key"
 
 
 def load_google_credentials(scopes: Sequence[str], *, path: str = "", info: str = "") -> Any:
-    """Of a file or of JSON, else those of the environment: of GOOGLE_APPLICATION_CREDENTIALS,
-    gcloud, or the machine.
+    """Credentials from a file or from JSON; otherwise those of the environment:
+    GOOGLE_APPLICATION_CREDENTIALS, gcloud, or the machine.
 
     Raises:
         WindlassError: there are none, or they cannot be read. The message shows none of them.
@@ -43,7 +44,7 @@ def load_google_credentials(scopes: Sequence[str], *, path: str = "", info: str 
     except ImportError as error:
         hint = "pip install 'windlass-db[export]'"
         raise WindlassError(f"{error.name} is not installed", hint=hint) from None
-    library: Any = google_auth  # whose functions have no types
+    library: Any = google_auth  # its functions have no types
     try:
         if info:
             return library.load_credentials_from_dict(_parsed(info), scopes=scopes)[0]
@@ -65,14 +66,14 @@ def _parsed(info: str) -> dict[str, Any]:
 
 
 def said(error: BaseException) -> str:
-    """What Google's library says: its errors have the answer of a server as a second argument,
-    which may repeat what was sent."""
+    """The message of Google's library. Its errors have the server's answer as a second argument,
+    which may repeat what was sent, so only the first one is used."""
     told = str(error.args[0]) if error.args else ""
     return first_line(error, told)[:300]
 
 
 class GoogleTokens:
-    """Tokens for a store of obstore's, which calls it whenever it needs one."""
+    """Tokens for one of obstore's stores, which asks whenever it needs one."""
 
     refresh_threshold = timedelta(minutes=3, seconds=45)  # Google's own
 
@@ -113,8 +114,8 @@ class GoogleTokens:
 
 
 def google_tokens(options: Mapping[str, str]) -> tuple[GoogleTokens | None, dict[str, str]]:
-    """The tokens for a store with these options, and the options that are left for obstore. No
-    tokens if the options switch off credentials, or give some that only obstore supports."""
+    """The tokens for a store with these options, and the options that remain for obstore. No tokens
+    if the options switch off credentials, or give some that only obstore supports."""
     plain = {key.lower().removeprefix("google_"): key for key in options}
     given = {name: options[key] for name, key in plain.items()}
     asked = [os.environ.get(f"GOOGLE_{name.upper()}") for name in (*_OWN, *_PATHS[1:], _KEY)]

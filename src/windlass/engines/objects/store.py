@@ -28,7 +28,8 @@ from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.load import Identity
 from windlass.model.text import first_line
 
-# A store that does not answer is reported after half a minute; ten retries would take three.
+# A store that does not answer is reported after half a minute; with ten retries it would take
+# three.
 _RETRIES = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 _TIMEOUTS = {"connect_timeout": "5s", "timeout": "60s"}
 BUFFER_BYTES = 8 << 20  # of an upload in parts: S3 asks for at least 5 MiB each
@@ -39,16 +40,16 @@ _HINTS = {
     "file": "check the folder's owner and mode",
 }
 
-# the variables in which obstore looks for a store's address
+# environment variables in which obstore looks for a store's address
 _ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_ENDPOINT",
               "AZURE_STORAGE_ENDPOINT")  # fmt: skip
-# the metadata endpoints that are asked for a role when no credentials are given
+# metadata endpoints, which are asked for a role when no credentials are given
 _ROLE = re.compile(
     r"https?://(169\.254\.|metadata\.google\.internal"
     r"|[^/\s]+/(latest/(api/token|meta-data)|computeMetadata|metadata/identity))"
 )
-# A store's answer, as its client reports it. A bucket, a path or a run may contain any word or
-# number, so only these patterns identify the cause.
+# A store's answer as its client reports it. Names of buckets, paths and runs may contain any word
+# or number, so only these patterns identify the cause.
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _NO_BUCKET = {"NoSuchBucket", "InvalidBucketName", "ContainerNotFound", "InvalidResourceName"}
@@ -86,8 +87,8 @@ class ObjectStore:
                     **cast("Any", words),
                 )
         except faults.BaseError as error:
-            # nothing was requested yet, so the URL, an option or a credential is wrong: not
-            # retryable
+            # nothing was requested yet, so the URL, an option or a credential is wrong, which
+            # retrying does not change
             raise WindlassError(
                 f"{url}: {first_line(error)[:300]}", hint=_HINTS[self._scheme]
             ) from error
@@ -103,7 +104,7 @@ class ObjectStore:
 
     @property
     def _is_there(self) -> bool:
-        """A folder is made by the first write into it: until then it is empty."""
+        """Whether the folder exists. The first write creates it; until then it counts as empty."""
         return self._folder is None or self._folder.is_dir()
 
     def _make(self) -> None:
@@ -151,7 +152,8 @@ class ObjectStore:
             obstore.put(self._store, path, content)
 
     def create(self, path: str, content: bytes) -> bool:
-        """Write an object, unless there is one: False. Of two writers one succeeds."""
+        """Write an object unless one exists; returns False in that case. Of two writers, only one
+        succeeds."""
         with self._explaining_all(f"writing {path}"):
             self._make()
             try:
@@ -171,12 +173,12 @@ class ObjectStore:
             return None
 
     def size(self, path: str) -> int | None:
-        """In bytes; None if there is no such object."""
+        """The size in bytes; None if there is no such object."""
         found = self.look(path)
         return None if found is None else found.size_bytes
 
     def look(self, path: str) -> Identity | None:
-        """What is known of an object without reading it; None if there is none."""
+        """What is known about an object without reading it; None if there is none."""
         if not self._is_there:
             return None
         try:
@@ -199,7 +201,7 @@ class ObjectStore:
             raise vanished(self.place(path)) from None
 
     def part(self, path: str, start: int, length: int) -> bytes:
-        """Some of an object's bytes."""
+        """A part of an object's bytes."""
         if not self._is_there:
             raise vanished(self.place(path))
         try:
@@ -232,8 +234,8 @@ class ObjectStore:
             return sorted(str(one["path"]) for some in found for one in some)
 
     def list_beside(self, path: str, within: timedelta) -> Sequence[str]:
-        """The other objects of an object's folder that were written after it, or at most `within`
-        before it, by the store's own clock."""
+        """Other objects in an object's folder that were written after it, or at most `within`
+        before it, by the store's clock."""
         if not self._is_there:
             return []
         folder = f"{path.rpartition('/')[0]}/"
@@ -266,8 +268,8 @@ class ObjectStore:
         return len(paths) + len(begun)
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """The size of everything below a folder, by path; of an unfinished file by its path when it
-        is finished."""
+        """The size of everything below a folder, by path. Unfinished files are listed by the path
+        that they would get."""
         found = {path: file.stat().st_size for path, file in self._unfinished(folder)}
         return found | {path: self.size(path) or 0 for path in self.list(f"{folder}/")}
 
@@ -277,7 +279,7 @@ class ObjectStore:
             yield within.rpartition("#")[0], file
 
     def _begun(self, folder: str) -> Sequence[Path]:
-        """Unfinished local files: obstore writes to `name#1` first and does not list that name."""
+        """Unfinished local files: obstore first writes to `name#1`, and does not list that name."""
         if self._folder is None:
             return []
         found = (self._folder / folder).rglob("*#*")
@@ -298,7 +300,7 @@ class ObjectStore:
 
     @contextmanager
     def _explaining_all(self, doing: str) -> Iterator[None]:
-        """As `_explaining`, where a missing object is an error too."""
+        """Like `_explaining`, but a missing object is an error too."""
         try:
             with self._explaining(doing):
                 yield
@@ -343,8 +345,10 @@ class ObjectStore:
 
 
 def _folder_of(url: str) -> Path:
-    """Raises:
-    WindlassError: a part of what is meant as a path is the URL's host, or is cut off.
+    """The folder that a URL names.
+
+    Raises:
+        WindlassError: a part of what is meant as a path is the URL's host, or is cut off.
     """
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:

@@ -1,5 +1,5 @@
-"""Where a database is, by a connection string of ODBC or the name of a data source. Decides what of
-it may be shown, and connects to nothing."""
+"""Where a database is, by an ODBC connection string or the name of a data source. Decides which
+parts may be shown; does not connect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from windlass.errors import BadSpec
 
 PREFIX = "odbc:"
 _FORMS = "odbc:DRIVER=...;SERVER=... or odbc://user:password@DSN"
-# of connection strings; other words may be secrets of some driver
+# of connection strings; other words may be a secret of some driver
 _SHOWN = ("DSN", "SERVER", "HOST", "SERVERNAME", "ADDRESS", "DBQ", "DATABASE", "PORT")
 _ALSO_PATHS = re.compile(r"[\w./:\\ -]+")
 _PAIR = re.compile(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*)\s*(?:;|$)")
@@ -70,5 +70,5 @@ def _of_url(rest: str) -> list[tuple[str, str]]:
 
 
 def _braced(value: str) -> str:
-    """As ODBC writes a value that may contain its own marks."""
+    """The value in braces, as ODBC writes values that may contain its own special characters."""
     return value if re.fullmatch(r"[\w.-]*", value) else "{" + value.replace("}", "}}") + "}"

@@ -1,5 +1,5 @@
-"""What ODBC's catalog functions tell of a database: tables, columns, primary and foreign keys, and
-indexes. They tell nothing else."""
+"""What ODBC's catalog functions report about a database: tables, columns, primary and foreign keys,
+and indexes. They report nothing else."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _SYSTEM = {
 }  # fmt: skip
 _ACTIONS = {0: "CASCADE", 1: "RESTRICT", 2: "SET NULL", 3: "NO ACTION", 4: "SET DEFAULT"}
 _COUNTS_UP = re.compile(r"identity|auto_increment|\bserial|\bbigserial|\bsmallserial")
-# whose driver gives a default of text without quotes, so '1' and 1 look alike
+# its driver gives text defaults without quotes, so '1' and 1 look alike
 _UNQUOTED = {"SQLite", "MySQL"}
 _TEXT_CODES = {1, -8, 12, -9, -1, -10}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`described` are columns by table, `places` how a table is named in the source's SQL."""
+    """`described` has the columns by table, `places` the name of each table in the source's SQL."""
 
     schema: SourceSchema
     described: Mapping[Name, Mapping[str, Described]]
@@ -78,7 +78,7 @@ def _is_wanted(session: Session, row: Sequence[Any]) -> bool:
         return False
     if {str(catalog).lower(), str(schema).lower()} & _SYSTEM or str(schema).startswith("pg_toast"):
         return False
-    if session.server == ORACLE:  # which brings hundreds of schemas
+    if session.server == ORACLE:  # Oracle lists hundreds of internal schemas
         return str(schema).upper() == session.user.upper()
     is_here = not catalog or not session.database or catalog == session.database
     return is_here
@@ -142,7 +142,7 @@ class _Table:
         with self._session.cursor(f"reading the keys of {self._name}") as cursor:
             rows = [tuple(one) for one in cursor.foreignKeys(**given).fetchall()]
         found: list[list[tuple[Any, ...]]] = []
-        for row in rows:  # KEY_SEQ is 1 where a key begins
+        for row in rows:  # KEY_SEQ is 1 for the first column of a key
             if row[8] == 1 or not found:
                 found.append([])
             found[-1].append(row)
@@ -164,7 +164,7 @@ class _Table:
             rows = [tuple(one) for one in cursor.statistics(self._table, **where).fetchall()]
         by_name: dict[str, list[tuple[Any, ...]]] = {}
         for row in rows:
-            if row[5] and row[6] != 0:  # 0: it counts rows
+            if row[5] and row[6] != 0:  # 0: the row is about statistics
                 by_name.setdefault(row[5], []).append(row)
         uniques, indexes = [], []
         for name, parts in by_name.items():
@@ -191,7 +191,7 @@ def _described(row: Any) -> Described:
 
 
 def _pages(key: Key | None, described: Mapping[str, Described]) -> tuple[str, ...]:
-    """A key of one whole number, by whose ranges rows can be read."""
+    """A key that is one whole number, by whose ranges rows can be read."""
     if key is None or len(key.columns) != 1:
         return ()
     one = described.get(key.columns[0])
@@ -199,8 +199,8 @@ def _pages(key: Key | None, described: Mapping[str, Described]) -> tuple[str, ..
 
 
 def _counted(session: Session, table: SourceTable, place: tuple[str, ...]) -> SourceTable:
-    """With the next number of a column that counts up: one more than the highest, as nobody tells
-    the sequence's."""
+    """The table with the next number of a column that counts up. It is the highest number plus one,
+    as ODBC does not report the sequence's."""
     for column in table.columns:
         if column.counts_up:
             query = statement(

@@ -1,5 +1,5 @@
-"""Which type holds all values of a column, by a scan of all rows; and what people have to decide,
-with counts."""
+"""Finds the type that holds all values of a column, by a scan of all rows; and what the user must
+decide, with counts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from windlass.model.translation import Answers, Field, Fit, Sort, SourceColumn, 
 from windlass.model.units import plural
 from windlass.model.wording import word
 
-_VALUE_BYTES = 8  # of what is no text
+_VALUE_BYTES = 8  # of a value that is not text
 _ACCEPT = word("accept", str(LossClass.VALUES))
 
 
 @dataclass(slots=True)
 class _Try:
-    """A type, and what it does not have of the values."""
+    """A type, and how many values it cannot hold."""
 
     type: Type
     read: Read
@@ -46,7 +46,7 @@ class _Column:
 
     @property
     def best(self) -> _Try:
-        """The first that has all values; else the one that has most of them."""
+        """The first type that holds all values; otherwise the one that holds most."""
         return min(self.tries, key=lambda one: one.misfits.total())
 
 
@@ -107,7 +107,8 @@ def _started(
 
 
 def _look(one: _Column, value: Any, row: Sequence[Any], key: Sequence[tuple[str, int]]) -> None:
-    """Types that hold fewer values come first, so nobody asks the others while one fits all."""
+    """Try the types on a value. Types that hold fewer values come first, so the others need not be
+    tried while one fits."""
     for attempt in one.tries:
         try:
             attempt.read(value, attempt.notes)

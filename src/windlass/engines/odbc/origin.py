@@ -85,7 +85,7 @@ class OdbcOrigin:
 
     @property
     def schema(self) -> str:
-        """Tables of a database without schemas go into `public`."""
+        """The schema for tables: those of a database without schemas go into `public`."""
         return "" if self._catalog().has_schemas else "public"
 
     @property
@@ -149,7 +149,7 @@ class OdbcOrigin:
         return rows.cut(self._held, self._catalog(), table, count)
 
     def can_hash(self, reading: Reading) -> bool:
-        """The text of a float is not what is hashed."""
+        """Whether no column is a float, whose text is not what is hashed."""
         return can_hash(reading.fields) and all(
             one.type.sort is not Sort.FLOAT for one in reading.fields
         )

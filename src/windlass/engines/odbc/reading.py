@@ -1,4 +1,4 @@
-"""Rows as a driver gives them, made into the texts of their columns."""
+"""Reads rows through a driver, and converts the values to the texts of their columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from windlass.model.relation import Name
 from windlass.model.translation import Field, Reading, SourceTable
 
 _FORMS = {
-    # every database has CHAR, of which some fill it with blanks; no date or time is as long
+    # every database has CHAR, and some pad it with blanks; no date or time is that long
     AS_TEXT: sql.SQL("rtrim(cast({0} as char(64)))"),
     AS_DOUBLE: sql.SQL("{0} + 0e0"),
 }
@@ -58,8 +58,10 @@ def read_raw(
 def read_values(
     session: Session, found: Found, reading: Reading, range_: Range
 ) -> Iterator[canonical.Values]:
-    """Raises:
-    WindlassError: a value does not fit the type that all had when they were counted.
+    """The values as texts.
+
+    Raises:
+        WindlassError: a value does not fit the type that all had when they were counted.
     """
     readers = [reader(one.type) for one in reading.fields]
     notes = Notes()

@@ -57,8 +57,8 @@ class Session:
 
     @contextmanager
     def explaining(self, doing: str) -> Iterator[None]:
-        """Map the driver's errors to ours. Values that a driver gives in a form that Python has not
-        are ValueErrors."""
+        """Map the driver's errors to ours. A value in a form that Python cannot represent is a
+        ValueError."""
         import pyodbc
 
         try:
@@ -91,7 +91,7 @@ class Session:
 
     @contextmanager
     def cursor(self, doing: str) -> Iterator[Any]:
-        """No other thread reads until the context is left.
+        """A cursor. No other thread can read until the context is left.
 
         Raises:
             SnapshotLost: the session is gone.
@@ -130,8 +130,8 @@ class Session:
 
 
 def _parts(error: Exception) -> tuple[str, str]:
-    """SQLSTATE, and the message without the driver's marks. Drivers quote no values of rows where
-    nothing is written."""
+    """SQLSTATE, and the message without the driver's prefixes. While nothing is written, drivers
+    quote no values of rows."""
     state = str(error.args[0]) if error.args else ""
     said = str(error.args[1]) if len(error.args) > 1 else state
     while said.startswith("["):

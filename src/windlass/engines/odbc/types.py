@@ -1,5 +1,5 @@
-"""Which types a column of an ODBC database can have on the target, by what its driver says: all its
-values choose among them. Pure.
+"""Which types a column of an ODBC database can have on the target, according to its driver; all its
+values then decide among them. Pure.
 
 Types of SQL Server: Microsoft, "Data types (Transact-SQL)" and the ODBC driver's "Data type
 support". Of Oracle: "Database SQL Language Reference", and the ODBC driver's types.
@@ -14,15 +14,15 @@ from windlass.model.translation import Sort, Type
 
 # forms: how a value is selected
 PLAIN = "plain"
-AS_TEXT = "as text"  # the server makes a text of it, which has all digits
-AS_DOUBLE = "as double"  # of a float, of which MySQL shows six digits
+AS_TEXT = "as text"  # the server converts it to text, which has all digits
+AS_DOUBLE = "as double"  # for a float, of which MySQL would show six digits
 _MOST_CHARACTERS = 10_485_760  # of a varchar
 _TEXT, _NUMERIC, _BYTES = Type(Sort.TEXT), Type(Sort.DECIMAL), Type(Sort.BYTES)
 _INTEGERS = {-6: 16, 5: 16, 4: 32, -5: 64}  # by ODBC's number of the type
 _FIXED, _VARYING, _LONG = {1, -8}, {12, -9}, {-1, -10}
 _TIMES, _MOMENTS = {92, 10, -154}, {93, 11}
 _WITH_ZONE = -155  # SQL Server's datetimeoffset
-# databases whose text of a date or time is that of ISO 8601
+# databases that write dates and times as in ISO 8601
 ISO = {"MariaDB", "MySQL", "PostgreSQL", "SQLite"}
 ORACLE, SQL_SERVER = "Oracle", "Microsoft SQL Server"
 _SHIFTED = "times of the session's time zone, which the target does not know"
@@ -34,25 +34,25 @@ class Described:
     """A column as the driver describes it. Numbers that it does not give are -1."""
 
     code: int
-    word: str  # its type, in the server's word, in lower case
+    word: str  # its type in the server's own words, in lower case
     size: int
     digits: int
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The first type that has all values is taken. `lossy`: what is lost, however many values have
-    it, as nobody sees it."""
+    """The first type that holds all values is used. `lossy` is what is lost regardless of the
+    values, as nobody would notice."""
 
     types: tuple[Type, ...]
     form: str = PLAIN
     lossy: str = ""
-    kept: str = ""  # a notice: what is not what it was
+    kept: str = ""  # a notice about what changes
 
 
 def choose(one: Described, server: str) -> Choice | None:
-    """None: nobody knows what such values are."""
-    if one.word == "money" and server != SQL_SERVER:  # which the driver makes a float of
+    """The choice of types; None if nobody knows what such values are."""
+    if one.word == "money" and server != SQL_SERVER:  # its driver makes a float of it
         return None
     if found := _of_word(one, server):
         return found
@@ -80,7 +80,7 @@ def choose(one: Described, server: str) -> Choice | None:
 
 
 def _of_word(one: Described, server: str) -> Choice | None:
-    """By the server's own word, where ODBC's number says less."""
+    """The choice by the server's own type name, where ODBC's number is less precise."""
     word = one.word
     if word in ("bool", "boolean"):
         return Choice((Type(Sort.BOOLEAN), *_integers(16)))

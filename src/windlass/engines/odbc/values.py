@@ -1,5 +1,5 @@
-"""Values as a driver gives them, as the texts of a column's type. What does not fit is refused,
-never rounded. Pure.
+"""Values from a driver as texts of a column's type. A value that does not fit is refused, never
+rounded. Pure.
 
 Texts: `windlass.engines.canonical`.
 """
@@ -34,22 +34,22 @@ _YES, _NO = {"1", "t", "true", "T", "TRUE"}, {"0", "f", "false", "F", "FALSE"}
 
 
 class Misfit(ValueError):
-    """A value that a type does not have. The text says what it is, without the value."""
+    """A value that the type cannot hold. The text says what kind it is, without showing it."""
 
 
 @dataclass(slots=True)
 class Notes:
     """What was left out of values."""
 
-    digits: int = 0  # after the sixth of a second
-    offsets: int = 0  # from UTC, that are not zero
+    digits: int = 0  # digits after the sixth of a second
+    offsets: int = 0  # offsets from UTC that are not zero
 
 
 Read = Callable[[Any, Notes], str]
 
 
 def reader(type_: Type) -> Read:
-    """What makes a text of a value that is not NULL.
+    """A function that converts a value, which is not NULL, to text.
 
     Raises (what is made):
         Misfit: the type does not have it.
@@ -145,7 +145,7 @@ def _float(type_: Type, value: Any, notes: Notes) -> str:
 
 
 def _is_single(number: float) -> bool:
-    """Whether it is a number of 32 bits, or the shortest text of one, which some drivers send."""
+    """Whether it is a 32-bit number, or the shortest text of one, which some drivers send."""
     try:
         packed = _single.pack(number)
     except OverflowError:

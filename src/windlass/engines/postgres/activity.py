@@ -22,7 +22,7 @@ Activity = Mapping[str, Mapping[str, Any]]
 
 
 def read_activity(connection: Connection, names: Collection[Name]) -> Activity:
-    """By ``schema.relation``: what `has_changed` compares. JSON-able."""
+    """What `has_changed` compares, by ``schema.relation``. JSON-able."""
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(load("activity")).fetchall()
@@ -33,11 +33,11 @@ def read_activity(connection: Connection, names: Collection[Name]) -> Activity:
 
 
 def has_changed(connection: Connection, name: Name, then: Activity, now: Activity) -> bool:
-    """Whether a row may have been inserted or moved since `then`; in doubt, yes.
+    """Whether a row may have been inserted or moved since `then`; if in doubt, yes.
 
     No row may belong to a transaction that the earlier snapshot did not see, and the file must be
-    the same (TRUNCATE, CLUSTER and VACUUM FULL make a new one). It scans the relation once. A row
-    deleted since does no harm: it is copied once or not at all.
+    the same (TRUNCATE, CLUSTER and VACUUM FULL make a new one). Scans the relation once. Rows
+    deleted since then do no harm: they are copied once or not at all.
     """
     before, after = then.get(str(name)), now.get(str(name))
     if before is None or after is None:

@@ -76,12 +76,12 @@ PARTS = {
     "INDEX ATTACH", "POLICY", "PUBLICATION TABLE", "ROW SECURITY", "RULE", "SECURITY LABEL",
     "SEQUENCE OWNED BY", "STATISTICS", "TABLE ATTACH", "TRIGGER", "USER MAPPING",
 }  # fmt: skip
-# those of them that belong to whatever they depend on
+# kinds that belong to whatever they depend on
 ATTRIBUTES = {"ACL", "COMMENT", "SECURITY LABEL", "SEQUENCE OWNED BY"}
 RELATION_KINDS = {"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"}
 
 
-# libpq's messages, in English as pg_dump is asked for it
+# libpq's messages, in English, as pg_dump is started with that
 _HUNG_UP = re.compile(
     "server closed the connection|connection to server .* failed|could not receive data from server"
     "|could not send data to server|no connection to the server|connection has been closed"
@@ -343,8 +343,8 @@ def script(entry: Entry, *, owner: bool, tablespace: bool, access_method: bool =
 
 
 def _access_method(entry: Entry) -> str:
-    """Of a partitioned table, for its partitions to come (17 and newer): it has no storage, so the
-    setting that CREATE TABLE goes by does not reach it."""
+    """A partitioned table has no storage, so the setting that CREATE TABLE uses has no effect on
+    it. This sets the access method for its future partitions (17 and newer)."""
     statement = sql.SQL("ALTER TABLE {} SET ACCESS METHOD {};\n").format(
         sql.Identifier(entry.schema, entry.tag), sql.Identifier(entry.access_method)
     )

@@ -30,7 +30,7 @@ class Attribute:
 @dataclass(frozen=True, slots=True)
 class Value:
     value: str
-    role: str  # that it names
+    role: str  # the role that it names
 
 
 def read_attributes(connection: Connection, *, side: str) -> Mapping[Attribute, Value]:

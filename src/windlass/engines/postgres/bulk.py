@@ -1,4 +1,4 @@
-"""The sessions that move rows, and which of the two a connection needs.
+"""Sessions that move rows. Decides whether a connection needs asyncpg or libpq.
 
 asyncpg delivers COPY data in blocks of about 250 kB, at a tenth of the cost of a call per row. It
 is not libpq, though: where the address needs what only libpq supports, rows go through libpq.
@@ -25,7 +25,7 @@ _OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
 
 async def open_bulk(address: Address, like: Connection, role: Role, purpose: str) -> Bulk:
-    """A session to the same server that `like` reached, through the driver that keeps every
+    """A session on the server that `like` reached, through the driver that supports every
     parameter."""
     if why_libpq(like):
         return LibpqBulk(address.at(like).connect(role, purpose))
@@ -33,7 +33,7 @@ async def open_bulk(address: Address, like: Connection, role: Role, purpose: str
 
 
 class AsyncpgBulk:
-    """Blocks as they come from the socket."""
+    """Passes on blocks as they come from the socket."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -62,7 +62,7 @@ class AsyncpgBulk:
         return int((await self._unless_lost(copying)).rpartition(" ")[2])
 
     async def _unless_lost(self, work: Coroutine[object, object, str]) -> str:
-        """Fail when the connection is lost: asyncpg would wait forever until it may write."""
+        """Fail when the connection is lost: asyncpg would wait forever for permission to write."""
         task = asyncio.ensure_future(work)
         is_lost = False
 

@@ -15,8 +15,8 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True, order=True)
 class Call:
-    """`owner` is the relation that the calling object belongs to; without one, it is only the
-    schema."""
+    """`owner` is the relation that the calling object belongs to. If it has none, only the schema
+    is set."""
 
     kind: str  # "view", "table constraint", "default value", ...
     caller: str

@@ -412,9 +412,9 @@ def _root(
 
 
 def _cuts(key: Row, types: Types) -> bool:
-    """Whether `<` under our empty search_path has the order of the index.
+    """Whether `<` sorts like the index under our empty search_path.
 
-    Not for citext: its operators are not visible there, so those of text are used.
+    Not for citext: its operators are not found there, so those of text would be used.
     """
     return key["is_orderly"] and all(base_type(oid, types).builtin for oid in key["types"])
 

@@ -48,7 +48,7 @@ def take_census(
     questions: Sequence[Question],
     mapping: Mapping | None = None,
 ) -> tuple[Answer, ...]:
-    """The answers, in the order of the questions. With a mapping, about what arrives through it.
+    """The answers, in the order of the questions; with a mapping, about the mapped values.
 
     Inside the caller's transaction, which a value that cannot be converted does not end.
 
@@ -88,7 +88,7 @@ def _count(
 
 
 def _arriving(at: int, question: Question) -> sql.Composed:
-    """The target's values, made from the text that COPY writes."""
+    """The value as the target would store it, made from the text that COPY writes."""
     how = question.conversion
     if how is None or question.labels:
         return sql.SQL("null::text as {}").format(_sent(at))

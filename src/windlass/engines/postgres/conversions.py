@@ -1,10 +1,10 @@
-"""Values that go into a column of another type: which always arrive unchanged, and how to compare
-them.
+"""Values that go into a column of another type: which of them always arrive unchanged, and how they
+are compared.
 
-A value travels as the text that COPY writes. Unless a table of widenings shows that every value
+A value is copied as the text that COPY writes. Unless a table of widenings shows that every value
 arrives unchanged, a census checks the source (`census`). Afterwards the source's value is compared
-with the target's, each in a form that both types can express exactly: never with one cast to the
-other's type, which would lose the same digits on both sides.
+with the target's, each in a form that both types express exactly. Neither is cast to the other's
+type, which could lose the same digits on both sides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TIMES = {
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A type's name without its modifiers, and those: ``numeric(10,2)`` is numeric, (10, 2)."""
+    """A type's name and its modifiers: ``numeric(10,2)`` is numeric, (10, 2)."""
 
     name: str
     modifiers: tuple[int, ...] = ()
@@ -71,7 +71,8 @@ def _form(source: str, target: str) -> Form:
 
 
 def canonical(form: Form, value: sql.Composable) -> sql.Composable:
-    """A text that is the same for two values exactly when they are, whichever type each has.
+    """A text that is the same for two values exactly if they are the same value, whatever their
+    types.
 
     It never fails, as it starts from the value's own text. NULL for NULL.
     """
@@ -122,7 +123,7 @@ def is_widening(source: str, target: str) -> bool:
 
 
 def _holds_more(one: Named, other: Named) -> bool:
-    """As `is_widening`, for types that differ only in their modifiers."""
+    """Like `is_widening`, for types that differ only in their modifiers."""
     if not other.modifiers:
         return one.name != "bit"
     if not one.modifiers:
@@ -142,7 +143,8 @@ def _whole_digits(numeric: Named) -> int:
 
 
 def unfit(target: str, text: sql.Composable) -> sql.Composable | None:
-    """True for a text that COPY would refuse and a cast would cut off; None where they agree.
+    """A condition for texts that COPY would refuse but a cast would cut off; None if both do the
+    same.
 
     Trailing blanks are cut off by both (varcharin, bpcharin).
     """
@@ -160,5 +162,5 @@ def unfit(target: str, text: sql.Composable) -> sql.Composable | None:
 
 
 def not_among(labels: Sequence[str], text: sql.Composable) -> sql.Composable:
-    """True for a text that is no label of the target's enum."""
+    """A condition for texts that are no label of the target's enum."""
     return sql.SQL("{} <> all ({}::text[])").format(text, sql.Literal(list(labels)))

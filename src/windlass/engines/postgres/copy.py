@@ -1,8 +1,9 @@
 """Both ends of a bulk copy: COPY out of the source and COPY into the target.
 
-What moves the bytes is a `Bulk` session: asyncpg's, or libpq's where asyncpg cannot connect as the
+The bytes are moved by a `Bulk` session: asyncpg's, or libpq's if asyncpg cannot connect as the
 address asks (`windlass.engines.postgres.bulk` decides). Both stop reading their socket while the
-consumer is busy. That is the only back-pressure: memory does not grow with the relation.
+consumer is busy. There is no other back-pressure; it keeps memory independent of the relation's
+size.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ Write = Callable[[bytes], Awaitable[None]]
 
 @cache
 def faults() -> tuple[type[Exception], ...]:
-    """The drivers' exceptions. Loads asyncpg, so that commands that copy nothing start without
-    it."""
+    """The drivers' exceptions. Loads asyncpg; commands that copy nothing start without it."""
     import asyncpg
 
     return (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError, EOFError)
@@ -133,7 +133,8 @@ async def copy_in(
 
 
 async def truncate(target: Bulk, name: Name) -> None:
-    """Empty a relation of this run, as FREEZE and WAL-less loading (wal_level = minimal) ask."""
+    """Empty a relation of this run, which FREEZE and loading without WAL (wal_level = minimal)
+    require."""
     statement = sql.SQL("truncate only {}").format(sql.Identifier(name.schema, name.name))
     await execute(target, statement.as_string(None), f"emptying {name}")
 

@@ -1,7 +1,7 @@
-"""COPY into a server at the server's pace.
+"""COPY into a server, no faster than the server reads.
 
-libpq keeps what the socket does not take, without a limit (PQputCopyData, fe-exec.c). So a source
-that is faster than the target would fill the memory of this process.
+libpq buffers whatever the socket does not take, without limit (PQputCopyData, fe-exec.c). So a
+source faster than the target would fill this process's memory.
 """
 
 from __future__ import annotations
@@ -25,4 +25,4 @@ def send(copy: psycopg.Copy, block: Buffer) -> None:
         poller = select.poll()  # select() takes no more than 1,024 descriptors
         poller.register(connection.socket, select.POLLIN | select.POLLOUT)
         if any(event & select.POLLIN for _, event in poller.poll()):
-            connection.consume_input()  # else both sides could wait for each other
+            connection.consume_input()  # otherwise both sides could wait for each other

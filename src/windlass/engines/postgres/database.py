@@ -53,7 +53,7 @@ def describe_property(key: Key) -> str:
 
 
 def give_property(database: str, key: Key, value: str | None) -> str:
-    """The statement that makes a property what it is elsewhere; None: that it is not there."""
+    """The statement that sets a property to this value; with None, the one that removes it."""
     kind, role, name = key
     place = sql.Identifier(database)
     match kind:

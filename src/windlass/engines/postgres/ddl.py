@@ -50,7 +50,7 @@ def _run(connection: Connection, statement: Statement) -> None:
 def try_statements(
     connection: Connection, statements: Sequence[Statement], consequence: str
 ) -> list[Loss]:
-    """`try_statement` of each, in one round trip where none is refused."""
+    """`try_statement` for each statement; one round trip if none is refused."""
     try:
         run_saved(connection, _script(statements))
     except psycopg.Error:
@@ -85,7 +85,7 @@ MEMORY_FOR_BUILDS = (
     " least(1048576, greatest(65536, (select setting::bigint * 8 / 4 from pg_settings"
     " where name = 'shared_buffers'))))::text || 'kB', true);\n"
 )
-"""More memory for the caller's transaction: a quarter of shared_buffers, 64 MB to 1 GB.
+"""Gives the caller's transaction more memory: a quarter of shared_buffers, between 64 MB and 1 GB.
 
-Only the server knows how much memory there is; shared_buffers is what its owner gave it.
+Only the server knows how much memory there is; shared_buffers is what its owner has given it.
 """

@@ -49,7 +49,7 @@ def describe(
 
 
 def _asked(request: Request) -> str:
-    """Where in the spec the SQL is."""
+    """Where in the spec the SQL comes from."""
     given = {"query": request.query, "where": request.where, "cast": request.casts}
     keys = " and ".join(f"`{key}`" for key, words in given.items() if words)
     return f"see {keys} of {request.name}" if keys else ""
@@ -60,10 +60,10 @@ class _Described:
     """A column of a query, as the server describes it."""
 
     name: str
-    oid: int  # of its type; of a domain the base type
+    oid: int  # its type; for a domain the base type
     modifier: int
-    table: int  # that it comes from unchanged; 0: from none
-    number: int  # there
+    table: int  # the table that it comes from unchanged; 0 if there is none
+    number: int  # its number there
 
     @classmethod
     def of(cls, result: pq.abc.PGresult, at: int) -> _Described:

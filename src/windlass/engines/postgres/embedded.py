@@ -289,7 +289,7 @@ def _claim(folder: Path, account: _Account | None) -> None:
 
 
 def _programs(version: Version, account: _Account | None) -> Path:
-    """The programs where `account` can run them: in place, else a copy in our home.
+    """The programs in a place where `account` can run them: where they are, or a copy in our home.
 
     A virtual environment under root's home is closed to every other account.
     """

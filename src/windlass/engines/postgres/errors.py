@@ -52,7 +52,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     hint = _HINTS.get(state or "", "")
     if state == "53300":
         hint = _full_hint(message) or hint
-    elif state == "53200" and "out of memory" in message:  # not of shared memory
+    elif state == "53200" and "out of memory" in message:  # means memory, not shared memory
         hint = f"the server has no memory left: run with fewer {word('jobs')}"
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
@@ -103,7 +103,7 @@ _SAID = {
 
 
 def _full_hint(message: str) -> str:
-    """The hint for a role's or database's limit, which is not the server's."""
+    """The hint for a limit of a role or a database rather than of the server."""
     found = _LIMITED.search(message)
     if found is None:
         return ""

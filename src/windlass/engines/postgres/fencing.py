@@ -1,4 +1,4 @@
-"""Who writes to a database, and whether anybody may: its read-only default, its sessions.
+"""Who writes to a database, and who may: its read-only default and its sessions.
 
 Decides nothing about whose sessions are to end, or when.
 """
@@ -110,7 +110,7 @@ def write_regardless(connection: Session) -> None:
 
 
 def read_default(connection: Session) -> str | None:
-    """Whether the database lets new sessions only read, as its own setting says; None: no such."""
+    """The database's own setting of its read-only default; None if it has none."""
     row = connection.execute(
         "select substr(one, strpos(one, '=') + 1) from pg_db_role_setting s"
         " join pg_database d on d.oid = s.setdatabase cross join unnest(s.setconfig) as one"

@@ -43,7 +43,8 @@ _WITH_GRANT_OPTION = " with grant option"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a privilege is on: a column ("" is the whole object), or the objects of a default."""
+    """What a privilege is on: a column ("" for the whole object), or the objects of default
+    privileges."""
 
     kind: str  # of object, as in "OBJECT_TABLE"
     column: str = ""
@@ -94,9 +95,9 @@ def holders(script: str, privilege: str) -> frozenset[str]:
 
 
 def _before(scripts: Iterable[Iterable[_Change]]) -> Privileges:
-    """The privileges before the scripts, as far as they show: those that they revoke first.
+    """The privileges before the scripts, as far as they show: those that the scripts revoke first.
 
-    A role had all of them, since only an owner has privileges without a grant.
+    The owner had all of them, as nobody else has privileges without a grant.
     """
     found: Privileges = {}
     for changes in scripts:

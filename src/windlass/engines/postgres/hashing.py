@@ -66,7 +66,7 @@ class Method(Enum):
     """The hash function; both sides of a comparison use the same one."""
 
     RECORD = "hash_record_extended"  # since version 14
-    TEXT = "hash_array_extended"  # of the row's text, three times the cost
+    TEXT = "hash_array_extended"  # of the row's text; takes three times as long
 
     @classmethod
     def between(cls, *versions: int) -> Method:
@@ -113,7 +113,7 @@ class Hashing:
         return mix(total)
 
     def _of_text(self, columns: Sequence[HashedColumn]) -> sql.Composable:
-        """A record's text quotes its fields, so no two rows share one."""
+        """The hash of a record's text. It quotes its fields, so no two rows have the same text."""
         fields = [
             sql.Identifier(column.name) if not column.is_converted else exact_text(column)
             for column in columns
@@ -140,7 +140,8 @@ class Hashing:
                 return [self._characters(column)]
 
     def _characters(self, column: HashedColumn) -> sql.Composable:
-        """Text and bytea of the same bytes hash the same, so only one side need convert."""
+        """The characters to hash. Text and bytea with the same bytes have the same hash, so only
+        one side must convert."""
         plain = not column.is_converted and _PLAIN_TEXT.fullmatch(column.type)
         if self.converts:
             name = sql.Identifier(column.name)
@@ -173,7 +174,7 @@ def exact_text(column: HashedColumn) -> sql.Composable:
 
 
 def mix(total: sql.Composable, *, seed: int = 0) -> sql.Composable:
-    """Scramble 64 bits. hashint8extended would fold them; as a seed all of them count."""
+    """Scramble 64 bits. hashint8extended would fold its argument; of the seed all bits count."""
     return sql.SQL("hashint4extended({}, {})").format(sql.Literal(seed), total)
 
 

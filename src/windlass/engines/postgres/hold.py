@@ -61,7 +61,7 @@ class Hold:
 
     @property
     def reached(self) -> tuple[Address, Address] | None:
-        """The servers in use, of several hosts; None before both sides have answered."""
+        """The servers in use, out of several hosts; None until both sides have answered."""
         return self._reached
 
     @property
@@ -130,7 +130,7 @@ class Hold:
         raise Unreachable(problems)
 
     def _where(self) -> tuple[Address, Address]:
-        """Which of several hosts have answered."""
+        """The hosts that answered, out of several."""
         return self.source.at(self.reader), self.target.at(self.control)
 
     def _connect_source(self) -> None:
@@ -153,8 +153,8 @@ class Hold:
         self.snapshot = self._kept.numbered(number)
 
     def read_within(self, snapshot: str, lsn: str) -> None:
-        """Keep a snapshot that another session has exported, taken at this position of the log,
-        instead of the own one. That session may end."""
+        """Replace our own snapshot by one that another session has exported, at this position of
+        the log. That session may end."""
         holder = SnapshotHolder(self.source, "windlass snapshot", snapshot)
         holder.lsn = lsn
         self.leave_source()
@@ -204,7 +204,7 @@ class Hold:
         return self.who_has_lock().startswith(f"{control_name(run)} ")
 
     def take_lock_of(self, run: str) -> None:
-        """Take the lock from an earlier process of this run that its scheduler believes is dead.
+        """Take the lock from an earlier process of this run that its scheduler believes to be dead.
 
         Raises:
             RunLost: another process was faster.

@@ -1,4 +1,4 @@
-"""What is inside of a column's values: lists, composites, and their own types, by the catalog.
+"""The types inside a column's values (lists and composites), from the catalog.
 
 How many dimensions an array has is not part of its type: the declaration (``int[][]``) says it, or
 else the user. Values that have others are refused when they are read.
@@ -54,8 +54,8 @@ class InnerTypes:
             needed = inside - {0, *self._found}
 
     def column(self, column: Column, oid: int, modifier: int, dimensions: int) -> Column:
-        """A described column with what is inside of its values, if anything is. A list of plain
-        values that Arrow reads as it is stays one."""
+        """A described column, with the types inside its values if there are any. A list of plain
+        values that Arrow can read stays a list."""
         if column.is_list and dimensions <= 1:
             return column
         inside = self._inside(oid, modifier, dimensions)

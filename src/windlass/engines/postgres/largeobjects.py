@@ -68,7 +68,7 @@ class Collisions:
 
 
 def read_collisions(source: Connection, target: Connection) -> Collisions:
-    """Reads them in groups, so memory does not grow with their number."""
+    """Read them in groups, so that memory does not grow with their number."""
     found, last = Collisions(), 0
     while oids := _ids_after(source, last):
         rows = _owned(target, oids)
@@ -82,7 +82,7 @@ def read_collisions(source: Connection, target: Connection) -> Collisions:
 
 
 def read_size_bytes(connection: Connection) -> int:
-    """What all large objects of a database take on its disk."""
+    """The space that all large objects of a database take on disk."""
     try:
         row: Any = connection.execute("select pg_table_size('pg_largeobject')").fetchone()
     except psycopg.Error as error:
@@ -188,7 +188,7 @@ def read_oids_after(connection: Connection, oid: int, count: int) -> list[int]:
 
 
 def may_give(target: Connection, role: str) -> bool:
-    """Whether this user may give an object to the role."""
+    """Whether this user may make the role the owner of an object."""
     word = "set" if target.info.server_version >= 160000 else "member"
     row: Any = target.execute("select pg_has_role(%s::name, %s)", (role, word)).fetchone()
     return bool(row[0])
@@ -225,9 +225,9 @@ def _digests(connection: Connection, condition: sql.Composed, side: str) -> dict
 
 
 def count_changed(connection: Connection, oids: Collection[int], own: sql.Composed) -> int:
-    """How many were changed or created again by other transactions; `own` is a query for the ids of
-    our transactions. Changes of owner, grants or identity are visible to everybody; changes of
-    bytes only to users who may read pg_largeobject, such as superusers."""
+    """How many were changed or created again by other transactions. `own` is a query for the ids of
+    our transactions. Everybody can see changes of owner, grants or identity; only users who may
+    read pg_largeobject, such as superusers, see changes of bytes."""
     if not oids:
         return 0
     query = sql.SQL(

@@ -1,7 +1,8 @@
 """The round-trip time to a server, and how many parallel copies it justifies.
 
-Copying a small relation is two round trips, whatever its rows cost. On a slow link a session mostly
-waits, so several share the work; on a fast link more sessions only cost their start-up.
+Copying a small relation is two round trips, however little its rows cost. On a slow link a session
+mostly waits, so several share the work; on a fast link more sessions would only cost their
+start-up.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import time
 from windlass.engines.postgres.session import Connection
 
 MOST_STREAMS = 16  # of one run, over all its workers, to leave connections for others
-SLOW_SECONDS = 0.004  # of a round trip; between machines of one building it takes a tenth of that
-_SECONDS_PER_STREAM = 0.00125  # of a round trip: about what a small relation costs the servers
-_TRIES = 5  # of which the shortest counts: a busy server is no slow link
+SLOW_SECONDS = 0.004  # of a round trip; between machines in one building it takes a tenth of that
+# of a round trip: about as long as the servers need for a small relation
+_SECONDS_PER_STREAM = 0.00125
+_TRIES = 5  # the shortest counts, because a busy server is no slow link
 
 
 _known: dict[tuple[str, int], float] = {}  # by host and port

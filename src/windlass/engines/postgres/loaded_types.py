@@ -11,7 +11,7 @@ from psycopg import sql
 
 from windlass.model.export import Column, Export, Kind
 
-# of a PostgreSQL source's types: those that a text is a value of on every server
+# types of a PostgreSQL source whose values every server can read from text
 _NOT_OURS = re.compile(r"[.]|^(reg|record|unknown|any|cstring|money|\"any\")")
 _TYPES = {
     Kind.BOOLEAN: "boolean",
@@ -21,7 +21,7 @@ _TYPES = {
     Kind.FLOAT32: "real",
     Kind.FLOAT64: "double precision",
     Kind.TEXT: "text",
-    Kind.JSON: "json",  # its text as it is: jsonb would put it in order
+    Kind.JSON: "json",  # keeps the text; jsonb would sort the keys
     Kind.UUID: "uuid",
     Kind.BYTES: "bytea",
     Kind.DATE: "date",
@@ -32,10 +32,11 @@ _TYPES = {
 
 
 def type_of(column: Column, engine: str) -> str:
-    """The source's own type if that is PostgreSQL's, unless only the source has it."""
+    """The source's own type if the source is PostgreSQL, and the type is not one that only the
+    source has."""
     if column.mask:
         return "text"
-    if column.is_cast and column.kind is Kind.JSON:  # of what only the source has a type for
+    if column.is_cast and column.kind is Kind.JSON:  # only the source has its type
         return "json"
     if engine == "postgresql":
         return "text" if _NOT_OURS.search(column.type) else column.type
@@ -45,7 +46,7 @@ def type_of(column: Column, engine: str) -> str:
 
 
 def from_text(column: Column, engine: str) -> sql.Composable:
-    """A value staged as text. Lists are `{1,2}` there as well."""
+    """The value that was staged as text. Lists are written as `{1,2}` there too."""
     name, type_ = sql.Identifier(column.name), sql.SQL(type_of(column, engine))
     return sql.SQL("new.{}::{}").format(name, type_)
 
@@ -55,7 +56,7 @@ _FROM_NUMBERS = {
     " else date '1970-01-01' + {0} end",
     Kind.TIMESTAMP: "case {0} when 9223372036854775807 then 'infinity'"
     " when -9223372036854775807 then '-infinity' else timestamp '1970-01-01'"
-    # in two parts, as an interval is multiplied by a float
+    # in two parts, because an interval is multiplied by a float
     " + {0} / 1000000 * interval '1 s' + {0} % 1000000 * interval '1 us' end",
     Kind.INSTANT: "case {0} when 9223372036854775807 then 'infinity'"
     " when -9223372036854775807 then '-infinity' else timestamptz '1970-01-01 00:00Z'"
@@ -65,7 +66,7 @@ _FROM_NUMBERS = {
 
 
 def from_arrow(column: Column, engine: str) -> sql.Composable:
-    """A value staged by ADBC."""
+    """The value that was staged by ADBC."""
     name = sql.SQL("new.{}").format(sql.Identifier(column.name))
     value: sql.Composable = name
     if column.kind in _FROM_NUMBERS and not column.is_list:
@@ -74,7 +75,7 @@ def from_arrow(column: Column, engine: str) -> sql.Composable:
 
 
 def staged_batches(path: str, export: Export) -> Any:
-    """A file as batches whose types can hold every value: an infinite date is a number."""
+    """A file as batches whose types can hold every value; an infinite date is a number there."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

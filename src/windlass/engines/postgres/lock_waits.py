@@ -14,7 +14,7 @@ from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 
-# of a run on the target, beside two for each job: control, pg_dump, lock watch, status
+# of a run on the target, in addition to two for each job: control, pg_dump, lock watch, status
 OTHER_SESSIONS = 4
 _SHOWN = 100  # characters of a statement
 
@@ -58,8 +58,8 @@ class LockWait:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Somebody's statement that waits for a lock which a run has until it ends, such as ALTER
-    TABLE. What the table's users run waits behind it."""
+    """A statement of somebody else, such as ALTER TABLE, that waits for a lock which a run holds
+    until it ends. Other users of the table wait behind it."""
 
     pid: int
     application: str
@@ -80,7 +80,8 @@ class Demand:
 def read_demands(
     connection: Connection, *, holder: int, names: Sequence[str], side: str
 ) -> list[Demand]:
-    """Of others, for locks that the session `holder` of a run has, or sessions of these names."""
+    """Statements of others that wait for locks of the session `holder` of a run, or of sessions
+    with these names."""
     try:
         with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
             values = (holder, [*names, "windlass pg_dump"])
@@ -101,8 +102,8 @@ def read_demands(
 
 
 def end_sessions_named(connection: Connection, names: Sequence[str]) -> None:
-    """End a run's sessions, of this user in this database, in any process: none may read on when
-    the run's locks are gone."""
+    """End all sessions of a run, of this user in this database, in any process: none may continue
+    to read without the run's locks."""
     connection.execute(
         "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity"
         " where usename = session_user and datname = current_database()"

@@ -21,7 +21,8 @@ class LockRoom:
 
     @property
     def locks(self) -> int:
-        """The guaranteed number; the server has some more, which is left to others."""
+        """The guaranteed number of locks. The server has room for some more, which is left to
+        others."""
         return self.per_transaction * self.sessions
 
     def setting_for(self, locks: int) -> int:

@@ -1,6 +1,5 @@
-"""A relation as its mapping has it: the rows that arrive, under the names and with the values with
-which they do. Copying, counting and comparing read this, so what is proven is what was declared.
-"""
+"""A relation as its mapping defines it: the rows that arrive, with their new names and values.
+Copying, counting and comparing all read it, so that what is proven is what was declared."""
 
 from __future__ import annotations
 
@@ -12,12 +11,12 @@ from windlass.model.relation import Name
 
 
 def key_settings(key_id: str) -> tuple[str, str]:
-    """Settings of our sessions on the source, which have the key, padded as HMAC needs it. Named
-    after the key, so that a process with another one fails and hashes nothing."""
+    """Settings for our sessions on the source, with the key padded as HMAC needs it. They are named
+    after the key, so that a process with another key fails and hashes nothing."""
     return f"windlass.hash_inner_{key_id}", f"windlass.hash_outer_{key_id}"
 
 
-# whose text is the same wherever it is written, as exports hash it
+# types whose text is the same everywhere, as exports hash them
 _HASHED = {
     "text", "character varying", "character", "bpchar", "smallint", "integer", "bigint", "uuid",
     "date",
@@ -53,22 +52,22 @@ def condition(where: str) -> sql.Composable:
 
 
 def text(expression: str) -> sql.SQL:
-    """A user's SQL as it is. It was parsed as one expression, so it ends where it should; the line
-    break ends a comment."""
+    """A user's SQL, unchanged. It was parsed as one expression, so it ends where it should; the
+    line break ends a comment."""
     return sql.SQL(expression + "\n")
 
 
 def hashed(column: str, type_: str, key_id: str) -> str:
-    """An HMAC-SHA256 of a column's text, in hexadecimal digits; NULL for NULL.
+    """The HMAC-SHA256 of a column's text, as hexadecimal digits; NULL for NULL.
 
     Raises:
         ValueError: of such a type there is none, as its text depends on who writes it.
     """
     name = sql.Identifier(column).as_string(None)
     kind = Named.parse(type_).name
-    if kind == "numeric":  # whatever its scale
+    if kind == "numeric":  # with any scale
         written = f"trim_scale({name})::text"
-    elif kind in _HASHED:  # not citext, whose equal values have other hashes
+    elif kind in _HASHED:  # not citext, whose equal values would have different hashes
         written = f"{name}::text"
     else:
         raise ValueError(type_)

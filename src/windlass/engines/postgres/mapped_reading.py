@@ -1,6 +1,7 @@
-"""What a mapping does to the rows of the source: asked in its snapshot, before anything is written.
+"""Questions about how a mapping changes the source's rows; asked in its snapshot, before anything
+is written.
 
-Each question is asked within a savepoint: the server's refusal ends no transaction.
+Each question is asked in a savepoint, so that the server's refusal does not end the transaction.
 """
 
 from __future__ import annotations
@@ -31,8 +32,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One side of a foreign key: columns of a relation, by the names that they have after its
-    mapping."""
+    """One side of a foreign key: columns of a relation, by their names after its mapping."""
 
     name: Name
     columns: tuple[str, ...]
@@ -46,8 +46,8 @@ class Key:
 def describe(
     source: Connection, name: Name, where: str, expressions: Sequence[str]
 ) -> list[Column | Refused]:
-    """The types of expressions over the rows of a relation, as columns without names. The
-    condition is the first one; its place stays empty if there is none."""
+    """The types of expressions over the rows of a relation, as columns without names. The first one
+    is the condition; its place stays empty if there is none."""
     asked = [where or "true", *expressions]
     types: dict[int, tuple[int, int]] = {}
     refused: dict[int, Refused] = {}
@@ -70,15 +70,15 @@ def describe(
 
 
 def volatile(source: Connection, functions: Iterable[str]) -> set[str]:
-    """Those of these names that some function of the source has whose result changes from call to
-    call."""
+    """The names in `functions` that belong to some function of the source whose result changes from
+    call to call."""
     query = "select proname from pg_proc where proname = any(%s) and provolatile = 'v'"
     return {str(name) for (name,) in source.execute(query, (sorted(set(functions)),))}
 
 
 def users_of(source: Connection, table: Name) -> Mapping[Name, frozenset[str]]:
-    """The columns of a relation that each view or function uses, as the catalog has it; an empty
-    name for a row as a whole."""
+    """The columns of a relation that each view or function uses, according to the catalog; an empty
+    name for a whole row."""
     query = """
         select n.nspname, coalesce(v.relname, p.proname),
                array_agg(distinct coalesce(a.attname::text, ''))
@@ -126,7 +126,7 @@ def count_where(source: Connection, name: Name, mapping: Mapped, test: str) -> i
 def count_doubles(
     source: Connection, name: Name, mapping: Mapped, columns: Sequence[str]
 ) -> int | Refused:
-    """How many keys several of the rows that arrive would share."""
+    """How many keys would be shared by several of the rows that arrive."""
     names = [sql.Identifier(one) for one in columns]
     query = sql.SQL(
         "select count(*) from (select from {} where num_nulls({}) = 0 group by {}"
@@ -136,7 +136,7 @@ def count_doubles(
 
 
 def count_orphans(source: Connection, child: Key, parent: Key) -> int | Refused:
-    """How many of the rows that arrive refer to a row that does not."""
+    """How many of the rows that arrive refer to a row that does not arrive."""
     own = [sql.Identifier("c", one) for one in child.columns]
     others = [sql.Identifier("p", one) for one in parent.columns]
     query = sql.SQL(

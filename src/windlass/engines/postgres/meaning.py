@@ -118,7 +118,7 @@ def _statements(text: str, since: Since, in_any_order: bool) -> list[Statement]:
     return found
 
 
-# lists whose order servers keep and pg_dump writes, although it has no effect
+# lists whose order is kept and dumped, although it has no effect
 _UNORDERED = {
     "CreateFdwStmt": "options",
     "CreateForeignServerStmt": "options",
@@ -187,7 +187,7 @@ _EXPRESSIONS: dict[str, tuple[str, ...]] = {
     "RuleStmt": ("actions", "whereClause"),
     "ViewStmt": ("query",),
 }
-_NO_EXPRESSION = ("Constraint", "ColumnDef")  # the alternatives, or nothing
+_NO_EXPRESSION = ("Constraint", "ColumnDef")  # one of these, or nothing
 
 
 def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any] | None]:

@@ -1,7 +1,7 @@
 """Reads PostgreSQL's text of arrays and composites into Arrow's lists and structs.
 
-The text is exact, and unlike the binary form it shows where an array has another first index or
-number of dimensions (array_out in arrayfuncs.c, record_out in rowtypes.c).
+The text is exact. Unlike the binary form, it shows if an array has another lower bound or number of
+dimensions (array_out in arrayfuncs.c, record_out in rowtypes.c).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from windlass.model.export import Column, Kind, Losses, Lost, Nested
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PIECE_ROWS = 4_096  # that are Python's objects at once
+PIECE_ROWS = 4_096  # as Python objects at a time
 
 Convert = Callable[[str], Any]
 
@@ -46,7 +46,7 @@ class NestedReader:
         self._convert = self._converter(column, column.name)
 
     def read(self, texts: pa.Array, losses: Losses) -> pa.Array:
-        """Counts in `losses` what the types cannot hold.
+        """Read the texts of one column. Values that the types cannot hold are counted in `losses`.
 
         Raises:
             WindlassError: an array has another number of dimensions than its column.
@@ -77,7 +77,7 @@ class NestedReader:
         return partial(self._struct, list(zip(names, converters, strict=True)))
 
     def _plain(self, kind: Kind, text: str) -> Any:
-        """A value that may have no place in its type: NULL then."""
+        """A plain value; NULL if its type cannot hold it."""
         found = _number(text) if kind is Kind.DECIMAL else _moment(kind, text)
         if found is None:
             self._lose(Lost.NO_PLACE)
@@ -155,7 +155,7 @@ def _number(text: str) -> Decimal | None:
 
 
 def _moment(kind: Kind, text: str) -> int | None:
-    """A date or time as the number that Arrow has for it; None if there is none."""
+    """A date or time as Arrow's number for it; None if Arrow has none."""
     most = _MOST[kind]
     if text.endswith("infinity"):
         return -most if text[0] == "-" else most
@@ -175,7 +175,7 @@ def _micros(hour: str, minute: str, second: str, fraction: str | None) -> int:
 
 
 def _offset(zone: str | None) -> int:
-    """Of a zone's time from UTC, in microseconds: +05:53:28."""
+    """The offset of a time zone from UTC, such as +05:53:28, in microseconds."""
     if not zone:
         return 0
     parts = [int(part) for part in zone[1:].split(":")] + [0, 0]

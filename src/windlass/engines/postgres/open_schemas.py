@@ -1,4 +1,4 @@
-"""The schemas in which everybody may create, because PUBLIC has CREATE there."""
+"""The schemas in which everybody may create objects, because PUBLIC has CREATE there."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Windlass's own schemas and tables in a database: the journal, what was set aside, backups.
 
-If such a database is a source, they are left out. A schema that only has such a name belongs to a
+They are left out if such a database is a source. A schema that merely has such a name belongs to a
 user.
 """
 
@@ -23,7 +23,7 @@ _MARK = "Set aside by windlass: windlass status lists it, windlass clean removes
 
 @dataclass(frozen=True, slots=True)
 class OwnSchemas:
-    """`owners` are the roles that own them; `has_usurper`: a user's schema has the journal's
+    """`owners` are the roles that own them. `has_usurper`: a user's schema has the journal's
     name."""
 
     names: frozenset[str] = frozenset()
@@ -48,7 +48,7 @@ def read_own_schemas(connection: Connection, *, side: str) -> OwnSchemas:
 
 
 def read_own_tables(connection: Connection, *, side: str) -> frozenset[Name]:
-    """Those outside of Windlass's own schemas."""
+    """Our tables outside of Windlass's own schemas."""
     try:
         rows = connection.execute(load("own_tables")).fetchall()
     except psycopg.Error as error:

@@ -1,8 +1,9 @@
 """libpq's connection parameters, one by one: which of them the fast copy keeps, and how.
 
-psycopg and pg_dump use libpq, so they keep all. asyncpg, which copies the rows, has its own
-protocol and TLS: what it cannot do like libpq is left to a copy through libpq, which is slower. So
-is anything not in this table, because a newer libpq may know more.
+psycopg and pg_dump use libpq, so they support all of them. asyncpg, which copies the rows, has its
+own protocol and TLS. If it cannot do what libpq does, rows are copied through libpq, which is
+slower. The same happens for any parameter that is not in this table, because a newer libpq may have
+more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class Way(StrEnum):
     """How a parameter is handled when rows are copied."""
 
     KEPT = "kept"  # asyncpg is given the same
-    SET = "set by Windlass"  # to our value, in every session
+    SET = "set by Windlass"  # set to our value in every session
     LIBPQ = "through libpq"  # rows are copied through libpq
     REFUSED = "refused"
 
@@ -27,7 +28,8 @@ class Parameter:
     name: str
     way: Way
     note: str  # how it is kept, or what asyncpg does not support
-    kept_values: frozenset[str] = frozenset()  # of those that go through libpq otherwise
+    # values that asyncpg supports, of a parameter that otherwise goes through libpq
+    kept_values: frozenset[str] = frozenset()
     is_shown: bool = False  # whether its value may be in a message
 
 

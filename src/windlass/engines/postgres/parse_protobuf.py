@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 _NUMBER, _BYTES = 0, 2
-Build = Callable[[str, dict[str, object]], object]  # a message's kind and fields into a value
+Build = Callable[[str, dict[str, object]], object]  # makes a value of a message's kind and fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _unsigned(number: int) -> int:
 
 @dataclass(slots=True)
 class _Open:
-    """A message that is being read, and where it goes in the one around it."""
+    """A message that is being read, and its place in the enclosing message."""
 
     kind: Kind
     end: int
@@ -187,7 +187,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class _Begun:
-    """A message that is being written, and where it goes in the one around it."""
+    """A message that is being written, and its place in the enclosing message."""
 
     place: Field | None
     parts: Iterator[tuple[Field, Any]]

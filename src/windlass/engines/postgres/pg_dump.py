@@ -84,9 +84,9 @@ def _ask_version(path: Path) -> PgDump | None:
 
 
 def _places() -> Iterable[Path]:
-    """PATH, Debian's and Red Hat's versioned folders, Homebrew's, and the embedded servers'.
+    """PATH, the versioned folders of Debian and Red Hat, Homebrew's, and the embedded servers'.
 
-    Debian's wrapper on the PATH runs one from those folders, which start faster directly.
+    Debian's wrapper on the PATH runs one from those folders; starting them directly is faster.
     """
     on_path = shutil.which("pg_dump")
     if on_path and Path(on_path).resolve().name != _WRAPPER:

@@ -1,8 +1,8 @@
-"""A pool of PgBouncer, by its administration console: pause it, resume it.
+"""A PgBouncer pool, through its administration console: pauses and resumes it.
 
-The console knows the simple query protocol only, and a RESUME beside a PAUSE that waits leaves the
-latter waiting for good (pgbouncer issue 715): a PAUSE that takes too long is given up by closing
-its connection, and another one sends the RESUME.
+The console only knows the simple query protocol. A RESUME next to a waiting PAUSE would leave the
+PAUSE waiting forever (pgbouncer issue 715). So a PAUSE that takes too long is ended by closing its
+connection, and another connection sends the RESUME.
 """
 
 from __future__ import annotations
@@ -62,14 +62,13 @@ class Pool:
     __repr__ = __str__
 
     def pause(self, seconds: float, check: Callable[[], None]) -> bool:
-        """Let clients wait, once each transaction has ended. False: one of them takes longer.
-        `check` is called while it waits.
-        """
+        """Let clients wait as soon as their transactions have ended. Returns False if one of them
+        takes longer. `check` is called while it waits."""
         with _Console(self) as console:
             return console.ask(f"PAUSE {self._quoted}", seconds, check)
 
     def resume(self) -> None:
-        """Let clients continue; does nothing if they may."""
+        """Let clients continue; does nothing if they may already."""
         with _Console(self) as console:
             try:
                 console.ask(f"RESUME {self._quoted}", ANSWER_SECONDS)
@@ -78,13 +77,15 @@ class Pool:
                     raise
 
     def reload(self) -> None:
-        """Read the configuration again, which may name another server."""
+        """Read the configuration again: it may name another server."""
         with _Console(self) as console:
             console.ask("RELOAD", ANSWER_SECONDS)
 
     def check(self) -> None:
-        """Raises:
-        WindlassError: the console cannot be used, or has no such pool.
+        """Check that the console can be used.
+
+        Raises:
+            WindlassError: the console cannot be used, or has no such pool.
         """
         with _Console(self) as console:
             names = console.column("SHOW DATABASES", "name")
@@ -118,7 +119,7 @@ class _Console:
         self._connection.finish()
 
     def ask(self, command: str, seconds: float, check: Callable[[], None] = lambda: None) -> bool:
-        """Whether it was answered in time."""
+        """Execute a command. Returns whether it was answered in time."""
         return self._ask(command, seconds, check) is not None
 
     def column(self, command: str, name: str) -> list[str]:

@@ -37,14 +37,15 @@ class HeapPiece:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Those of all relations of a catalog."""
+    """The pieces of all relations of a catalog."""
 
     relations: Mapping[Name, CatalogRelation]
-    closed: frozenset[Name]  # which this role may not read, or not all rows of
-    partitions: Mapping[Name, Sequence[Name]]  # that hold rows, by ancestor
+    closed: frozenset[Name]  # relations that this role cannot read completely
+    partitions: Mapping[Name, Sequence[Name]]  # partitions that have rows, by ancestor
 
     def of(self, relation: CatalogRelation) -> tuple[HeapPiece, ...]:
-        """Nothing if a part of its rows cannot be read by blocks, or not by this role."""
+        """The tables of a relation. Empty if a part of its rows cannot be read by blocks, or not by
+        this role."""
         if relation.kind is not Kind.PARTITIONED:
             return self._pieces([relation.name])
         return self._pieces(self.partitions.get(relation.name, []))

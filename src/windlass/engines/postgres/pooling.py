@@ -23,15 +23,16 @@ _OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)\s*=")
 
 
 def is_direct(connection: Session, server_pid: object) -> bool:
-    """A pooler has to make up the number that cancels a session, as it is no session's own."""
+    """Whether there is no pooler. A pooler has to make up the number by which a session is
+    cancelled, as it belongs to no session."""
     return connection.info.backend_pid == server_pid
 
 
 def is_shared(connection: Session, beside: Callable[[], Session]) -> bool:
-    """Whether the pooler gives our server session to others between two statements.
+    """Whether the pooler gives our server session to other clients between two statements.
 
-    The session that we just used either goes to the next transaction of another client, or the
-    pooler rotates sessions and our next statement runs in a different one.
+    It shows in two ways: the session that we just used serves the next transaction of another
+    client, or our next statement runs in a different session.
     """
     places = {_place(connection), _place(connection)}
     if len(places) > 1:
@@ -44,7 +45,7 @@ def is_shared(connection: Session, beside: Callable[[], Session]) -> bool:
             if _place(other) in places:
                 return True
         except psycopg.Error as error:
-            # statement mode has no transactions; or the second session came too late
+            # statement mode has no transactions; otherwise the second session came too late
             return error.sqlstate is not None
         return _place(connection) not in places
 

@@ -16,13 +16,13 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A relation or a sequence. `hides_rows`: row security would hide some from this user."""
+    """A relation or a sequence. `hides_rows`: row security would hide some rows from this user."""
 
     kind: str  # pg_class.relkind
     reachable: bool  # USAGE on its schema
-    selectable: bool  # SELECT on all of it, where reading it or pg_dump needs that
+    selectable: bool  # SELECT on all of it, as far as reading it or pg_dump needs that
     hides_rows: bool
-    parents: tuple[Name, ...] = ()  # in which its rows are visible as well
+    parents: tuple[Name, ...] = ()  # its rows are visible in these too
 
     @property
     def readable(self) -> bool:
@@ -30,7 +30,7 @@ class Present:
 
     @property
     def takes_rows(self) -> bool:
-        """A table, partitioned or not."""
+        """Whether it is a table, partitioned or not."""
         return self.kind in ("r", "p")
 
 

@@ -1,8 +1,9 @@
-"""Whether two texts mean the same: the target parses both, and its printed forms are compared.
+"""Whether two texts mean the same: the target parses both, and the forms that it prints are
+compared.
 
-PostgreSQL prints what it has parsed, and may print it otherwise once that has been parsed again
-(``(ARRAY['x'::varchar])::text[]`` becomes ``ARRAY[('x'::varchar)::text]``), or on another version.
-Two texts that one server prints alike are the same definition.
+PostgreSQL prints what it has parsed. When that is parsed again it may be printed differently
+(``(ARRAY['x'::varchar])::text[]`` becomes ``ARRAY[('x'::varchar)::text]``), and so may other
+versions. Two texts that one server prints alike are the same definition.
 
 The objects created for this are temporary and rolled back: views over the relations in question, a
 function, a rule on an empty copy of the table. PostgreSQL only parses them: no function runs, no
@@ -61,8 +62,8 @@ class Printing:
         self._failures = 0
 
     def are_alike(self, doubts: Sequence[Doubt]) -> list[bool]:
-        """Whether both sides of each are printed alike, in one round trip, which suffices for most.
-        False if they are not, or if it cannot be decided this way."""
+        """Whether the two sides of each pair are printed alike; one round trip, which suffices for
+        most. False if they are not, or if it cannot be decided this way."""
         asked = {at: pair for at, one in enumerate(doubts) if (pair := _as_queries(one))}
         if asked and self._has_obstacle():
             asked = {}
@@ -70,7 +71,7 @@ class Printing:
         return [alike.get(at, False) for at in range(len(doubts))]
 
     def _alike(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """Split in halves if something in it fails, until that is isolated."""
+        """Compare pairs; if something fails, split them in halves until that is isolated."""
         if not pairs:
             return []
         try:
@@ -116,11 +117,12 @@ class Printing:
         return self._is_same(doubt)
 
     def _is_same(self, doubt: Doubt) -> bool:
-        """Each side separately, to find which one the target refuses."""
+        """Print each side separately, to find which one the target refuses."""
         printer = _PRINTERS[doubt.left.printed_as]
         with self._prepared():
             there = self._printed(printer, doubt, 1)
-            if isinstance(there, psycopg.Error):  # the target can create what it already has
+            # the target can certainly create what it already has
+            if isinstance(there, psycopg.Error):
                 raise CannotPrint(_first_line(there))
             expected = self._printed(printer, doubt, 0)
         return bool(expected == there)
@@ -184,7 +186,7 @@ def _row(connection: Connection, query: sql.SQL | sql.Composed) -> list[Any]:
 
 
 def _view(connection: Connection, query: str) -> list[Any]:
-    """As the server prints it after parsing its own output: from then on it is stable."""
+    """A view as the server prints it after parsing its own output; from then on it is stable."""
     for number in range(2):
         name = f"{OURS}_{number}"
         connection.execute(f"create temporary view {name} as {query}".encode())
@@ -265,7 +267,7 @@ def _routine(connection: Connection, statement: Statement, _: list[Any]) -> list
     tree = statement.tree
     kind = "PROCEDURE" if tree.is_procedure else "FUNCTION"
     names = [str(one.sval) for one in tree.funcname]
-    own, ours = _qualified(*names), _qualified("pg_temp", names[-1])  # which its body may say
+    own, ours = _qualified(*names), _qualified("pg_temp", names[-1])  # its body may use these names
     text = _instead(statement.text, f"CREATE {kind} {own}(", f"CREATE {kind} {ours}(")
     connection.execute(text.encode())
     return _row(

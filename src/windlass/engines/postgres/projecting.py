@@ -1,5 +1,5 @@
-"""A PostgreSQL database that is read for another engine: its structure, and rows as the target
-stores them, all in one exported snapshot, by read-only sessions."""
+"""A PostgreSQL database that is read for another engine: its structure, and its rows in the form in
+which the target stores them. All is read in one exported snapshot, by read-only sessions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ProjectedSource:
     """Call `hold` first. Its methods may then be called by several threads at once."""
 
     def __init__(self, address: Address, within: str = "") -> None:
-        """Connects to nothing yet. `within` is a snapshot of another session to read in."""
+        """Connects to nothing yet. `within` is another session's snapshot to read in."""
         self._address, self._within = address, within
         self._holder: SnapshotHolder | None = None
         self._kept: Kept[Connection] = Kept(lambda one: one.close())
@@ -50,8 +50,10 @@ class ProjectedSource:
         return self._server
 
     def hold(self, number: int = 1) -> Snapshot:
-        """Raises:
-        WindlassError: the source cannot be reached, or the snapshot given is gone.
+        """Take the snapshot, or enter the given one.
+
+        Raises:
+            WindlassError: the source cannot be reached, or the snapshot given is gone.
         """
         self.close()
         self._holder = when_up(
@@ -62,11 +64,11 @@ class ProjectedSource:
         return self.snapshot
 
     def number(self, number: int) -> None:
-        """Of the snapshot, in a run that is resumed."""
+        """Set the snapshot's number, in a run that is resumed."""
         self.snapshot = replace(self.snapshot, number=number)
 
     def lock(self, names: Sequence[Name]) -> None:
-        """Keep these from being dropped, truncated or rewritten."""
+        """Keep relations from being dropped, truncated or rewritten."""
         assert self._holder is not None
         self._holder.lock(names)
 
@@ -93,7 +95,7 @@ class ProjectedSource:
         return [int(cast("int", one)) for one in row]
 
     def value(self, expression: str, text: str) -> Any:
-        """Of a constant of the source's, as `text` carries it."""
+        """The value of a constant of the source's, in the form of `text`."""
         query = sql.SQL("select {}").format(
             verbatim(text).format(sql.SQL("({})").format(verbatim(expression)))
         )
@@ -103,7 +105,7 @@ class ProjectedSource:
         return row[0]
 
     def next_number(self, sequence: Name) -> int:
-        """The highest number that it has given; 0 if none."""
+        """The highest number that a sequence has given; 0 if none."""
         name = sql.Identifier(sequence.schema, sequence.name)
         query = sql.SQL("select last_value - case when is_called then 0 else 1 end from {}")
         with self._session() as session, explaining(f"reading {sequence}", side="source"):
@@ -170,7 +172,7 @@ class ProjectedSource:
 
 
 def verbatim(text: str) -> sql.SQL:
-    """An expression of the catalog, or a template of an engine's."""
+    """SQL that needs no quoting: an expression from the catalog, or an engine's template."""
     return sql.SQL(text)
 
 
@@ -179,7 +181,7 @@ def table_of(name: Name, *, only: bool) -> sql.Composable:
 
 
 def expression_of(column: ColumnPlan) -> sql.Composable:
-    """A column as it arrives."""
+    """The expression for a column as it arrives."""
     return verbatim(column.carried.text).format(sql.Identifier(column.source))
 
 

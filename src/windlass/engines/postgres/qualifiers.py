@@ -1,8 +1,8 @@
 """Redundant qualifiers of a view's columns.
 
-Before version 16 the query of a view had two relations more than its FROM (OLD and NEW), so the
-server wrote ``SELECT base.id ... FROM base`` where a newer one writes ``SELECT id``. Below the top
-level, and where FROM has several relations, all versions qualify.
+Before version 16, the query of a view had two more relations than its FROM (OLD and NEW), so the
+server wrote ``SELECT base.id ... FROM base`` where a newer one writes ``SELECT id``. In subqueries,
+and if FROM has several relations, all versions qualify.
 """
 
 from __future__ import annotations

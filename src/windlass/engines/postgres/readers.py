@@ -13,7 +13,7 @@ from windlass.engines.postgres.snapshot import enter, enter_again
 
 class Reader:
     """Up to two sessions in one snapshot: one for COPY as text, one for Arrow. Each is opened when
-    it is needed."""
+    needed."""
 
     def __init__(self, address: Address, purpose: str, holder: Connection | None) -> None:
         """`holder` is a session of this process with the same server, if there is one."""
@@ -24,7 +24,7 @@ class Reader:
         self.is_idle = True  # nothing is being read, so it can be lent again
 
     def enter(self, snapshot: str) -> None:
-        """See this snapshot. Locks on the relations that were read before are released.
+        """Enter this snapshot. Releases locks on relations that were read before.
 
         Raises:
             SnapshotLost: it is no longer held.
@@ -49,7 +49,7 @@ class Reader:
 
     @property
     def any(self) -> Connection:
-        """A session of the same role, to ask for settings."""
+        """A session of the same role, to read settings from."""
         return self._holder or self.plain
 
     @property
@@ -61,7 +61,7 @@ class Reader:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """While rows are being read. If that stops early, the sessions are not lent again."""
+        """Used while rows are read. If reading stops early, the sessions are not lent again."""
         self.is_idle = False
         yield
         self.is_idle = True

@@ -28,13 +28,13 @@ class StreamServer:
     used_slots: int
     max_senders: int
     used_senders: int
-    wal_kept_at_most: str  # -1: without a limit
+    wal_kept_at_most: str  # -1 means no limit
     is_superuser: bool
     may_replicate: bool
     owns_database: bool
     may_create: bool
     may_end_sessions: bool
-    service: str  # rds, cloudsql, azure, neon; empty: none that we know
+    service: str  # rds, cloudsql, azure or neon; empty if it is none that we know
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class StreamRelation:
 
     @property
     def is_identified(self) -> bool:
-        """Whether an UPDATE or DELETE of a row says which row it was."""
+        """Whether an UPDATE or DELETE identifies the row."""
         match self.identity:
             case "f":
                 return True
@@ -88,11 +88,11 @@ class Readiness:
     server: StreamServer
     relations: Mapping[Name, StreamRelation]
     waiting: tuple[OldTransaction, ...]
-    refusal: str  # why the server does not begin a replication session; empty: it does
+    refusal: str  # why the server refuses a replication session; empty if it does not
 
 
 def read_readiness(connection: Connection, address: Address) -> Readiness:
-    """What the session's user can follow there. Opens a replication session for a moment."""
+    """What this session's user could follow there. Opens a replication session for a moment."""
     (server,) = _read(connection, "stream_server", StreamServer)
     return Readiness(
         server=server,
@@ -113,7 +113,8 @@ def _read(connection: Connection, query: str, row: type[Row]) -> list[Row]:
 
 
 def _refusal(connection: Connection, address: Address) -> str:
-    """Poolers refuse such sessions, and `pg_hba.conf` has its own lines for them."""
+    """Why a replication session is refused: poolers do not support them, and `pg_hba.conf` has
+    separate lines for them."""
     text = conninfo.make_conninfo(
         address.conninfo(connection, "windlass stream check"),
         replication="database",

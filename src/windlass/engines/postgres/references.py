@@ -23,7 +23,7 @@ class Reference:
     object: str  # the part, for people
     schema: str  # of the top; "" for what lives in none
     to: Address
-    refers_to: str  # as people say it
+    refers_to: str  # its name for people
     column: str = ""  # of what it refers to, if that has columns
     relation: str = ""  # whose column has it for a default ...
     default_of: str = ""  # ... this one ...

@@ -34,13 +34,14 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What follows for a relation from its parents, partition roots and children."""
+    """What a relation's parents, partition roots and children mean for it."""
 
     has_children: bool = False  # COPY needs ONLY
-    root: Name | None = None  # rows must enter here: each server divides them differently
-    text_root: Name | None = None  # they must where the encodings differ
+    root: Name | None = None  # rows must enter here, because servers divide them differently
+    text_root: Name | None = None  # rows must enter here if the encodings differ
     reordered: bool = False  # an inherited column comes after one that is not
-    loosened: tuple[str, ...] = ()  # inherited columns that may be NULL, though not the parent's
+    # inherited columns that may be NULL although the parent's may not
+    loosened: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Renames schemas in DDL: finds the words of a text that name a schema, and changes them.
+"""Renames schemas in DDL: finds the words in a text that name a schema, and changes them.
 
-The caller decides which schemas to rename and what to do with the losses.
+The caller decides which schemas are renamed, and what happens with the losses.
 
 The text is spliced, not printed from its tree: a printer would have to be right for every
 statement, while a splice leaves everything else unchanged. `schema_names` decides which leaves of a
@@ -34,7 +34,7 @@ NAME_BYTES = 63  # NAMEDATALEN - 1: the server truncates longer names
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """`losses` are sentences: what may still name an old schema."""
+    """`losses` are sentences about what may still name an old schema."""
 
     sql: str
     losses: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ def _rename_statement(sql: str, mapping: Mapping[str, str]) -> Renamed:
 
 
 def _may_name(text: str, names: Mapping[str, str]) -> bool:
-    """Whether the text may name one of these schemas; if not, it is not parsed.
+    """Whether the text may name one of these schemas. If not, it need not be parsed.
 
     Quotes are removed on both sides, because nesting doubles them more than once. A text with
     escapes may spell a name in other ways, so it is always parsed.

@@ -1,8 +1,8 @@
 """Finds the rows in which the two sides of a pair differ, in constant memory.
 
 Rows are identified by the hash of their key, because two servers may sort the key itself
-differently. One scan of each side adds up its rows in buckets of that hash; the rows of buckets
-that differ are read again, sorted by the servers, and merged here.
+differently. One scan of each side sums its rows in buckets of that hash. The rows in buckets that
+differ are read again, sorted by the servers, and merged here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Row = tuple[Any, ...]  # hash of the key, hash of the row, copies, texts of the 
 # A power of two; few enough for a hash aggregate within the default work_mem.
 BUCKETS = 1 << 14
 
-# How many rows a server sorts at a time: about 1 GB of its temporary files.
+# How many rows a server sorts at a time, which takes about 1 GB of its temporary files.
 ROWS_PER_PASS = 10_000_000
 
 ROWS_PER_READ = 1_000
@@ -42,7 +42,7 @@ class RowDifference:
 
     kind: DifferenceKind  # MISSING, EXTRA or CHANGED
     key: tuple[str | None, ...]  # texts in the keyset's order; empty without a keyset
-    row_hash: int  # without a keyset: what finds the rows
+    row_hash: int  # without a keyset: identifies the rows
     source_copies: int
     target_copies: int
 
@@ -128,14 +128,14 @@ def _stream(connection: Connection, side: Side, mask: bytes) -> Iterator[Row]:
         texts=sql.SQL(", ").join(map(exact_text, side.keyset)),
         picked=sql.SQL("get_bit({}, {}) = 1").format(sql.Literal(mask), _bucket(side)),
     )
-    # one at a time takes twice as long, but is all that libpq before 17 can
+    # one row at a time takes twice as long, but libpq before 17 can do no better
     size = ROWS_PER_READ if psycopg.capabilities.has_stream_chunked() else 1
     with explained(side), connection.cursor() as cursor:
         yield from cursor.stream(query, binary=True, size=size)
 
 
 def _started(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, with the first one already read: the server has finished sorting."""
+    """The same rows, with the first one already read, so that the server has finished sorting."""
     return chain(list(islice(rows, 1)), rows)
 
 

@@ -32,7 +32,7 @@ _WAKEFUL = (
 
 @contextmanager
 def undisturbed(target: Connection, side: Side) -> Iterator[None]:
-    """Lock out other writers; triggers, rules and cascades of foreign keys are disabled until the
+    """Lock out other writers, and disable triggers, rules and cascades of foreign keys until the
     end.
 
     Raises:
@@ -128,7 +128,7 @@ def delete_copies(
 
 
 def take_in(target: Connection, side: Side, aside: Aside) -> int:
-    """Insert the new rows, once all of them are staged."""
+    """Insert the new rows after all of them are staged."""
     return _insert(target, side, aside.new, [column.name for column in _own(side)])
 
 

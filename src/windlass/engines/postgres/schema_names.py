@@ -1,5 +1,5 @@
-"""Finds the leaves of a parse tree that name a schema, and the strings that contain SQL which
-may."""
+"""Finds the leaves of a parse tree that name a schema, and the strings with SQL that may name
+one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Site:
     language: str = ""
 
 
-# (list of names, the schema's place counted from the end): schema.name is 2, schema.table.name 3
+# (list of names, position of the schema, counted from the end): schema.name is 2, schema.table.name
+# 3
 _QUALIFIED: dict[str, tuple[tuple[str, int], ...]] = {
     "A_Expr": (("name", 2),),
     "AlterCollationStmt": (("collname", 2),),
@@ -92,7 +93,7 @@ _OF_A_METHOD = {"OBJECT_OPCLASS", "OBJECT_OPFAMILY"}
 # options whose value is a list of names, counted as in _QUALIFIED
 _OPTIONS = {"handler": 2, "owned_by": 3, "sequence_name": 2, "support": 2, "validator": 2}
 
-# how the server reads a string of such a type: a statement that parses with the string in place
+# how the server reads a string of such a type: a statement that parses with the string in it
 _OBJECT_TYPES = {
     "regclass": "table {}",
     "regcollation": "drop collation {}",
@@ -203,7 +204,8 @@ def _option_sites(path: Path, node: Node) -> Iterator[Site]:
 
 
 def _definition_sites(path: Path, options: Sequence[Node]) -> Iterator[Site]:
-    """``commutator = operator(app.=)``, and the one dictionary that names another in a string."""
+    """The definition of an object, such as ``commutator = operator(app.=)``; and the dictionary
+    that names another one in a string."""
     for at, option in enumerate(options):
         here = (*path, at, "arg")
         yield from _qualified(here, option.arg, 2)

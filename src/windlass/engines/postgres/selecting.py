@@ -17,7 +17,7 @@ from windlass.model.export import Column, Export, Kind, Losses, Lost
 
 
 def select(export: Export, columns: Sequence[sql.Composable]) -> sql.Composed:
-    """The rows of an export; `query` is ours or the user's own, and ends with its conditions."""
+    """The rows of an export. `query` is ours or the user's own, and ends with its conditions."""
     return sql.SQL("select {} from {}").format(
         sql.SQL(", ").join(columns) if columns else sql.SQL("1"), from_item(export)
     )
@@ -37,12 +37,12 @@ def _source(column: Column) -> sql.Composable:
     return sql.SQL("({}::{})").format(name, sql.SQL(column.cast)) if column.cast else name
 
 
-# Our functions and types are qualified, as the search_path may be that of the user's SQL. Operators
-# are not: between two built-in types PostgreSQL always prefers the built-in one.
+# Our functions and types are qualified, because the search_path may be that of the user's SQL.
+# Operators need not be: between two built-in types PostgreSQL always prefers the built-in one.
 _HIDDEN = sql.SQL("case when {} is not null then '***' end")
 _AS_JSON = sql.SQL("pg_catalog.to_json({})::pg_catalog.text")
 _AS_TEXT = sql.SQL("{}::pg_catalog.text")
-# In the role's time zone a moment's text would have its offset.
+# In the role's time zone, the text of a moment would have its offset.
 _IN_UTC = sql.SQL(
     "case when pg_catalog.isfinite({0}) then pg_catalog.regexp_replace("
     "pg_catalog.timezone('UTC', {0})::pg_catalog.text, '( BC)?$', '+00\\1')"
@@ -88,7 +88,7 @@ def csv_list(export: Export, target: Facts) -> list[sql.Composable]:
 
 
 def _csv_value(column: Column, target: Facts, *, in_utc: bool) -> sql.Composable:
-    """`in_utc`: the session is, so that its text needs no help."""
+    """`in_utc`: the session is in UTC, so the text needs no conversion."""
     name, value = _source(column), _value(column)
     if column.mask or column.is_cast:
         return value

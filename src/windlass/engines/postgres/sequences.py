@@ -13,7 +13,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 
-_PER_QUERY = 50  # a query holds a lock on each that it reads
+_PER_QUERY = 50  # a query locks each sequence that it reads
 
 
 def read_sequences(

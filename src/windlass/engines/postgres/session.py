@@ -1,8 +1,8 @@
 """Connections: the address of a server, and the settings of our sessions.
 
-`psycopg` (and libpq under it) resolves URLs, service names, password files, sslmode and
-environment; the asyncpg sessions for bulk bytes are made from what libpq resolved, where they can
-keep it (`windlass.engines.postgres.parameters`).
+`psycopg`, using libpq, resolves URLs, service names, password files, sslmode and the environment.
+asyncpg sessions, which move rows, are made from what libpq resolved, if they support it
+(`windlass.engines.postgres.parameters`).
 """
 
 from __future__ import annotations
@@ -63,22 +63,22 @@ _BY_ROLE = {
     Role.SOURCE: {
         "default_transaction_read_only": "on",
         "row_security": "off",
-        # a scan that starts in the middle would not be in ctid order
+        # otherwise a scan could start in the middle, and not be in ctid order
         "synchronize_seqscans": "off",
     },
     Role.TARGET: {
         "check_function_bodies": "off",
         "default_tablespace": "",
         "default_table_access_method": "heap",
-        # A chunk and its journal line share a commit record, so a server crash keeps or loses
-        # both. The run's last line is committed synchronously, which flushes all before it.
+        # A chunk and its journal line share a commit record, so a server crash keeps both or loses
+        # both. The run's last line is committed synchronously, which flushes everything before it.
         "synchronous_commit": "off",
     },
 }
 _SINCE = {140000: {"idle_session_timeout": "0"}, 170000: {"transaction_timeout": "0"}}
 
 
-# To notice a dead client while a statement runs; other systems refuse any value but 0.
+# Notices a dead client while a statement runs. Other systems refuse any value except 0.
 _ON_LINUX = "client_connection_check_interval"
 _WATCHING = {_ON_LINUX: "10000"}
 
@@ -92,7 +92,7 @@ def session_settings(role: Role, version: int) -> dict[str, str]:
 CONNECT_SECONDS = 15
 _LEAST_CONNECT_SECONDS = 2  # libpq's own
 
-# what every libpq since 12 reads from the environment; the rest goes into a service file
+# what every libpq since 12 reads from the environment; everything else goes into a service file
 _VARIABLES = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "options": "PGOPTIONS",
@@ -112,14 +112,14 @@ _ELSEWHERE = {
     "application_name", "fallback_application_name", "client_encoding", "sslcompression",
     "target_session_attrs", "load_balance_hosts",
 }  # fmt: skip
-# libpq's default, which it reports although nobody set it, and which older versions do not know
+# libpq reports its default although nobody set it, and older versions do not know it
 _DEFAULT = ("sslcertmode", "allow")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ProgramAccess:
-    """How a PostgreSQL client program connects to the same server as a session, with nothing in its
-    arguments. `service` belongs in a file that nobody else can read."""
+    """How a PostgreSQL client program connects to the same server as a session, without anything in
+    its arguments. `service` belongs into a file that nobody else can read."""
 
     variables: dict[str, str]
     service: dict[str, str]
@@ -134,7 +134,8 @@ class Address:
     _more: Mapping[str, str] = field(default_factory=dict)
 
     def with_settings(self, more: Mapping[str, str]) -> Address:
-        """The same, whose sessions have these settings besides ours. They may be secrets."""
+        """The same address, whose sessions get these settings in addition to ours. They may be
+        secrets."""
         return replace(self, _more=more)
 
     @classmethod
@@ -165,8 +166,8 @@ class Address:
         return {key: str(value) for key, value in found.items() if value and key != "password"}
 
     def assets(self, relation: Name) -> list[dict[str, str]]:
-        """The assets of a relation. A service or a socket belongs to this machine: there are
-        none."""
+        """The assets of a relation. Empty for a service or a socket, which only mean something on
+        this machine."""
         words = self.words
         if not words.get("host"):
             return []
@@ -221,8 +222,8 @@ class Address:
         return connection
 
     def _given(self) -> dict[str, str]:
-        """The address with its service and the environment resolved, without connecting: an invalid
-        socket folder makes libpq stop before it does anything."""
+        """The address with its service and the environment resolved, without connecting. With an
+        invalid socket folder, libpq stops before it does anything."""
         nowhere = conninfo.make_conninfo(self._conninfo, host="/", hostaddr="")
         attempt = pq.PGconn.connect_start(nowhere.encode())
         try:
@@ -392,8 +393,8 @@ def _quotes_all(like: Connection) -> bool:
 
 
 def _is_gss(like: Connection) -> bool:
-    """Whether the session uses GSSAPI. Only queried if this libpq supports it; libpq itself does
-    not report it."""
+    """Whether the session uses GSSAPI. Queried only if this libpq supports GSSAPI; libpq itself
+    does not report it."""
     default = next(o.compiled for o in pq.Conninfo.get_defaults() if o.keyword == b"gssencmode")
     if default == b"disable":
         return False

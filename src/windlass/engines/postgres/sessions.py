@@ -23,7 +23,7 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import enter, enter_again, import_statement, lost
 from windlass.errors import Interrupted
 
-# A transaction keeps locks on all tables and indexes that it has read until it ends, and all
+# A transaction keeps its locks on all tables and indexes that it has read until it ends, and all
 # sessions share the lock table. A new transaction sees the same snapshot.
 COPIES_PER_TRANSACTION = 32
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Sessions:
     """Owned by one thread; only `cancel` may be called from another."""
 
     def __init__(self, source: Address, target: Address, run: str, target_within: str = "") -> None:
-        """`target_within` is a snapshot of the target in which it is only read."""
+        """`target_within` is a snapshot of the target, which is then only read."""
         self._source_address, self._target_address = source, target
         self._target_within = target_within
         self._purpose = f"windlass {run}"
@@ -186,7 +186,7 @@ class Sessions:
     def close(self) -> None:
         self.drop()
         if self._loop is not None:
-            # one turn of the loop, so that terminated transports are closed
+            # one turn of the event loop, so that terminated transports are closed
             self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
             self._loop = None

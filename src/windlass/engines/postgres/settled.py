@@ -19,8 +19,8 @@ _FLOAT, _NUMERIC = re.compile(r"real$|double precision$"), re.compile(r"numeric"
 
 
 def endless(mark: sql.Composable, type_: str, version: int) -> sql.Composed | None:
-    """The condition for values that no later one is above, or that are below all: infinity and NaN.
-    None if the type has none."""
+    """A condition for infinity and NaN, after or before which nothing can come; None if the type
+    has neither."""
     infinities = ["infinity", "-infinity"]
     if _TIME.match(type_):
         values = infinities
@@ -35,8 +35,8 @@ def endless(mark: sql.Composable, type_: str, version: int) -> sql.Composed | No
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A moment before which no running transaction can have stamped rows that a snapshot taken
-    after it does not show."""
+    """A moment. No transaction that is still running then can have stamped rows with an earlier
+    time that a later snapshot does not show."""
 
     moment: str = ""
     zone: str = "UTC"  # of stamps without one
@@ -45,8 +45,8 @@ class Settled:
     is_standby: bool = False
 
     def notices(self, overlaps: Sequence[float | None]) -> list[str]:
-        """Notices of what watermarks may miss, if some have no overlap. None is one that can have
-        none."""
+        """Notices of what watermarks may miss, if some have no overlap. None stands for a watermark
+        that cannot have one."""
         if all(overlaps):
             return []
         cure = "give overlap-seconds" if 0 in overlaps else "use merge with overlap-seconds"
@@ -57,7 +57,7 @@ class Settled:
         ]
 
     def _unseen(self) -> Iterator[tuple[str, Sequence[str]]]:
-        """What cannot be seen, and what else helps."""
+        """What cannot be seen, and what helps instead."""
         if self.is_standby:
             yield "who writes to a standby's primary", ["read the primary"]
             return
@@ -71,15 +71,15 @@ class Settled:
     def highest(
         self, mark: sql.Identifier, type_: str, item: sql.Composed, version: int, *, once: bool
     ) -> sql.Composed:
-        """The query for the highest value that a column's watermark may take. `once`: the highest
-        one below which no row will appear. Conditions are in WHERE: an index still leads to it."""
+        """The query for a column's highest watermark. `once`: the highest one below which no more
+        rows will appear. The conditions are in WHERE, so that an index can still be used."""
         most: sql.Composable = sql.SQL("max({})").format(mark)
         where: sql.Composable = sql.SQL("")
         if _TIME.match(type_):
             settled = sql.SQL("{}::timestamptz").format(sql.Literal(self.moment))
             if not type_.endswith("with time zone"):
                 settled = sql.SQL("({} at time zone {})").format(settled, sql.Literal(self.zone))
-            if once:  # a stamp may be rounded down, to its second or day
+            if once:  # a stamp may be rounded down to its second or day
                 settled = sql.SQL("pg_catalog.date_trunc('second', {})").format(settled)
                 where = sql.SQL(" where {} < ({})::{}").format(mark, settled, sql.SQL(type_))
             else:

@@ -19,7 +19,7 @@ LOCKED_AT_ONCE = 100  # relations in one statement
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The rows of a relation now. `others` are those that the run did not write."""
+    """The rows that a relation has now. `others` are those that the run did not write."""
 
     name: Name
     rows: int
@@ -36,9 +36,8 @@ class Held:
 
 def read_held(connection: Connection, names: Sequence[Name], own: sql.Composed) -> list[Held]:
     """The relations that still exist. `own` is a query for the ids of the transactions that wrote
-    the run's rows: so neither later transactions of others count as the run's, nor those that began
-    before the run and wrote after it. Scans every relation.
-    """
+    the run's rows. So transactions of others never count as the run's, neither later ones nor those
+    that began before the run and wrote after it. Scans every relation."""
     found = []
     for name, one in _tables(connection, names).items():
         if one.kind != "r":
@@ -64,7 +63,7 @@ class _Table:
 
 
 def _tables(connection: Connection, names: Iterable[Name]) -> dict[Name, _Table]:
-    """The existing tables, sorted by name, so that everybody locks them in the same order."""
+    """The existing tables, sorted by name: everybody must lock them in the same order."""
     wanted = sorted(names)
     rows: list[Any] = connection.execute(
         "select n.nspname::text, relname::text, relkind::text, relpersistence::text"
@@ -78,8 +77,8 @@ def _tables(connection: Connection, names: Iterable[Name]) -> dict[Name, _Table]
 
 
 def keep_out_writers(connection: Connection, names: Iterable[Name]) -> None:
-    """Lock out writers until the transaction ends. Readers continue. Nobody can write rows, write
-    rows of other tables that refer to them (that locks the referenced row), or attach a
+    """Lock out writers until the transaction ends; readers continue. Nobody can write rows, write
+    rows of other tables that refer to them (which locks the referenced row), or attach a
     partition."""
     there = list(_tables(connection, names))
     for start in range(0, len(there), LOCKED_AT_ONCE):

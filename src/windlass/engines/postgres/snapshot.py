@@ -32,7 +32,7 @@ class SnapshotHolder:
     """
 
     def __init__(self, address: Address, purpose: str, within: str = "") -> None:
-        """`within` is another session's snapshot: this one shares it.
+        """`within` is another session's snapshot, which this session shares.
 
         Raises:
             WindlassError: it is not a snapshot, or no longer held.
@@ -129,7 +129,7 @@ def enter(connection: Connection, snapshot_id: str) -> None:
 
 
 def _enter_others(connection: Connection, snapshot_id: str) -> None:
-    """Enter a snapshot given by the user: if it is gone, retrying is useless."""
+    """Enter a snapshot that the user has given. If it no longer exists, retrying does not help."""
     hint = (
         "give what pg_export_snapshot() returned to a session of that database that is still open"
     )

@@ -42,7 +42,8 @@ from windlass.model.snapshot import Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# what a pattern matches; partitions only by full name, as their rows belong to the root
+# relations that a pattern can match; partitions only match by full name, as their rows belong to
+# the root
 _PLAIN = (Kind.TABLE, Kind.PARTITIONED, Kind.MATERIALIZED_VIEW)
 
 _TYPE_OF_HIGHEST = sql.SQL("select pg_catalog.pg_typeof(max({})) from {} where false")
@@ -128,7 +129,7 @@ class PostgresSource:
 
     @cached_property
     def _catalog(self) -> catalog.Catalog:
-        """It can wait: a definition is read behind whoever wants to alter the relation."""
+        """The catalog. Reading it may have to wait behind a session that alters a relation."""
         held = self._held
         with self._stops.during(lambda: cancel_active(held)):
             return catalog.read_catalog(held)
@@ -185,7 +186,8 @@ class PostgresSource:
         return read_pieces(self._held, self._catalog)
 
     def pieces(self, export: Export) -> Sequence[HeapPiece]:
-        """With a condition, the server may know a shorter way to the rows."""
+        """The pieces of a relation. None if there is a condition: the server may know a shorter way
+        to the rows."""
         if self._holder is None:  # another process has read the catalog
             return ()
         found = self._by_text.get(export.relation)
@@ -210,20 +212,21 @@ class PostgresSource:
         return describe(self._held, query, request, self._scope(request))
 
     def _scope(self, of: Request | Export) -> AbstractContextManager[object]:
-        """A savepoint, in which the user's own SQL is run as in psql."""
+        """A savepoint in which the user's own SQL runs as in psql."""
         if of.has_sql:
             return as_in_psql(self._held, of.schema)
         return self._held.transaction()
 
     def item(self, request: Request) -> str:
-        """Children of a relation are separate relations, unless they are its partitions."""
+        """The relation as a FROM item. Its children are separate relations, unless they are its
+        partitions."""
         found = self._relations[request.relation.name] if request.relation else None
         only = found is not None and found.family.has_children and found.kind is Kind.TABLE
         return statements.from_item(request, only=only)
 
     def keep(self, names: Collection[str]) -> None:
-        """Lock the relations: a snapshot does not protect from DROP and TRUNCATE, which wait until
-        it is released."""
+        """Lock the relations: the snapshot does not protect them from DROP and TRUNCATE, which then
+        wait until it is released."""
         assert self._holder is not None, "hold comes first"
         kept = {name for name in self._relations if str(name) in names}
         while more := {
@@ -238,9 +241,9 @@ class PostgresSource:
     # watermarks
 
     def span(self, export: Export, last: str) -> Span:
-        """As text: the column's own type. A time watermark ends before the first transaction that
-        may still be writing, and never in the future or at infinity, because later rows would be
-        skipped."""
+        """The range as text, of the column's own type. A time watermark ends before the first
+        transaction that may still be writing, and never in the future or at infinity, because later
+        rows would be skipped."""
         mark = sql.Identifier(export.watermark)
         item = from_item(replace(export, watermark=""))
         once = export.span.once
@@ -260,7 +263,7 @@ class PostgresSource:
         return replace(export.span, since=since, upto=highest or last)
 
     def _earlier(self, span: Span, last: str) -> str:
-        """Where reading begins: as far before the last value as there is an overlap."""
+        """Where reading begins: the last value, minus the overlap if there is one."""
         value = sql.Literal(last)
         if span.overlap_seconds:
             earlier = sql.SQL("select ({}::timestamptz - make_interval(secs => {}))::text")
@@ -277,8 +280,10 @@ class PostgresSource:
     def _check_marked(
         self, export: Export, mark: sql.Identifier, item: sql.Composed, type_: str
     ) -> None:
-        """Raises:
-        WindlassError: rows have no watermark, or one that says nothing.
+        """Check that every row has a watermark that can be compared.
+
+        Raises:
+            WindlassError: rows have no watermark, or one that says nothing.
         """
         found = self._by_text.get(export.relation)
         sure = {one.name for one in found.columns if one.not_null} if found else ()
@@ -290,7 +295,7 @@ class PostgresSource:
                 raise no_watermark(export)
 
     def _compare(self, export: Export, mark: sql.Identifier, item: sql.Composed, last: str) -> None:
-        """Give a notice if all rows are below the last run's end: they may be new ones."""
+        """Give a notice if all rows are below the last run's end: some may be new."""
         query = sql.SQL("select case when max({}) < {} then 1 end from {}")
         if self._value(query.format(mark, sql.Literal(last), item)):
             self._notices = (
@@ -333,7 +338,7 @@ class PostgresRows:
         self.losses = Losses()
 
     def _settings(self) -> Mapping[str, str]:
-        """Those of the user's SQL, if there is some, for the transaction that reads."""
+        """The settings for a transaction that reads the user's SQL, if there is any."""
         export = self._export
         return read_settings(self._reader.any, export.schema) if export.has_sql else {}
 
@@ -346,7 +351,7 @@ class PostgresRows:
         self.losses = canonical.losses
 
     def lines(self) -> Generator[bytes | bytearray | memoryview, None, None]:
-        """The server sends one message for each row."""
+        """Lines of CSV; the server sends a message for each row."""
         query = select(self._export, csv_list(self._export, self._target))
         null = sql.Literal(self._target.csv_null)
         copy = sql.SQL("copy ({}) to stdout (format csv, null {})").format(query, null)

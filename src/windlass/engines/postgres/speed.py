@@ -13,13 +13,13 @@ from psycopg import sql
 from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Relation
 
-# Formatting, hashing and sorting, as COPY, index builds and fingerprints do.
+# Formatting, hashing and sorting, like COPY, index builds and fingerprints.
 _WORK: LiteralString = (
     "select count(*) from (select md5(n::text) as word from generate_series(1, {}) as n"
     " order by word offset 1) as sorted"
 )
-ROWS = 60_000  # fewer make the result less reliable
-REFERENCE_SECONDS = 2.5e-6  # for each, on the machine of the forecast's rates
+ROWS = 60_000  # with fewer, the result is less reliable
+REFERENCE_SECONDS = 2.5e-6  # for each row, on the machine of the forecast's rates
 TRIES = 3
 SAMPLE_BYTES = 8 << 20
 LEAST_BYTES = 1 << 20  # a smaller sample is meaningless
@@ -27,9 +27,9 @@ LEAST_BYTES = 1 << 20  # a smaller sample is meaningless
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`cpu`: times as long as the reference for the same work, of each side. `read_byte`: seconds
-    for a byte of COPY out of the source, 0 if no relation is large enough to measure. `round_trip`:
-    seconds, of both servers together."""
+    """`cpu`: for each side, how many times as long as on the reference machine the same work takes.
+    `read_byte`: seconds to read a byte from the source by COPY; 0 if no relation is large enough to
+    measure. `round_trip`: seconds, both servers together."""
 
     source_cpu: float
     target_cpu: float
@@ -64,7 +64,7 @@ def _round_trip(connection: Connection) -> float:
 
 
 def _read_byte(connection: Connection, relations: Sequence[Relation]) -> float:
-    """The first rows only: LIMIT stops the scan, on every version."""
+    """Read only the first rows: LIMIT stops the scan on every version."""
     largest = max(relations, key=lambda one: one.size_bytes, default=None)
     if largest is None or largest.size_bytes < LEAST_BYTES or largest.rows <= 0:
         return 0.0

@@ -1,10 +1,10 @@
 """Replaces words in the text of a statement, and proves that nothing else changed.
 
-Few nodes of the tree have positions in the text. So each word that could be one of the leaves to
-change is replaced by a unique mark and the text is parsed again: the leaf with the mark belongs to
-the word. A word whose mark changes more than one leaf is grammar (``GRANT ... TO PUBLIC``, ``WITH
-NO DATA``), not a name. The new text is parsed as well: its tree must equal the first tree with
-exactly those leaves changed; otherwise this raises.
+Few nodes of the tree have positions in the text. So each word that might be one of the leaves to
+change is replaced by a unique mark, and the text is parsed again: the leaf that has the mark
+belongs to the word. A word whose mark changes more than one leaf is grammar (``GRANT ... TO
+PUBLIC``, ``WITH NO DATA``), not a name. The new text is parsed as well: its tree must equal the
+first tree with exactly those leaves changed; otherwise this raises.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def apply_edits(sql: str, tree: object, edits: dict[Path, str]) -> str:
 
 
 def _locate(sql: str, tree: Shape, words: Sequence[Token]) -> dict[Path, Token]:
-    """The leaves that `words` belong to: one parse if all are names, more if some are grammar."""
+    """Find the leaves that `words` belong to. Parses once if all are names, more often if some are
+    grammar."""
     if not words:
         return {}
     marks = {f"windlass_{at}_mark": word for at, word in enumerate(words)}
@@ -79,7 +80,7 @@ def _may_be(word: str, token: Token, named: set[object]) -> bool:
 
 
 def _quote(value: str, word: str, token: Token) -> str:
-    """`value` as a replacement of `word`: a name for a name, a string for a string."""
+    """`value` as a replacement for `word`: a name for a name, a string for a string."""
     if token.kind not in ("SCONST", "USCONST"):
         return quote_identifier(value)
     if word.startswith("$"):

@@ -1,5 +1,5 @@
-"""Reads the structure of a database for an engine that is not PostgreSQL: what it consists of, from
-the catalog. Decides nothing."""
+"""Reads the structure of a database for another engine: what it consists of, according to the
+catalog. Decides nothing."""
 
 from __future__ import annotations
 

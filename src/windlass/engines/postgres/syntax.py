@@ -1,4 +1,4 @@
-"""SQL as parse trees: decides how a tree looks in Python, and is the only access to the parser.
+"""SQL as parse trees. Decides how a tree looks in Python; only this module uses the parser.
 
 The parser is the server's own (libpg_query, through postgast). It returns protobuf. Its library
 takes 0.1 s to load, so it is loaded with the first text: commands connect sooner. Nodes and fields

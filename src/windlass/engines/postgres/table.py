@@ -38,7 +38,8 @@ class Table:
     may_insert: bool
     owns: bool
     hides_rows: bool  # row security is in force for this session
-    cascades: tuple[str, ...]  # foreign keys by which a deleted row takes or changes others' rows
+    # foreign keys by which deleting a row deletes or changes rows of other tables
+    cascades: tuple[str, ...]
 
 
 def read_table(connection: Connection, name: Name) -> Table | None:
@@ -57,7 +58,7 @@ def read_table(connection: Connection, name: Name) -> Table | None:
             "  where f.confrelid in (select oid from tree)"
             "  and f.contype = 'f' and f.confdeltype in ('c', 'n', 'd')"
             "  and not exists (select from pg_constraint p where p.oid = f.conparentid"
-            "   and p.confrelid in (select oid from tree))"  # which is named itself
+            "   and p.confrelid in (select oid from tree))"  # the relation itself has that name
             "  order by 1) as cascades"
             " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
             " where n.nspname = %s and c.relname = %s",
@@ -66,7 +67,7 @@ def read_table(connection: Connection, name: Name) -> Table | None:
 
 
 def read_columns(connection: Connection, oid: int) -> list[Column]:
-    """In the table's order; none if it is gone."""
+    """The columns in the table's order; empty if the table is gone."""
     with connection.cursor(row_factory=class_row(Column)) as cursor:
         return cursor.execute(
             "with recursive under as (select oid as type, oid, typtype, typbasetype from pg_type"
@@ -86,9 +87,9 @@ def read_columns(connection: Connection, oid: int) -> list[Column]:
 
 @dataclass(frozen=True, slots=True)
 class Relatives:
-    """What else a statement on a table would mean."""
+    """What else a statement on a table would affect."""
 
-    children: tuple[str, ...] = ()  # that inherit from it, and are no partitions
+    children: tuple[str, ...] = ()  # tables that inherit from it and are not partitions
     foreign_partitions: tuple[str, ...] = ()
     update_rules: tuple[str, ...] = ()
     insert_rules: tuple[str, ...] = ()
@@ -113,7 +114,7 @@ def read_relatives(connection: Connection, oid: int) -> Relatives:
 
 
 def read_size(connection: Connection, oid: int) -> int:
-    """The bytes of a table's rows, with its partitions and what is stored out of line."""
+    """The size of a table's rows in bytes, including partitions and values stored out of line."""
     row = connection.execute(
         "with recursive tree as (select %s::oid as oid union all select i.inhrelid from tree"
         "  join pg_inherits i on i.inhparent = tree.oid)"
@@ -144,7 +145,7 @@ def list_tables(connection: Connection) -> list[str]:
 
 
 def in_brackets(text: str) -> sql.Composed:
-    """The user's SQL in brackets. A comment at its end does not hide the closing bracket."""
+    """The user's SQL in brackets. A comment at its end cannot hide the closing bracket."""
     return sql.SQL("({}\n)").format(sql.SQL(text))
 
 
@@ -192,8 +193,8 @@ def open_type(connection: Connection, type_: str) -> str:
 
 
 def _under(connection: Connection, type_: str) -> tuple[str, str, bool]:
-    """With its modifier, without, and whether it is under a domain. With -1 for a modifier, char
-    is named bpchar, as char alone is of the length 1."""
+    """The type with its modifier and without, and whether it is under a domain. char has the
+    modifier -1 and is named bpchar, because char alone would have the length 1."""
     row = connection.execute(
         "with recursive under as (select oid, typtype, typbasetype, typtypmod from pg_type"
         "  where oid = %s::regtype union all select t.oid, t.typtype, t.typbasetype,"
@@ -208,16 +209,16 @@ def _under(connection: Connection, type_: str) -> tuple[str, str, bool]:
 
 
 def try_condition(connection: Connection, table: Name, text: str) -> str:
-    """The server's message about a condition; empty if it is valid, with brackets around it and
-    without: one that closes brackets it has not opened would mean something else."""
+    """The server's message about a condition; empty if it is valid. Tried with brackets and
+    without: a condition that closes brackets it has not opened would mean something else."""
     plain = sql.SQL("select from {} where {}\n limit 0").format(identifier(table), sql.SQL(text))
     query = sql.SQL("select from {} where {} limit 0").format(identifier(table), in_brackets(text))
     return _try(connection, query) or _try(connection, plain)
 
 
 def try_expression(connection: Connection, table: Name, text: str) -> str:
-    """The server's message about an expression that is not one over a single row; empty if it is.
-    Aggregates and window functions, which UPDATE refuses, would see one row alone."""
+    """The server's message about an expression; empty if it is one over a single row. Aggregates
+    and window functions, which UPDATE refuses, would see only one row."""
     plain = sql.SQL("select {}\n from {} limit 0").format(sql.SQL(text), identifier(table))
     if said := _try(connection, plain):
         return said
@@ -228,7 +229,7 @@ def try_expression(connection: Connection, table: Name, text: str) -> str:
     except (psycopg.errors.GroupingError, psycopg.errors.WindowingError) as error:
         return str(error.diag.message_primary).replace("WHERE", "an expression over one row")
     except psycopg.Error:
-        return ""  # which says no more
+        return ""  # the message gives no more details
     return ""
 
 
@@ -263,7 +264,7 @@ def identifier(name: Name) -> sql.Identifier:
 
 
 def may_create_in(connection: Connection, schema: str) -> bool | None:
-    """Whether this session may make tables in a schema; None where there is no such schema."""
+    """Whether this session may create tables in a schema; None if there is no such schema."""
     row = connection.execute(
         "select has_schema_privilege(oid, 'create') and has_schema_privilege(oid, 'usage')"
         " from pg_namespace where nspname = %s",

@@ -63,8 +63,9 @@ class PostgresTarget:
 
     @contextmanager
     def _session(self, doing: str, *, keep: bool = True) -> Iterator[Connection]:
-        """A session with no open transaction, which stays open for the next call, unless users'
-        statements run in it: roles and settings that these leave are of this session only."""
+        """A session with no open transaction. It stays open for the next call, unless users'
+        statements run in it: roles and settings that they leave behind must not reach another
+        call."""
         try:
             with (
                 self._kept.one(self._connect, keep=keep) as connection,
@@ -113,7 +114,7 @@ class PostgresTarget:
         return []
 
     def _planted(self, connection: Connection, exports: Sequence[Export]) -> list[Problem]:
-        """Objects of other roles under the names of the records and of the tables."""
+        """Objects of other roles that have the names of the records or of the tables."""
         tables = quoted_pattern(*(one.table for one in exports))
         hint = "drop it, load as its owner, or give `into` another schema"
         return [
@@ -128,11 +129,11 @@ class PostgresTarget:
         return Room(self._schema, only, only, defaults=("now()",), shared=True, hint=hint)
 
     def _own(self, tables: Tables, exports: Sequence[Export]) -> list[Problem]:
-        """Relations that would be loaded into the source's own tables, if the source is this
+        """Relations that would be loaded into the source's own tables, because the source is this
         database.
 
-        A relation that is a table in another schema cannot be the table that is loaded. What a view
-        or a query reads is unknown: its table must be new, or made by an earlier load.
+        A relation that is a table in another schema cannot be the table that is loaded. It is not
+        known what a view or a query reads, so its table must be new, or made by an earlier load.
         """
         if not tables.run(
             sql.SQL("select 1 where has_function_privilege('pg_control_system()', 'execute')")
@@ -227,7 +228,8 @@ class PostgresTarget:
         return psycopg_hooks(tables.run, connection, settings)
 
     def _make_records(self, connection: Connection) -> None:
-        """In a separate transaction, so that loads of other tables do not wait for this one."""
+        """Create the records in a separate transaction, so that loads of other tables do not wait
+        for this one."""
         with connection.transaction():
             tables = self._tables(connection)
             tables.hold(RECORDS)
@@ -238,7 +240,8 @@ class PostgresTarget:
     def _load_parquet(
         self, like: Connection, export: Export, manifest: Manifest, store: ObjectStore
     ) -> None:
-        """Through ADBC, which converts Arrow to binary COPY in C: one session, one transaction."""
+        """Load through ADBC, which converts Arrow to binary COPY in C; in one session and one
+        transaction."""
         import adbc_driver_postgresql.dbapi as adbc
 
         settings = read_settings(like, self._schema) if export.rules.hooks else {}
@@ -284,7 +287,7 @@ def _load(
     manifest: Manifest,
     stage: Callable[[], None],
 ) -> None:
-    """In an open transaction, with the export's hooks, unless another process was faster."""
+    """Load in an open transaction, with the export's hooks, unless another process was faster."""
     tables.hold(export.table)
     if tables.loaded(manifest.run, export):
         return
@@ -299,7 +302,7 @@ def _load(
 
 
 def _close_loader(connection: Any) -> None:
-    with suppress(Exception):  # a session that failed may refuse to roll back
+    with suppress(Exception):  # after an error, the session may refuse to roll back
         connection.close()
 
 

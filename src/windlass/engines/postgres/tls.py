@@ -11,7 +11,7 @@ _OLDEST = "TLSv1.2"  # libpq's default
 
 
 class NamedContext(SSLContext):
-    """For a server that is connected to by address: the certificate is checked for `host`."""
+    """For a server whose address we connect to: the certificate is checked for `host`."""
 
     host = ""
 
@@ -70,13 +70,13 @@ def _identify(made: SSLContext, given: Mapping[str, str]) -> None:
     certificate = _file(given, "sslcert", "postgresql.crt")
     if certificate is not None:
         key = _file(given, "sslkey", "postgresql.key")
-        # a function, because OpenSSL prompts on the terminal if no password is given
+        # a function: if no password were given, OpenSSL would prompt on the terminal
         made.load_cert_chain(certificate, key, lambda: given.get("sslpassword", ""))
 
 
 def _file(given: Mapping[str, str], name: str, usual: str) -> Path | None:
-    """The file that was named, which has to be there unless libpq passes over it (a list of revoked
-    certificates), or the one of the user's that libpq looks for."""
+    """The file that was named; it must exist, except for files that libpq skips if they are missing
+    (a list of revoked certificates). Without a name, the user's file that libpq would look for."""
     if given.get(name):
         named = Path(given[name])
         return named if name != "sslcrl" or named.exists() else None
@@ -100,5 +100,5 @@ def locked_key(given: Mapping[str, str]) -> Path | None:
         return None
     try:
         return found if b"ENCRYPTED" in found.read_bytes() else None
-    except OSError:  # libpq says why
+    except OSError:  # libpq reports the reason
         return None

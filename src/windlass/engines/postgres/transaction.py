@@ -1,4 +1,4 @@
-"""Transactions in few round trips: the first statements are sent with BEGIN, the last ones with
+"""Transactions with few round trips: the first statements are sent with BEGIN, the last ones with
 COMMIT."""
 
 from __future__ import annotations

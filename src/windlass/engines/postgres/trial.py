@@ -60,8 +60,8 @@ def try_out(connection: Connection, scripts: Iterable[str]) -> dict[str, Refusal
 def count_true(
     connection: Connection, making: str, table: str, lines: bytes, condition: str
 ) -> int | Refusal:
-    """Of how many rows a condition is true, in a temporary table that `making` makes and COPY's
-    `lines` fill; it is gone afterwards. Or why the server refuses one of these.
+    """For how many rows a condition is true, in a temporary table that `making` creates and COPY
+    fills with `lines`; the table is dropped afterwards. Or why the server refuses one of these.
 
     Raises:
         WindlassError: the server hung up.
@@ -86,8 +86,8 @@ def count_true(
 
 
 def printed_types(connection: Connection, types: Iterable[str]) -> dict[str, str]:
-    """These types as ``format_type`` writes them: ``varchar(50)`` is ``character varying(50)``. One
-    that the server does not know stays as it is. All is rolled back."""
+    """The types as ``format_type`` writes them: ``varchar(50)`` is ``character varying(50)``. A
+    type that the server does not know stays as it is. Everything is rolled back."""
     found: dict[str, str] = {}
     for type_ in dict.fromkeys(types):
         try:

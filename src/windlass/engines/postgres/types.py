@@ -1,4 +1,4 @@
-"""What a column's type decides: whether its binary form means the same on another server, and
+"""What follows from a column's type: whether its binary form means the same on another server, and
 whether a type of the same name is the same type there."""
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def is_known_everywhere(oid: int, types: Types) -> bool:
     return found.builtin and (not found.is_array or types[found.element].builtin)
 
 
-# their receive functions refuse an empty value, which their send functions write
+# their receive functions refuse empty values, although their send functions write them
 _STRICT = {"int2vector", "oidvector", "tsquery"}
 
 
@@ -120,13 +120,13 @@ def names_objects(oid: int, types: Types) -> bool:
 
 
 def hashes_object_ids(oid: int, types: Types) -> bool:
-    """Whether a value's hash differs between servers, as object ids do: an enum's is that of its
-    label's (hashenum), and any type's with such inside."""
+    """Whether the hash of a value differs between servers, because object ids do: the hash of an
+    enum is that of its label's id (hashenum), and types that contain enums inherit this."""
     found = base_type(oid, types)
     if found.kind == "e" or _is_reg(found):
         return True
     if found.kind == "m":
-        return not found.builtin  # which range it is of has not been read
+        return not found.builtin  # it is not known which range it belongs to
     inside = [
         *found.fields,
         *([found.element] if found.is_array else []),
@@ -135,7 +135,7 @@ def hashes_object_ids(oid: int, types: Types) -> bool:
     return any(hashes_object_ids(one, types) for one in inside)
 
 
-# the hashes of their values, as of arrays and ranges of them, have nothing to do with text
+# the hashes of their values do not depend on text, nor do those of their arrays and ranges
 _WITHOUT_TEXT = {
     "bigint", "bit", "bit varying", "boolean", "bytea", "cidr", "date", "double precision", "inet",
     "integer", "interval", "macaddr", "macaddr8", "money", "numeric", "oid", "pg_lsn", "real",
@@ -145,8 +145,8 @@ _WITHOUT_TEXT = {
 
 
 def hashes_text(oid: int, types: Types) -> bool:
-    """Whether a value's hash may be that of text, whose bytes depend on the database's encoding; or
-    differ in any case."""
+    """Whether the hash of a value may be that of text, whose bytes depend on the database's
+    encoding; or differs in any case."""
     found = base_type(oid, types)
     if hashes_object_ids(oid, types):
         return True
@@ -161,5 +161,5 @@ def hashes_text(oid: int, types: Types) -> bool:
 
 
 def _is_reg(found: Type) -> bool:
-    """regclass, regproc, regtype and the like, whose value is an oid of the source."""
+    """Whether it is regclass, regproc, regtype or the like, whose value is an oid of the source."""
     return found.builtin and found.name.startswith("reg")

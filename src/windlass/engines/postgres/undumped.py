@@ -1,4 +1,4 @@
-"""Parts of a source that neither its schema dump nor its user tables contain."""
+"""Parts of a source that are neither in its schema dump nor in its user tables."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def read_undumped(source: Connection) -> Undumped:
 
 
 def _count(source: Connection, name: Name, condition: str) -> int:
-    """`condition` is the extension's own SQL: nothing, or WHERE and what follows."""
+    """How many rows meet the condition, which is the extension's own SQL: empty, or WHERE and an
+    expression."""
     query = sql.SQL("select count(*) from {}").format(sql.Identifier(name.schema, name.name))
     row: Any = source.execute(query.as_bytes(source) + b" " + condition.encode()).fetchone()
     return int(row[0])

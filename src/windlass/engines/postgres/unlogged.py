@@ -1,4 +1,4 @@
-"""What a crash of a server empties: its unlogged relations and sequences."""
+"""What a crash of a server empties: unlogged relations and sequences."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True)
 class Unlogged:
-    """`has_triggers`: its own, or of a foreign key. `guarded`: row security is forced, or a trigger
-    fires whatever session_replication_role is."""
+    """`has_triggers`: there is a trigger on it, or one of a foreign key. `guarded`: row security
+    is forced, or a trigger fires whatever session_replication_role is."""
 
     has_triggers: bool
     guarded: bool
 
 
 def read_unlogged(connection: Connection) -> Mapping[Name, Unlogged]:
-    """All of the database, by name."""
+    """All unlogged relations of the database, by name."""
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(load("unlogged")).fetchall()
@@ -38,8 +38,8 @@ def read_unlogged(connection: Connection) -> Mapping[Name, Unlogged]:
 
 
 def read_writers(connection: Connection, names: Sequence[Name]) -> list[str]:
-    """The transactions (or subtransactions) that last altered these relations: one that made a
-    relation logged or unlogged has rewritten every row."""
+    """The transactions (or subtransactions) that last altered these relations. Making a relation
+    logged or unlogged rewrites every row."""
     try:
         rows: list[Any] = connection.execute(
             "select distinct c.xmin::text from pg_class c"

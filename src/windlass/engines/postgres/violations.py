@@ -18,7 +18,7 @@ from windlass.model.relation import Name
 @dataclass(frozen=True, slots=True)
 class Violation:
     rows: int
-    query: str  # that shows them
+    query: str  # shows the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class _ForeignKey:
 
 
 def find_violation(connection: Connection, statement: str) -> Violation | None:
-    """The rows that violate the foreign key which a statement creates or validates, on the
-    session's side, inside the caller's transaction. None if it is another statement, if rows were
+    """The rows that violate the foreign key which a statement creates or validates. Runs in the
+    caller's transaction, on this session's side. None if it is another statement, if the rows were
     not the cause, or if they cannot be counted."""
     try:
         with connection.transaction():  # a savepoint
@@ -85,7 +85,7 @@ def _existing(connection: Connection, relation: Name, name: str) -> _ForeignKey 
 
 
 def _condition(connection: Connection, key: _ForeignKey) -> sql.Composed:
-    """The relation, and the condition for the violating rows."""
+    """The relation, and a condition for the rows that violate the key."""
     nulls = [sql.SQL("r.{} IS NULL").format(sql.Identifier(own)) for own, _ in key.columns]
     equal = [
         sql.SQL("p.{} = r.{}").format(sql.Identifier(theirs), sql.Identifier(own))
@@ -94,7 +94,7 @@ def _condition(connection: Connection, key: _ForeignKey) -> sql.Composed:
     form = (
         "{referring} r WHERE NOT ({nulls}) AND NOT EXISTS (SELECT FROM {referred} p WHERE {equal})"
     )
-    # MATCH FULL refuses rows with some NULL columns: they match nothing
+    # MATCH FULL refuses rows with NULL in some of the columns
     return sql.SQL(form).format(
         referring=_relation(connection, key.referring),
         referred=_relation(connection, key.referred),

@@ -1,4 +1,5 @@
-"""Why a table of a PostgreSQL warehouse cannot be loaded, besides its columns' names and types."""
+"""Why a table of a PostgreSQL warehouse cannot be loaded, apart from the names and types of its
+columns."""
 
 from __future__ import annotations
 
@@ -36,13 +37,14 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Of one export's table. `viewed` are columns that views use, whose types cannot change."""
+    """The faults of one export's table. `viewed` are columns that views use, so their types cannot
+    change."""
 
     problems: Sequence[Problem] = ()
     viewed: Sequence[str] = ()
 
     def of(self, fit: Fit) -> Fit:
-        """The fit, with what the server would refuse to alter."""
+        """The fit, plus what the server would refuse to alter."""
         stuck = [name for name in self.viewed if name in {*fit.retyped, *fit.dropped}]
         if not stuck:
             return fit
@@ -54,7 +56,7 @@ class Faults:
 def read_faults(
     connection: Connection, schema: str, exports: Sequence[Export]
 ) -> dict[str, Faults]:
-    """Those of exports whose tables exist, by the exports' names."""
+    """The faults of the exports whose tables exist, by the exports' names."""
     query = sql.SQL("select * from ({}) as found where schema = {} and name = any({})").format(
         load("loaded_tables"), sql.Literal(schema), sql.Literal([one.table for one in exports])
     )

@@ -23,7 +23,8 @@ Explain = Callable[[BaseException, str], WindlassError]
 
 @dataclass(frozen=True, slots=True)
 class HookRunner:
-    """Of one session. `faults` are its driver's errors, which `explain` makes ours."""
+    """Runs hooks in one session. `faults` are its driver's errors, which `explain` converts to
+    ours."""
 
     run: Run
     execute: Callable[[str], None]
@@ -32,8 +33,11 @@ class HookRunner:
     explain: Explain
 
     def apply(self, when: str, of: str, texts: Sequence[str], table: str = "") -> None:
-        """Raises:
-        WindlassError: a statement failed, or has ended the transaction. Its name is in the message.
+        """Run the user's statements.
+
+        Raises:
+            WindlassError: a statement failed, or has ended the transaction. Its name is in the
+                message.
         """
         if not texts:
             return
@@ -61,7 +65,7 @@ class HookRunner:
 
 
 def _check(text: str, doing: str) -> None:
-    """The drivers would run several statements, and a COMMIT among them.
+    """Check that it is one statement and no COMMIT: the drivers would run any.
 
     Raises:
         WindlassError: it is not one statement, or controls the transaction.

@@ -20,8 +20,8 @@ Cast = Callable[[Column], sql.Composable]
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """`cast` makes a value of the table's type from a staged one; `fixed` are columns that an
-    UPDATE cannot set, as they are generated always as identity."""
+    """`cast` converts a staged value to the table's type. `fixed` are columns that an UPDATE cannot
+    set, because they are generated always as identity."""
 
     run: Run
     export: Export
@@ -31,8 +31,8 @@ class Merge:
     fixed: Collection[str] = ()
 
     def apply(self) -> int:
-        """How many of the new rows the table has then, with those it had before. Sets exported
-        columns only, and deletes nothing, so no foreign key cascades.
+        """Merge; returns how many of the new rows the table has then, including those that it had
+        before. Sets only exported columns and deletes nothing, so no foreign key cascades.
 
         Raises:
             WindlassError: the key does not identify one row, of the new rows or of the table's.
@@ -77,8 +77,8 @@ class Merge:
         return int(self.run(count.format(self.staged, self.table, self._same))[0][0])
 
     def _update(self) -> int:
-        """The key is set too: 1.00 equals 1.0, and reads otherwise. Counted row by row, because a
-        trigger may discard an update."""
+        """Update rows, including the key: 1.00 equals 1.0, but is written differently. Counts row
+        by row, because a trigger may discard an update."""
         changes = [
             sql.SQL("{} = {}").format(sql.Identifier(one.name), self.cast(one))
             for one in self.export.columns

@@ -1,4 +1,4 @@
-"""The tables of a PostgreSQL warehouse, in one session: their definitions, and loading rows.
+"""The tables of a PostgreSQL warehouse, in one session: their definitions, and how rows are loaded.
 
 Statements go through `run`, because a Parquet load uses an ADBC session.
 """
@@ -113,8 +113,8 @@ class Tables:
         return Loaded(*rows[0]) if rows else None
 
     def hold(self, table: str) -> None:
-        """Take a lock until the transaction ends: creating a table twice at once conflicts in the
-        catalog."""
+        """Take a lock until the transaction ends: creating the same table twice at once would
+        conflict in the catalog."""
         words = (sql.Literal(RECORDS), sql.Literal(f"{self.schema}.{table}"))
         self.run(sql.SQL("select pg_advisory_xact_lock(hashtext({}), hashtext({}))").format(*words))
 
@@ -177,7 +177,8 @@ class Tables:
         self._add_record(words)
 
     def has_run(self, run: str, source: str, when: str) -> bool:
-        """Whether what is run once per run was; what comes first waits for others' transactions."""
+        """Whether statements that run once per run were run already. Waits for other transactions
+        that are running them."""
         self.hold(OF_RUN)
         words = (run, OF_RUN, source, when)
         query = sql.SQL("select 1 from {} where (run, table_name, source, relation) = ({})")
@@ -196,8 +197,8 @@ class Tables:
         )
 
     def _alter(self, export: Export, fit: Fit) -> None:
-        """Change the table's columns to those of the export. Where they are replaced, it is empty:
-        a new type keeps no values, and indexes and constraints of the column stay."""
+        """Change the table's columns to those of the export. If columns are replaced, the table is
+        empty: a new type keeps no values; the indexes and constraints of the column stay."""
         table = self.name(export.table)
         for name, type_ in fit.added.items():
             add = sql.SQL("alter table {} add column {} {}")

@@ -1,4 +1,4 @@
-"""What an SQLite file holds. Reads only; decides nothing."""
+"""The contents of an SQLite file. Reads only; decides nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def _relations_query() -> str:
 
 
 def read_relations(connection: sqlite3.Connection) -> list[Readable]:
-    """Views and virtual tables, such as full-text indexes, are only matched by their full name."""
+    """The relations. Views and virtual tables, such as full-text indexes, match only by their full
+    name."""
     found = []
     for name, kind, _, primary_key, not_null in connection.execute(_relations_query()).fetchall():
         key = tuple(json.loads(primary_key)) or _unique_key(connection, name, json.loads(not_null))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from windlass.engines.statements import each, names, statement, verbatim
 
-# a statement of SQLite's can have 2,000 result columns; each column of a relation has eight
+# SQLite allows 2,000 result columns in a statement; each column of a relation needs eight
 _COLUMNS_AT_ONCE = 200
 _COUNTS = (
     "sum(typeof({0}) = 'integer'), sum(typeof({0}) = 'real'), sum(typeof({0}) = 'text'),"

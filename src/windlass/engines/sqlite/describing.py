@@ -16,14 +16,14 @@ from windlass.engines.sqlite.values import converter
 from windlass.engines.statements import names, statement, verbatim
 from windlass.model.export import Column, Described, Kind, Request
 
-_OVERHEAD_BYTES = 8  # of a value, beside its own
+_OVERHEAD_BYTES = 8  # of a value, in addition to its content
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the reader needs to know about a relation besides its columns."""
+    """What the reader needs to know about a relation, apart from its columns."""
 
-    said: Mapping[str, str]  # types that the user has given
+    said: Mapping[str, str]  # types that the user has specified
     row_bytes: int  # the most that a row can have
 
 
@@ -67,8 +67,10 @@ def _column(
 
 
 def _check_said(session: sqlite3.Connection, item: str, column: Column, counts: Counts) -> None:
-    """Raises:
-    Unclear: there are values that are not of this type, and how many.
+    """Check that all values have the type that the user specified.
+
+    Raises:
+        Unclear: there are values that are not of this type, and how many.
     """
     texts_only = column.kind not in (Kind.UUID, Kind.BYTES)
     wrong = counts.blobs if texts_only else counts.texts if column.kind is Kind.BYTES else 0
@@ -86,8 +88,8 @@ def _check_said(session: sqlite3.Connection, item: str, column: Column, counts: 
 
 
 def value_of(column: Column) -> sql.Composable:
-    """What is selected of a column. Python is given texts as bytes, and could not tell a UUID's
-    sixteen bytes from a text that is as long."""
+    """The expression for a column. Python gets texts as bytes, and could not distinguish the
+    sixteen bytes of a UUID from a text of that length."""
     name = names(column.origin)
     if column.kind is Kind.UUID:
         return sql.SQL("case typeof({0}) when 'blob' then hex({0}) else {0} end").format(name)

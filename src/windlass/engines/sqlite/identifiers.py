@@ -1,4 +1,4 @@
-"""Rewrites names in a user's SQL with quotes that only a name can have.
+"""Rewrites names in a user's SQL with quotes that can only mean a name.
 
 SQLite reads ``"typo"`` as the text 'typo' if there is no such column
 (https://www.sqlite.org/quirks.html, "Double-quoted String Literals Are Accepted"), so a condition
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 
 
 def strictly_named(text: str) -> str:
-    """The same SQL, with what is in double quotes in backticks instead."""
+    """The same SQL, with backticks in place of double quotes."""
     return _TOKEN.sub(_in_backticks, text)
 
 

@@ -63,7 +63,7 @@ class SqliteRows:
                 yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
 
     def lines(self) -> None:
-        """It writes no CSV of the form that is asked for: the batches are written."""
+        """Empty: it cannot write the requested form of CSV, so its batches are written."""
 
     def _maker(self, column: Column) -> Make:
         if column.origin in self._said and not (column.mask or column.is_cast):

@@ -67,8 +67,11 @@ class File:
         return connection
 
     def check_immutable(self) -> None:
-        """Raises:
-        WindlassError: the URL declares the file immutable, but some rows are in its WAL or journal.
+        """Check that a file declared immutable has no rows in its WAL or journal.
+
+        Raises:
+            WindlassError: the URL declares the file immutable, but some rows are in its WAL or
+                journal.
         """
         if not self.immutable:
             return

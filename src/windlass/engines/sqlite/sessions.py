@@ -1,5 +1,5 @@
-"""Sessions with an SQLite file that all read in one snapshot: read transactions that began with no
-commit in between."""
+"""Sessions with an SQLite file that all read in one snapshot: read transactions without a commit
+between their beginnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from windlass.engines.stopping import Stops
 from windlass.errors import Interrupted
 
 SESSIONS = 4  # that read in parallel
-_ATTEMPTS = 5  # to begin them all in the same state while others write
+_ATTEMPTS = 5  # to begin all of them in the same state while others write
 
 
 class Sessions:
@@ -26,7 +26,8 @@ class Sessions:
         self.blocks_writers = False  # others cannot commit while these are open
 
     def begin(self) -> None:
-        """Called once. If others commit all the time, only one session is used."""
+        """Begin the transactions; called once. If others commit all the time, only one session is
+        used."""
         if self._all:
             return
         watch = self._file.connect()
@@ -52,7 +53,8 @@ class Sessions:
         while len(sessions) < SESSIONS:
             try:
                 sessions.append(self._begun(0))
-            except sqlite3.OperationalError:  # a writer waits for the first: it lets nobody in
+            # a writer waits for the first session, and lets no other one in
+            except sqlite3.OperationalError:
                 break
         return sessions
 
@@ -82,7 +84,7 @@ class Sessions:
 
     @contextmanager
     def some(self, most: int) -> Iterator[Sequence[sqlite3.Connection]]:
-        """One, and others that nobody uses now, each for a thread.
+        """One session, and others that are not in use; each is for one thread.
 
         Raises:
             Interrupted: the source was cancelled.

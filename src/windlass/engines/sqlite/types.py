@@ -1,6 +1,6 @@
 """The type of a column: by its declaration, by all its values, or as the user specifies.
 
-Pure. Where declaration and values disagree, nothing is guessed: the user has to specify the type.
+Pure. If declaration and values disagree, nothing is guessed: the user must specify the type.
 https://www.sqlite.org/datatype3.html
 """
 
@@ -23,7 +23,8 @@ SAYABLE = (
 
 
 class Affinity(Enum):
-    """A declaration's affinity by SQLite's rules, and what the declaration means beyond it."""
+    """The affinity of a declaration by SQLite's rules, and what the declaration means in
+    addition."""
 
     INTEGER = "integer"
     REAL = "real"
@@ -31,7 +32,7 @@ class Affinity(Enum):
     BOOLEAN = "boolean"
     TEXT = "text"
     BLOB = "blob"
-    ANY = "any"  # of a date, or of a word that SQLite does not know: any value
+    ANY = "any"  # a date, or a word that SQLite does not know: any value is possible
 
 
 def affinity_of(declared: str) -> Affinity:
@@ -52,12 +53,14 @@ def affinity_of(declared: str) -> Affinity:
 
 
 class Unclear(ValueError):
-    """The values of a column have no common type, or another one than declared."""
+    """The values of a column have no common type, or not the declared one."""
 
 
 def column_of(name: str, declared: str, counts: Counts) -> Column:
-    """Raises:
-    Unclear: the user has to specify the type.
+    """The column with the type that all its values have.
+
+    Raises:
+        Unclear: the user has to specify the type.
     """
     try:
         return Column(name, declared, _kind(affinity_of(declared), counts))

@@ -49,7 +49,7 @@ def _integer(value: Raw) -> int:
 
 
 def _numeric(value: Raw) -> int | float | str:
-    """From a number, or the text of one."""
+    """A decimal from a number, or from the text of one."""
     if not isinstance(value, bytes):
         return value
     if not _NUMBER.fullmatch(value):
@@ -58,7 +58,8 @@ def _numeric(value: Raw) -> int | float | str:
 
 
 def _float(value: Raw) -> float:
-    """A text is accepted if it is how a float is written, in the fewest digits or in seventeen."""
+    """A float. A text is accepted if it is how a float is written: with the fewest digits, or with
+    seventeen."""
     if isinstance(value, int) and abs(value) > EXACT_IN_FLOAT:
         raise ValueError
     given = _numeric(value)
@@ -78,7 +79,8 @@ def _exact(given: int | float | str) -> Decimal:
 
 
 def _decimal(value: Raw, column: Column) -> Decimal:
-    """Refuses a real: a decimal stored as one has lost its exact value."""
+    """A decimal. Reals are refused: a decimal that was stored as a real has lost its exact
+    value."""
     if isinstance(value, float):
         raise ValueError
     number = _exact(_numeric(value))
@@ -114,7 +116,8 @@ def _no_constant(_: str) -> None:
 
 
 def _uuid(value: Raw) -> bytes:
-    """From text. Sixteen bytes are selected as text: see `windlass.engines.sqlite.describing`."""
+    """A UUID from text. Sixteen bytes are selected as text: see
+    `windlass.engines.sqlite.describing`."""
     return UUID(_text(value)).bytes
 
 
@@ -146,7 +149,7 @@ def _timestamp(value: Raw) -> datetime:
 
 
 def _instant(value: Raw) -> datetime:
-    """An integer counts seconds since 1970."""
+    """A moment; an integer counts seconds since 1970."""
     if isinstance(value, int):
         try:
             return _EPOCH + timedelta(seconds=value)

@@ -1,4 +1,5 @@
-"""URLs of the web: how they are shown, whose they are, and what comes after a redirect. Pure."""
+"""URLs of the web: how they are shown, which origin they have, and which redirects are allowed.
+Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +13,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def checked(url: str) -> str:
-    """Raises:
-    BadSpec: it is no URL of the web. The message does not repeat it.
+    """The URL, parsed.
+
+    Raises:
+        BadSpec: it is no URL of the web. The message does not repeat it.
     """
     try:
         parts = urlsplit(url)
@@ -26,14 +29,14 @@ def checked(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """For people: without user and password, and without the values of parameters, of which one
+    """The URL for people: without user and password, and without the values of parameters, which
     may be a signature or a token."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, _host(url), parts.path, "…" if parts.query else "", ""))
 
 
 def bare(url: str) -> str:
-    """To ask for: without user, password and fragment."""
+    """The URL for the request: without user, password and fragment."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, _host(url), parts.path or "/", parts.query, ""))
 
@@ -43,7 +46,7 @@ def _host(url: str) -> str:
 
 
 def login(url: str) -> tuple[str, str] | None:
-    """User and password; None without."""
+    """User and password; None if there are none."""
     parts = urlsplit(url)
     if parts.username is None and parts.password is None:
         return None
@@ -51,21 +54,23 @@ def login(url: str) -> tuple[str, str] | None:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port: whom a secret is for."""
+    """Scheme, host and port: where a secret may be sent."""
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme, 0)
 
 
 def file_name(url: str) -> str:
-    """The last part of the path, which says the format; safe as a name here."""
+    """The last part of the path, which shows the format; safe as a file name."""
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     return re.sub(r"[^\w.-]", "_", name)[-80:].lstrip(".") or "file"
 
 
 def check_redirect(old: str, new: str) -> None:
-    """Raises:
-    WindlassError: it leads to another protocol, or from an encrypted one to one that is not.
+    """Check where a redirect leads.
+
+    Raises:
+        WindlassError: it leads to another protocol, or from an encrypted one to one that is not.
     """
     before, after = urlsplit(old).scheme.lower(), urlsplit(new).scheme.lower()
     if after not in _PORTS or not urlsplit(new).hostname:

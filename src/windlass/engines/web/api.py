@@ -1,4 +1,5 @@
-"""Pages of a JSON API into one file of JSON lines, from which rows are read like from any other.
+"""Pages of a JSON API as one file of JSON lines, which is then read like any other. A row is the
+text that the API sent.
 
 A row is the text that the API sent. One page at a time is in memory.
 """
@@ -35,7 +36,7 @@ def fetch_pages(
     patience: Patience | None = None,
     is_stopped: Callable[[], bool] = never,
 ) -> Fetched:
-    """All pages, in their order, unless this run has fetched them.
+    """Fetch all pages in order, unless this run has fetched them.
 
     Raises:
         BadSpec: the URL cannot be understood, or the token is not in the environment.
@@ -119,7 +120,7 @@ def _one_body(web: Web, url: str) -> tuple[bytes, Mapping[Any, Any]]:
 
 
 class _Page:
-    """One page: its rows, and where the next one is."""
+    """One page: its rows, and the address of the next one."""
 
     def __init__(self, api: ApiFrom, number: int, body: bytes, links: Mapping[Any, Any]) -> None:
         self._api, self._number, self._body, self._links = api, number, body, links
@@ -178,7 +179,7 @@ class _Page:
         return msgspec.json.decode(raw, type=str) if raw.startswith(b'"') else raw.decode()
 
     def _at(self, path: str) -> msgspec.Raw | bytes | None:
-        """What is at a path of keys."""
+        """The value at a path of keys."""
         found: msgspec.Raw | bytes = self._body
         for key in filter(None, path.split(".")):
             try:

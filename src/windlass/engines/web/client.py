@@ -1,7 +1,7 @@
-"""Requests over HTTP: redirects that are safe, secrets that stay with whom they are for, and which
-failures are worth trying again.
+"""HTTP requests: safe redirects, secrets that only reach their own server, and which failures are
+worth retrying.
 
-What is done with an answer is decided elsewhere.
+What happens with an answer is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often, and after how many seconds, a request is tried again. Counts from one again after
-    progress."""
+    """How often a request is tried again, and after how many seconds. After progress, counting
+    starts over."""
 
     attempts: int = 6
     first_seconds: float = 0.5
@@ -46,14 +46,15 @@ class Patience:
 
 
 class Failed(ConnectionLost):
-    """A request failed in a way that may pass. `wait_seconds` is what the server asks for."""
+    """A request failed in a way that may pass. `wait_seconds` is the time that the server asks
+    for."""
 
     wait_seconds = 0.0
 
 
 class Web:
-    """A client. `headers` are sent to the origin of the first URL alone, as are user and password
-    in a URL. A context manager."""
+    """A client. `headers`, and the user and password of a URL, are only sent to the origin of the
+    first URL. A context manager."""
 
     def __init__(
         self, patience: Patience | None = None, headers: Mapping[str, str] | None = None
@@ -176,14 +177,14 @@ def _wait_seconds(text: str) -> float:
 
 
 class Waiting:
-    """How long tenacity waits: twice as long each time, or what the server asks for."""
+    """How long tenacity waits: twice as long each time, or as long as the server asks for."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._times = 0
 
     def begin(self) -> None:
-        """There was progress: wait as at first."""
+        """Note progress: the next wait is short again."""
         self._times = 0
 
     @property

@@ -1,7 +1,8 @@
-"""A file of the web as a file here: in pieces if the connection breaks, whole or not at all.
+"""A file of the web as a file here: resumed if the connection breaks, and stored completely or not
+at all.
 
-Beside the file is what is known of it, so that another process of the same run neither fetches it
-again nor mixes two versions.
+What is known about the file is stored beside it, so that another process of the same run neither
+fetches it again nor mixes two versions.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that was fetched; without a path it is unchanged since it was last loaded."""
+    """A file that was fetched; without a path it has not changed since it was last loaded."""
 
     place: str  # for people, without secrets
     name: str  # by which its format is decided
@@ -40,7 +41,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """Which version of a file the bytes so far are of. `size_bytes` is -1 if it is not known."""
+    """The version of a file that the bytes so far belong to. `size_bytes` is -1 if unknown."""
 
     etag: str = ""
     modified: str = ""
@@ -66,7 +67,8 @@ def download(
     patience: Patience | None = None,
     is_stopped: Callable[[], bool] = never,
 ) -> Fetched:
-    """Fetch a file into the folder of a run, unless this run has it, or it is as it was `known`.
+    """Fetch a file into the folder of a run, unless this run has it already or it is unchanged
+    since it was `known`.
 
     Raises:
         BadSpec: it is no URL of the web.
@@ -114,7 +116,7 @@ class _Download:
         return Fetched(shown(self._url), self._name, path or self._path, identity)
 
     def _done(self) -> Identity | None:
-        """What an earlier attempt of the run has fetched."""
+        """The file, if an earlier attempt of the run has fetched it."""
         note = self._read_note()
         if "sha256" not in note or not self._path.is_file():
             return None
@@ -125,7 +127,7 @@ class _Download:
         has = self._begun.stat().st_size if self._begun.is_file() else 0
         version = self._version() if has else _Version()
         if not version.validator:
-            has = 0  # nothing tells whether the rest is of the same version
+            has = 0  # nothing shows whether the rest is of the same version
         with web.get(self._url, self._headers(has, version)) as response:
             if response.status_code == 304:
                 return Fetched(shown(self._url), self._name, None, self._known)
@@ -151,8 +153,7 @@ class _Download:
     def _answered(
         self, response: httpx.Response, has: int, version: _Version
     ) -> tuple[int, _Version] | None:
-        """Where the body begins, and of which version it is; None if it does not fit to what is
-        here."""
+        """Where the body begins, and its version; None if it does not match what is here."""
         headers = response.headers
         found = _Version(headers.get("ETag", ""), headers.get("Last-Modified", ""))
         if not _is_as_stored(headers.get("Content-Encoding", "identity"), self._name):
@@ -189,7 +190,8 @@ class _Download:
             if start:
                 _hash(file, start, digest)
             with explaining(self._url):
-                for block in response.iter_raw():  # as they come: none is lost with the connection
+                # as they come, so that none is lost with the connection
+                for block in response.iter_raw():
                     file.write(block)
                     digest.update(block)
                     self._progress(file.tell())
@@ -207,7 +209,7 @@ class _Download:
         return digest.hexdigest()
 
     def _progress(self, size: int) -> None:
-        """A server that hangs up at the same place each time makes none."""
+        """Note progress. A server that always hangs up at the same place makes none."""
         if size > self._most:
             self._most = size
             self._waiting.begin()
@@ -224,14 +226,14 @@ class _Download:
         return found
 
     def _write_note(self, note: dict[str, Any]) -> None:
-        """Whole or not at all."""
+        """Written completely or not at all."""
         new = self._note.with_name(f"{self._note.name}.new")
         new.write_text(json.dumps(note))
         new.replace(self._note)
 
 
 def _is_as_stored(encoding: str, name: str) -> bool:
-    """Many servers call a file that ends in .gz encoded, and send it as it is."""
+    """Many servers declare a .gz file as encoded, although they send it unchanged."""
     return encoding == "identity" or (encoding in ("gzip", "x-gzip") and name.endswith(".gz"))
 
 

@@ -114,7 +114,7 @@ class ConvertedComparison(Reporting):
         (rows,) = self.source.counts(table.source, [], only=not table.is_partitioned)
         return {"rows": rows}
 
-    # what conducts it, and the runner, ask for
+    # for `conduct` and the runner
 
     @property
     def has_begun(self) -> bool:

@@ -84,7 +84,7 @@ class Conversion(Reporting):
     def __exit__(self, *fault: Any) -> None:
         self._stack.close()
 
-    # what the steps ask for
+    # for the steps
 
     @property
     def plan(self) -> ConversionPlan:
@@ -143,8 +143,9 @@ class Conversion(Reporting):
             self.emit(Noticed(notice))
 
     def prepare(self, *, writes: bool = True) -> LoadRun | None:
-        """The run to resume, or none and the plan of another one. Unless it `writes`, what a kill
-        left is not completed, and no restart undoes an unfinished run.
+        """Find the run to resume. If there is none, return None and plan a new one. With
+        `writes=False`, complete nothing that a killed process left behind, and let no restart undo
+        an unfinished run.
 
         Raises:
             Refused: there is an unfinished run.
@@ -213,7 +214,7 @@ class Conversion(Reporting):
             copy_steps=CONVERT.copies,
         )
 
-    # what conducts it asks for
+    # for `conduct`
 
     @property
     def has_begun(self) -> bool:
@@ -237,7 +238,7 @@ class Conversion(Reporting):
             self.emit(RunEnded())
 
     def _answer(self) -> None:
-        """A target whose work was cancelled begins nothing new: it is opened again."""
+        """Reopen a target whose work was cancelled: it starts nothing new after that."""
         if self._is_cancelled:
             _, target = open_pair(self.spec)
             self.target = self._stack.enter_context(target)
@@ -246,16 +247,17 @@ class Conversion(Reporting):
     def hand_over(self) -> Handover:
         return Handover({"restart": False}, "resuming from the journal; its snapshot is lost")
 
-    # what the runner asks for
+    # for the runner
 
     def finished(self, step: str) -> Mapping[str, Result]:
-        """What is journalled; of what is computed from it, nothing."""
+        """What the journal has of these steps. Results that are computed from the journal are not
+        repeated."""
         if self.at is None or step not in ("copy_tables", "create_indexes"):
             return {}
         return self.at.lines.get(step, {})
 
     def recover(self, error: WindlassError) -> None:
-        """A lost session is opened again in the same snapshot, if that lives."""
+        """Reopen a lost session in the same snapshot, if that snapshot still exists."""
         if isinstance(error, SnapshotLost):
             raise error
         if self.at is not None:
@@ -269,7 +271,7 @@ class Conversion(Reporting):
     def leave(self) -> None:
         """A worker thread holds nothing between items."""
 
-    # what other processes ask for
+    # for other processes
 
     @property
     def handle(self) -> Result:

@@ -158,7 +158,7 @@ def _related(table: TableConversion, one: Made, session: Session) -> Result:
 
 
 def set_sequences(run: Conversion, _: Item) -> Result:
-    """Read now, as sequences are in no snapshot: a number is rather left out than given twice."""
+    """Read sequences now, as no snapshot covers them: better skip a number than give one twice."""
     counting = [one for one in run.plan.tables if one.counter is not None]
     if not run.plan.copies_rows:
         return {}
@@ -173,7 +173,7 @@ def set_sequences(run: Conversion, _: Item) -> Result:
 
 
 def create_views(run: Conversion, _: Item) -> Result:
-    """Those whose rows are the source's."""
+    """Keep only views that show the same rows as on the source."""
     losses = [one for view in run.plan.views for one in _create_view(run, view)["losses"]]
     return {"losses": losses}
 
@@ -195,7 +195,8 @@ def _create_view(run: Conversion, view: ViewConversion) -> Result:
 
 
 def _is_proven(run: Conversion, view: ViewConversion) -> bool:
-    """If tables were read in an earlier snapshot, and the source has changed since, it is not."""
+    """Whether both sides show the same rows; not if tables were read in an earlier snapshot and the
+    source has changed since."""
     if not run.plan.copies_rows:
         return True
     there = run.target.digest_of_view(view)

@@ -113,7 +113,7 @@ class CuttingOver(Reporting):
     def __exit__(self, *fault: object) -> None:
         self.connections.close()
 
-    # what the steps work with
+    # for the steps
 
     @property
     def run_id(self) -> str:
@@ -153,7 +153,7 @@ class CuttingOver(Reporting):
             )
         )
 
-    # what the runner and shells ask for
+    # for shells and the runner
 
     has_begun = False  # it is a part of the run that follows, whose end is not this
     undone: Sequence[Problem] = ()
@@ -174,7 +174,7 @@ class CuttingOver(Reporting):
         raise error
 
     def cancel(self) -> None:
-        """Statements are not cancelled: what was closed has to be opened again."""
+        """Do not cancel statements: whatever was closed has to be opened again."""
         self.stop.set()
 
     def leave(self) -> None:
@@ -184,7 +184,8 @@ class CuttingOver(Reporting):
         return Handover()
 
     def end(self, state: State, outcome: Outcome) -> None:
-        """The run still follows, or is switched; its phase is in the journal."""
+        """Journal nothing: the run still follows, or has switched, and its phase is in the
+        journal."""
 
     def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         found = self.done

@@ -74,7 +74,7 @@ def settle_run(run: CuttingOver) -> Phase | None:
         )
     if phase is run.way.ends and (detail.get(OPENING) is not None or detail.get(UNLED)):
         lead_applications(run, run.pair.opened)
-        if run.spec.on_switch:  # else a command that has one still has to lead them
+        if run.spec.on_switch:  # without one, a command that has one still has to redirect them
             note_detail(target, run.run_id, {UNLED: None})
     return phase
 
@@ -115,7 +115,7 @@ def _check_phase(run: CuttingOver, phase: Phase) -> None:
 
 
 def read_detail(run: CuttingOver) -> dict[str, Any]:
-    """What the journal knows of the run besides its phase."""
+    """What the journal knows about the run, apart from its phase."""
     found = read_phase(run.pair.journal, run.run_id)
     return found[1] if found else {}
 

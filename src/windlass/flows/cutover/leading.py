@@ -1,4 +1,4 @@
-"""Leads applications to the side that was opened, by the user's command."""
+"""Redirects applications to the side that was opened, by the user's command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECRETS = ("WINDLASS_SOURCE", "WINDLASS_TARGET", "WINDLASS_PGBOUNCER", "PGPASSW
 
 
 def lead_applications(run: CuttingOver, opened: Connection[Any]) -> None:
-    """Run the command. That it fails is reported; the cutover is decided, and stays so."""
+    """Run the command. A failure is reported, but does not change the cutover, which is decided."""
     command = run.spec.on_switch
     if not command:
         return

@@ -1,4 +1,4 @@
-"""Brings what no stream carries to the side that is opened.
+"""Copies what no stream carries to the side that is opened.
 
 A first time before the freeze, while applications still write: that shows how long it takes. Then
 in the freeze, if that fits: what is copied there is exactly what the other side holds. If the
@@ -46,7 +46,7 @@ _FORMS = {Wire.BINARY: sql.SQL("binary"), Wire.TEXT: sql.SQL("text")}
 
 @dataclass
 class Recopying:
-    """Of one cutover of one run. Its own statements are what the sessions of `pair` run."""
+    """The copying for one cutover of one run. Its statements run in the sessions of `pair`."""
 
     run: str
     way: Leaving
@@ -57,7 +57,7 @@ class Recopying:
     objects: int = 0  # large objects that were changed or removed
 
     def leave_out(self) -> str:
-        """Copy nothing again, and say of what that is so; empty if there is nothing."""
+        """Skip all recopying. Returns what is left out, for people; empty if nothing is."""
         found = " and ".join(
             filter(None, [self._named, *(one.object for one in self.what.problems)])
         )
@@ -67,7 +67,7 @@ class Recopying:
         return f"not copied again: the other side keeps its present copies of {found}"
 
     def rehearse(self, limit: Limit, max_freeze_seconds: float) -> Iterator[str]:
-        """Do it a first time, while both sides are in use; yields what people should know.
+        """Copy a first time, while both sides are in use. Yields notices for people.
 
         Raises:
             Refused: something cannot be brought over, or does not fit into the freeze.
@@ -106,7 +106,7 @@ class Recopying:
         return [one.left for one in self.what.tables]
 
     def confirm(self, limit: Limit) -> None:
-        """Of large objects, which cannot be locked.
+        """Compare large objects again: they cannot be locked.
 
         Raises:
             TakenBack: somebody has changed some since they were copied.
@@ -141,7 +141,8 @@ class Recopying:
         return any(read_oids_after(one, 0, 1) for one in (self.pair.closed, self.pair.opened))
 
     def _measure(self, limit: Limit, share: float) -> None:
-        """A second time, if the first one had much to do that is done now."""
+        """Copy and measure. If the first pass had much to do, which is done now, measure a second
+        one."""
         for _ in range(2):
             before = self.objects
             started = time.monotonic()
@@ -203,7 +204,7 @@ class Recopying:
             self.pair.opened.execute(sql.SQL("refresh materialized view {}").format(view))
 
     def _copy_objects(self, known: Objects, limit: Limit) -> None:
-        """Those that differ, again; remove those that are gone."""
+        """Copy large objects that differ, and remove those that no longer exist."""
         closed, opened = self.pair.closed, self.pair.opened
         doing = "comparing large objects"
         differing = []
@@ -231,22 +232,22 @@ class Recopying:
         self.what = replace(self.what, objects=Objects(copied, known.outside))
 
     def _note_outside(self) -> None:
-        """Before applications write to the target: what it has and the run has not made is of
-        others, and stays out of a flip back."""
+        """Before applications write to the target, note the large objects that the run has not
+        made: a flip back leaves them out."""
         known = self.what.objects
         if known is not None and self.way is FORTH:
             there = _all_of(self.pair.opened)
             self._journal((), [oid for oid in there if oid not in known.copied])
 
     def _journal(self, copied: Sequence[int], outside: Sequence[int] | None = None) -> None:
-        """Note which large objects are the run's, before they are made; or which are not."""
+        """Note which large objects belong to the run, before it makes them; or which do not."""
         at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
         line = records.Line(RECOPY, at, note=note_of(copied, outside))
         self.pair.journal.execute(sql.SQL(records.line_statement(self.run, line)))
 
 
 def copy_tables(left: Session, opened: Session, tables: Sequence[Table]) -> None:
-    """Let tables hold what those of the other side hold, in one transaction."""
+    """Replace the rows of tables by those of the other side, in one transaction."""
     with opened.transaction():
         opened.execute("set local session_replication_role = replica")
         names = sql.SQL(", ").join(_named(one.opened) for one in tables)
@@ -290,7 +291,7 @@ def _check_ours(opened: Session, oids: Sequence[int], known: Objects, side: str)
 
 
 def _removed(closed: Session, opened: Session, known: Objects) -> Iterator[int]:
-    """Those of the run that only the side that is opened still has."""
+    """Large objects of the run that exist only on the side that is opened."""
     for some in _slices(sorted(known.copied), 10_000):
         there = {one.oid for one in describe(closed, some)}
         yield from (one.oid for one in describe(opened, some) if one.oid not in there)

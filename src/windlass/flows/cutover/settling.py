@@ -11,8 +11,8 @@ from windlass.spec.cutover import CutoverSpec
 
 
 def settle(spec: CutoverSpec, emit: Emit, *, back: bool = False) -> Phase | None:
-    """The phase of the run that follows, once nothing is left to undo or to complete; None if there
-    is none. `back` is the direction of the cutover that may have died.
+    """Undo or complete whatever a dead cutover left, and return the phase of the run that follows;
+    None if there is no such run. `back` is the direction of the cutover that may have died.
 
     Raises:
         BadSpec: the spec names no databases.

@@ -60,7 +60,8 @@ def _say_what_was_compared(run: CuttingOver, detail: Mapping[str, Any]) -> None:
 
 
 def _hindrances(run: CuttingOver) -> tuple[Mapping[str, Any], list[Problem]]:
-    """With what is known of the run. A first marker is waited for, if nothing else hinders."""
+    """All hindrances, with what is known about the run. If there are none, wait for a first
+    marker."""
     limits = Limits(run.spec.max_lag_seconds, run.spec.max_freeze_seconds)
     until = time.monotonic() + MARKER_SECONDS
     while True:
@@ -73,8 +74,8 @@ def _hindrances(run: CuttingOver) -> tuple[Mapping[str, Any], list[Problem]]:
 
 
 def prove_way_back(run: CuttingOver, _: Item) -> Result:
-    """Ask the process that follows for the stream in the other direction; it answers once a marker
-    has come through. A flip back has it already: changes came that way.
+    """Ask the process that follows to open the stream in the other direction. It answers once a
+    marker has come through. A flip back needs none: the changes came by that stream.
 
     Raises:
         Refused: there can be no way back.
@@ -119,7 +120,7 @@ def copy_unstreamed(run: CuttingOver, _: Item) -> Result:
 
 
 def confirm(run: CuttingOver, _: Item) -> Result:
-    """Let a person decide, who sees what is about to happen."""
+    """Let a person decide, after showing what is about to happen."""
     if run.ask is None:
         return {}
     order, last = order_of(run), read_detail(run).get(REHEARSAL)
@@ -192,13 +193,13 @@ def switch(run: CuttingOver, _: Item) -> Result:
 
 
 def _bound(run: CuttingOver, seconds: float) -> None:
-    """Let no statement of ours take longer; 0: as long as it takes."""
+    """Limit how long our statements may take; 0: no limit."""
     for session in (run.pair.closed, run.pair.opened):
         session.execute("select set_config('statement_timeout', %s, false)", (f"{seconds:g}s",))
 
 
 def _open(run: CuttingOver, freeze: Freeze) -> None:
-    """Open the other side, and lead applications there."""
+    """Open the other side, and redirect applications to it."""
     try:
         freeze.open()
         with freeze.part("on_switch"):

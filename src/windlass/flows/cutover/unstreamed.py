@@ -1,6 +1,7 @@
-"""What of a run no stream of changes carries: unlogged tables, large objects, materialized views.
+"""The parts of a run that no stream of changes carries: unlogged tables, large objects,
+materialized views.
 
-Finds such objects on the side that is left, and which of them can be brought to the other one.
+Finds such objects on the side that is left, and decides which can be copied to the other one.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Unstreamed:
 def read_unstreamed(
     plan: Plan, pair: Pairing, way: Leaving, detail: Mapping[str, Any]
 ) -> Unstreamed:
-    """`detail` is what the journal knows of the run."""
+    """`detail` is what the journal knows about the run."""
     left, opened = way.closes.name.lower(), way.opens.name.lower()
     theirs = read_replication_relations(pair.closed, side=left)
     ours = read_replication_relations(pair.opened, side=opened)

@@ -35,14 +35,14 @@ class Commits:
     store: ObjectStore
 
     def planned(self, source: Source, export: Export) -> Export:
-        """The export with what it reads beyond the last commit, and the commit that it will be."""
+        """The export, planned to read from the last commit on, with the path of the next one."""
         folder = self.folder(export)
         last = self.last(folder)
         span = source.span(export, last.watermark if last else "")
         return replace(export, span=replace(span, commit=_path(folder, last.number if last else 0)))
 
     def folder(self, export: Export) -> str:
-        """Where the commits are that have the same source, condition, columns and key."""
+        """The folder of the commits for the same source, condition, columns and key."""
         mark = digest(export.mark, export.disposition, export.key)[:20]
         return f"{slug(export.name)}/commits-{mark}"
 
@@ -88,7 +88,7 @@ class Commits:
             )
 
     def followers(self, manifest: Manifest) -> Iterator[str]:
-        """The commit that comes after that of an extract, if there is one."""
+        """The path of the commit after that of an extract, if there is one."""
         if not manifest.commit:
             return
         path = PurePosixPath(manifest.commit)
@@ -103,7 +103,7 @@ class Commits:
 
 
 def remove_uncommitted(store: ObjectStore, folders: Iterable[str]) -> None:
-    """Remove what a run has written into folders, unless it is part of a relation."""
+    """Remove what a run has written into folders, except where it is part of a relation."""
     for folder in folders:
         manifest = read_manifest(store, folder)
         if manifest is None or not Commits(store).has(manifest):
@@ -111,7 +111,7 @@ def remove_uncommitted(store: ObjectStore, folders: Iterable[str]) -> None:
 
 
 def _path(folder: str, before: int) -> str:
-    """Of the commit that comes after the one with this number."""
+    """The path of the commit after number `before`."""
     return f"{folder}/{before + 1:08}.json"
 
 

@@ -118,7 +118,8 @@ class Exporting(Reporting):
         self.exports: tuple[Export, ...] = ()
         self.unfit: tuple[Problem, ...] = ()  # why relations of the spec are left out
         self.snapshots: tuple[Snapshot, ...] = (Snapshot(0, "", "", ""),)  # the last is read now
-        self._planned_elsewhere = False  # and no snapshot taken here yet
+        # another process planned the run, and no snapshot was taken here yet
+        self._planned_elsewhere = False
         self._taking = threading.Lock()
         seeks = not (run or restart or external_run)  # a scheduler knows its own runs
         self.recording = Recording(self.store, seeks=seeks, started_by=started_by)
@@ -132,11 +133,11 @@ class Exporting(Reporting):
             self.target.__exit__(*fault)
         self.recording.leave(self.run, fault[1] if fault else None, self._checked)
 
-    # what the steps ask for
+    # for the steps
 
     @property
     def loads_into(self) -> Facts:
-        """What the files are for."""
+        """The facts of the engine that will read the files."""
         return loads_into(self.spec, self.target)
 
     @property
@@ -237,7 +238,7 @@ class Exporting(Reporting):
             copy_steps=EXPORT.copies,
         )
 
-    # what conducts it asks for
+    # for `conduct`
 
     @property
     def has_begun(self) -> bool:
@@ -266,7 +267,7 @@ class Exporting(Reporting):
     def hand_over(self) -> Handover:
         return Handover({"run": self.run, "restart": False}, "resuming in a new snapshot")
 
-    # what the runner asks for
+    # for the runner
 
     def finished(self, step: str) -> Mapping[str, Result]:
         return {}  # each step checks the manifest or the warehouse itself
@@ -285,7 +286,7 @@ class Exporting(Reporting):
     def leave(self) -> None:
         """A worker thread holds nothing between items."""
 
-    # what other processes ask for
+    # for other processes
 
     def keep(self) -> None:
         """Raises:
@@ -311,8 +312,8 @@ class Exporting(Reporting):
         self.story.began(self.recording.join(self.run))
 
     def take_snapshot(self) -> None:
-        """Take the snapshot that relations are read in from now on, unless this process has
-        planned the run and holds it already."""
+        """Take the snapshot that relations are read in from now on. Does nothing if this process
+        planned the run, as it holds the snapshot already."""
         with self._taking:
             if not self._planned_elsewhere:
                 return
@@ -365,7 +366,7 @@ class Exporting(Reporting):
         return self.recording.resumed
 
     def _checked(self) -> Outcome | None:
-        """How a run ends whose last step this process has done."""
+        """The outcome if this process has done the run's last step; otherwise None."""
         checked = self.results["check_rows"]
         if not self.exports or {one.name for one in self.exports} - set(checked):
             return None

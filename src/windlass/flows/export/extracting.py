@@ -59,7 +59,8 @@ def write_files(run: Exporting, export: Export) -> Manifest:
 
 
 def _about(run: Exporting) -> dict[LoadColumn, str]:
-    """What columns tell about the load. The files hold it, so loading them again tells the same."""
+    """The values of columns that describe the load. They are in the files, so a second load has the
+    same values."""
     return {
         LoadColumn.RUN: run.run,
         LoadColumn.LOADED_AT: datetime.now(UTC).isoformat(),
@@ -77,7 +78,7 @@ def _layout(run: Exporting, export: Export) -> Layout:
 
 
 def _slices(run: Exporting, export: Export) -> Sequence[str]:
-    """The queries to read. From a watermark on, an index may lead to the few new rows."""
+    """The queries to read. With a watermark there is one: an index may lead to the few new rows."""
     if run.spec.jobs == 1 or export.span.since:
         return [export.query]
     pieces = run.source.pieces(export)
@@ -131,7 +132,7 @@ class Extract:
         return files or self._write_empty()
 
     def _write(self) -> list[File]:
-        """Files of the rows that this writer comes to read; none if the others were faster."""
+        """Write the rows that this writer gets; returns no file if the others were faster."""
         store, layout = self._run.store, self._layout
         try:
             if self._run.spec.format is Format.CSV:
@@ -146,7 +147,7 @@ class Extract:
             raise
 
     def _write_empty(self) -> list[File]:
-        """Without rows there are no partitions."""
+        """Write an empty file; not in partitions, which need rows."""
         store, layout = self._run.store, self._layout
         if self._run.spec.format is Format.CSV:
             return write_csv(store, layout, self._names, (), self._numbers, empty=True)
@@ -156,7 +157,7 @@ class Extract:
 
     @property
     def _partitions(self) -> list[str]:
-        """The columns that folders are named after."""
+        """The columns that name the partition folders."""
         found = [one for one in self._export.columns if one.partition]
         return [one.name for one in sorted(found, key=lambda one: one.partition)]
 
@@ -168,8 +169,7 @@ class Extract:
         return [column.name for column in self._export.columns]
 
     def _readers(self) -> Generator[Rows, None, None]:
-        """The rows of one slice after the other, as long as there are some that no other writer
-        has taken."""
+        """The rows of slice after slice, until the writers together have taken all of them."""
         run = self._run
         while not self._failed.is_set():
             try:

@@ -19,15 +19,17 @@ from windlass.model.outcome import Outcome, RelationOutcome
 
 
 def lineage_of(run: Exporting, outcome: Outcome) -> Sequence[Arrived]:
-    done = zip(run.exports, outcome.relations, strict=False)  # left out relations come last
+    # relations that were left out come last
+    done = zip(run.exports, outcome.relations, strict=False)
     return [one for export, result in done for one in _arrived(run, export, result)]
 
 
 def _arrived(run: Exporting, export: Export, result: RelationOutcome) -> Iterator[Arrived]:
-    """One for the warehouse, and one for files that stay: a dataset for all runs of a relation."""
+    """One for the warehouse, and one for files that are kept. All runs of a relation are one
+    dataset."""
     found = [asset_dataset(one) for one in run.source.assets(export)]
     sources = tuple(one for one in found if one)
-    whole = bool(export.relation)  # else columns are of a query, whose origins are not known
+    whole = bool(export.relation)  # the columns of a query have unknown origins
     columns = tuple(_column(one, has_origin=whole) for one in export.columns)
     read = tuple((one.origin, one.type) for one in export.columns if whole and not one.load)
     for target, size, files in _targets(run, export, result):

@@ -62,8 +62,7 @@ def written(manifest: Manifest) -> Result:
 
 
 def shows_the_same(export: Export, found: Manifest) -> bool:
-    """False if the files have columns that are masked, hashed or left out now, or the other way
-    round."""
+    """Whether the files mask, hash and leave out the same columns as the export does now."""
     now = {one.name: one.treatment for one in export.columns}
     return all(now.get(one.name) == one.treatment for one in found.columns)
 
@@ -75,8 +74,8 @@ def read_manifest(store: ObjectStore, folder: str) -> Manifest | None:
 
 
 def own_files(store: ObjectStore, folder: str) -> Callable[[str], bool]:
-    """Whether a path is of what a run has written into a folder: by its manifest, or, if there is
-    none, as of a run that was killed, by its name."""
+    """A test whether the run has written a path in its folder: by the manifest, or, if the run was
+    killed before it wrote one, by the file's name."""
     manifest = read_manifest(store, folder)
     listed = {one.path for one in manifest.files} if manifest else set()
 
@@ -96,8 +95,8 @@ def remove_files(store: ObjectStore, folder: str) -> None:
 
 
 def run_of(external_run: str, destination: str) -> str:
-    """The run id for an external run, always the same, so that a retry finds finished work. It
-    includes the destination, because two schedulers may have runs of the same name."""
+    """The run id for an external run: always the same, so that a retry finds finished work. It
+    depends on the destination as well, because two schedulers may have runs of the same name."""
     return f"run_{digest(external_run, destination)[:16]}"
 
 

@@ -113,7 +113,7 @@ class ExportPast:
             return [in_progress(record)]
         relations = record.outcome.relations if record.outcome else ()
         loaded = any(one.verified for one in relations)
-        # of a load that was cut off nobody knows whether the warehouse has committed it
+        # nobody knows whether the warehouse has committed a load that was cut off
         may_have = record.state is State.RUNNING or any(one.chunks or one.rows for one in relations)
         if record.loads and (loaded or may_have):
             has = "has" if loaded else "may have"
@@ -153,8 +153,8 @@ class ExportPast:
     # what dead runs have left
 
     def left(self, run: str = "") -> list[Left]:
-        """The files of runs that stopped and that the same command does not resume, as a newer run
-        came after them; of a `run` that is named also if it would be resumed."""
+        """Files of stopped runs that the same command would not resume, because a newer run exists.
+        A `run` that is named is included even if it would be resumed."""
         records = [self._find(run)] if run else _superseded(self._records.all())
         if run and records[0].is_alive():
             raise Refused([in_progress(records[0])])
@@ -162,7 +162,7 @@ class ExportPast:
         return [one for one in map(self._left, dead) if one.files]
 
     def _is_read(self, record: Record) -> bool:
-        """Whether others read its files, as it stopped only after these had been published."""
+        """Whether readers may use its files: they were published before the run stopped."""
         commits = Commits(self._store)
         found = any(commits.has(one) for one in self._manifests(record))
         return found or Published(self._store).has(record.run)
@@ -189,8 +189,7 @@ class ExportPast:
 
 
 def _superseded(records: Sequence[Record]) -> list[Record]:
-    """Of records, newest first: those of runs that are over, with a newer run of the same
-    export."""
+    """Runs that are over and have a newer run of the same export. `records` are newest first."""
     seen: set[str] = set()
     found = []
     for one in records:
@@ -206,5 +205,5 @@ def past_of(spec: ExportSpec, purpose: str, emit: Emit | None = None) -> ExportP
 
 
 def _arrived(outcome: Outcome) -> int:
-    """Relations whose rows are where they should be."""
+    """How many relations arrived and were verified."""
     return sum(1 for one in outcome.relations if one.verified)

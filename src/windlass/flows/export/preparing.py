@@ -28,8 +28,8 @@ NEW_SNAPSHOT = "the rest is read in a new snapshot"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is exported, and the snapshot it is read in. `unfit` is what keeps other relations from
-    being loaded."""
+    """What is exported, and the snapshot it is read in. `unfit` are problems that keep other
+    relations from being loaded."""
 
     exports: tuple[Export, ...]
     snapshot: Snapshot
@@ -102,15 +102,15 @@ def hold(source: Source, overlaps: Sequence[float | None]) -> Snapshot:
 
 
 def after(manifests: Iterable[Manifest], snapshot: Snapshot) -> tuple[Snapshot, ...]:
-    """The snapshots in which a run has read before, and this one, which has the next number."""
+    """The snapshots in which the run has read before, then the new one, with the next number."""
     before = {one.snapshot: one.read_at for one in manifests}
     earlier = [Snapshot(number, "", at, "") for number, at in sorted(before.items())]
     return (*earlier, replace(snapshot, number=max(before, default=0) + 1))
 
 
 def overlaps(spec: ExportSpec) -> list[float | None]:
-    """The overlaps in seconds of the watermarks that can be times. None where rows are appended to
-    files, which would have them twice."""
+    """For each watermark that can be a time, its overlap in seconds. None where rows are appended
+    to files, which would contain the overlap twice."""
     return [
         None if plan.reads_once(spec, one) else one.overlap_seconds
         for one in spec.wanted
@@ -183,8 +183,8 @@ def resuming(
     *,
     is_unfinished: bool,
 ) -> str:
-    """A notice on whether a run that the user named resumes or starts. `is_unfinished`: it left a
-    record that says so.
+    """A notice on whether a run that the user named resumes or starts. `is_unfinished`: its record
+    says that it has not ended.
 
     Raises:
         Refused: it has loaded or written everything. To do nothing would look like success.

@@ -115,8 +115,8 @@ class Published:
         return self._put_later(manifest) is manifest
 
     def _put_later(self, shown: RunManifest) -> RunManifest:
-        """Two runs that end together both read `latest.json` before either has replaced it. So
-        whoever has replaced it looks whether a run of a later snapshot has been published."""
+        """Two runs that end together may both read `latest.json` before either replaces it. So the
+        one that replaces it checks whether a run with a later snapshot has been published."""
         while later := self._later(shown):
             self.store.put(LATEST, _text(later))
             shown = later
@@ -131,7 +131,7 @@ class Published:
         return max(later, key=lambda one: one.read_at, default=None)
 
     def problems(self, source: str) -> Iterator[Problem]:
-        """`source` identifies the source of a run that is about to begin."""
+        """`source` identifies the source of the run that is about to begin."""
         there = self.store.get(LATEST)
         found = _parsed(there)
         if there and (found is None or found.format != FORMAT):
@@ -145,7 +145,7 @@ class Published:
         return self.store.size(_path(run)) is not None
 
     def withdraw(self, run: str) -> None:
-        """Before a run's files are removed: the newest of the other runs is the latest again."""
+        """Make the newest of the other runs the latest again, before a run's files are removed."""
         newest = self._latest()
         self.store.delete([_path(run)])
         if newest is None or newest.run != run:

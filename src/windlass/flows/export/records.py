@@ -156,7 +156,7 @@ class Records:
         return sorted(found, key=lambda one: (one.started_at, one.run), reverse=True)
 
     def unfinished(self, config: str) -> Record | None:
-        """The newest run of an export, if it is unfinished: the same command resumes it."""
+        """The newest run of an export if it is unfinished; the same command then resumes it."""
         newest = self.read((self._store.get(_newest(config)) or b"").decode(errors="replace"))
         if newest is None or newest.config != config or newest.external_run:
             return None
@@ -205,7 +205,7 @@ class Recording:
         run, one after the other."""
         self._records, self._seeks = Records(store), seeks
         self._started_by, self._external_run = started_by, started_by.external_run
-        self.may_resume = not seeks  # a run of this name may be there
+        self.may_resume = not seeks  # a run of this name may exist
         self._before: Record | None = None  # as it was when this process joined
         self._stack = ExitStack()
         self.resumed = self.has_begun = False
@@ -231,7 +231,7 @@ class Recording:
             raise Refused([other_options(run)])
 
     def is_unfinished(self, run: str, config: str) -> bool:
-        """Whether a run of this name, of the same export, has stopped before its end."""
+        """Whether the run exists, is of the same export, and stopped before its end."""
         found = self._records.read(run)
         return found is not None and found.config == config and found.state is not State.DONE
 
@@ -267,16 +267,18 @@ class Recording:
 
     @property
     def is_joined(self) -> bool:
-        """Whether this process does a part of a run that another one has begun."""
+        """Whether another process began the run."""
         return self._before is not None
 
     @property
     def source(self) -> str:
-        """As the task that has begun the run has found it, for people; empty: it is this one."""
+        """The source's name as the task that began the run recorded it, for people; empty in that
+        task."""
         return self._before.source if self._before else ""
 
     def join(self, run: str) -> float:
-        """Work on a run that another task of the external run has begun; how many seconds ago."""
+        """Join a run that another task of the external run began. Returns how many seconds ago that
+        was."""
         found = self._before = self._records.read(run)
         if found is None or found.state not in UNFINISHED:  # done, and its tasks were cleared
             return 0.0
@@ -287,8 +289,8 @@ class Recording:
     def leave(
         self, run: str, fault: BaseException | None, ending: Callable[[], Outcome | None]
     ) -> None:
-        """This process is through with a run: with that of a scheduler, whose other tasks may
-        follow, if it has an `ending` or a fault; with any other it has recorded the end."""
+        """Leave a run. A scheduler's run gets an end if there is an `ending` or a fault, as its
+        other tasks may still follow; the end of any other run is already recorded."""
         self.close()
         if not self._external_run or not (self.has_begun or self._before):
             return
@@ -311,7 +313,7 @@ def in_progress(record: Record) -> Problem:
 
 
 def check_options(run: str, config: Mapping[str, Any], planned: str) -> None:
-    """`planned` is the hash of the config that a scheduler's run was planned with; empty: unknown.
+    """`planned` is the config hash with which a scheduler's run was planned; empty if unknown.
 
     Raises:
         Refused: the spec was changed since.

@@ -17,7 +17,7 @@ Results = Mapping[str, Mapping[str, Result]]  # by step and relation
 def relations_of(
     exports: Sequence[Export], results: Results, proof: str, arrival: Callable[[Export], str]
 ) -> tuple[RelationOutcome, ...]:
-    """`arrival` is where the rows of an export are, for people."""
+    """`arrival` returns where the rows of an export are, for people."""
     extracted, loaded = results["extract"], results["load"]
     return tuple(
         RelationOutcome(
@@ -61,7 +61,7 @@ def losses_of(results: Results) -> tuple[Loss, ...]:
 def used(
     snapshots: tuple[Snapshot, ...], relations: Sequence[RelationOutcome]
 ) -> tuple[Snapshot, ...]:
-    """Those in which rows of the relations were read."""
+    """The snapshots in which rows of these relations were read."""
     numbers = {number for one in relations for number in one.snapshots}
     return tuple(one for one in snapshots if one.number in numbers) or snapshots
 
@@ -69,7 +69,7 @@ def used(
 def fill_in(
     results: Mapping[str, dict[str, Result]], exports: Sequence[Export], manifests: Manifests
 ) -> None:
-    """Add to the results what other processes have done, by what they have written."""
+    """Add what other processes have done to the results, as far as their files show it."""
     for one in exports:
         if checked := results["check_rows"].get(one.name):
             found = manifests.read(one)

@@ -58,7 +58,7 @@ def extract(run: Exporting, item: Item) -> Result:
 
 
 def _is_still_right(run: Exporting, export: Export, found: Manifest) -> bool:
-    """Whether files that an earlier attempt has written are what this one would write."""
+    """Whether the files of an earlier attempt are what this one would write."""
     if Commits(run.store).has(found):
         return True
     if _has_holes(export, found) or not shows_the_same(export, found):
@@ -67,7 +67,7 @@ def _is_still_right(run: Exporting, export: Export, found: Manifest) -> bool:
 
 
 def _has_holes(export: Export, found: Manifest) -> bool:
-    """Whether only changed rows were read although the table has lost the earlier ones."""
+    """Whether the files have only changed rows, although the table has lost the earlier ones."""
     return bool(found.since and not export.span.since)
 
 
@@ -123,7 +123,7 @@ def load(run: Exporting, item: Item) -> Result:
 def _publish(run: Exporting) -> None:
     found = [(one, run.manifests.read(one)) for one in run.exports]
     complete = [(export, manifest) for export, manifest in found if manifest is not None]
-    if len(complete) < len(found):  # the run was loaded before, without keeping all files
+    if len(complete) < len(found):  # the run was loaded before, and not all files were kept
         return
     source = run.recording.source or run.source.place
     manifest = run_manifest(run.run, source, complete)
@@ -143,7 +143,7 @@ def _load(run: Exporting, export: Export) -> Result:
         return {}
     if manifest is None:
         done = _loaded_before(run, export)
-    else:  # which finds finished work itself
+    else:  # `load` finds out itself whether it was done before
         export = replace(export, columns=manifest.columns)
         done = run.target.load(export, manifest, run.store)
     if not done.is_new:
@@ -199,7 +199,7 @@ def _loaded(run: Exporting, export: Export) -> Loaded | None:
 
 
 def _loaded_before(run: Exporting, export: Export) -> Loaded:
-    """The load's record, if the files were already removed.
+    """The record of the load, for files that were already removed.
 
     Raises:
         WindlassError: the files are gone for another reason.

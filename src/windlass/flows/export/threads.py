@@ -17,13 +17,14 @@ class Threads:
 
     @contextmanager
     def first(self, name: str) -> Iterator[bool]:
-        """True for one thread, and the others wait for it. After an error another one is first."""
+        """True for the first thread, for which the others wait. If it fails, the next one is
+        first."""
         with self._one_by_one:
             yield name not in self._firsts
             self._firsts.add(name)
 
     def completes(self, name: str, names: Collection[str]) -> bool:
-        """Whether `name`, which is done, is the last of these."""
+        """Note that `name` is done; returns whether all of `names` are."""
         with self._lock:
             self._done.add(name)
             return self._done >= set(names)

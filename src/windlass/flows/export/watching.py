@@ -14,8 +14,8 @@ from windlass.model.event import Emit
 def watching(
     source: Any, run: Callable[[], str], jobs: int, emit: Emit, cancel: Callable[[], None]
 ) -> Iterator[None]:
-    """End the export where others' DDL and its readers wait for each other. `cancel` stops them.
-    Only PostgreSQL's source keeps locks that others wait for: it has `held_at`.
+    """End the export if DDL of others and its own readers wait for each other; `cancel` stops the
+    readers. Only PostgreSQL's source, which has `held_at`, holds locks that others wait for.
 
     Raises:
         GaveWay: it has let go.

@@ -55,7 +55,7 @@ class Answering:
 
     def _pause(self, asked: Asked) -> Answer | None:
         """Stop before the first transaction that was committed at a position or later; answered
-        once it is reached."""
+        once everything before it is applied."""
         seconds = float(asked.given.get("seconds", PAUSE_SECONDS))
         follower = self._follower(asked)
         if self._paused is None or self._paused[0].id != asked.id:
@@ -64,14 +64,14 @@ class Answering:
         return {} if follower.is_paused else None
 
     def _resume(self, asked: Asked) -> Answer:
-        """Says whether the pause that is meant, by its request, has lasted until now."""
+        """End the pause. The answer says whether the pause of that request lasted until now."""
         lasted = self._paused is not None and self._paused[0].id == asked.given.get("pause")
         self._follower(asked).resume()
         self._paused = None
         return {"lasted": lasted}
 
     def _follower(self, asked: Asked) -> Follower:
-        """Of the stream that is meant.
+        """The follower of the requested stream.
 
         Raises:
             WindlassError: nothing is followed that way.
@@ -83,8 +83,8 @@ class Answering:
         raise WindlassError(f"nothing is followed {wanted}")
 
     def _leave_out(self, asked: Asked) -> Answer | None:
-        """Pass over what others wrote up to a position, as both sides were found equal there;
-        answered once the position is past it."""
+        """Skip what others wrote up to a position, because both sides were found equal there;
+        answered once the stream is past the position."""
         follower = self._follower(asked)
         lsn = Lsn(int(asked.given["lsn"]))
         if not follower.is_sealed or follower.applied_lsn >= lsn:
@@ -99,5 +99,5 @@ class Answering:
         return {}
 
     def _reverse(self, asked: Asked) -> Answer | None:
-        """Make the way back, and prove it; answered once a marker has come back."""
+        """Open the way back, and test it; answered once a marker has come back."""
         return self._lanes.reverse()

@@ -48,8 +48,8 @@ def forget_run(run: Sides) -> None:
 def settled_phase(
     run: str, target: Session, source: Address, notice: Callable[[str], None]
 ) -> Phase:
-    """The phase of a run that follows. What a cutover that died has left is undone or completed
-    first; one that is at work is let alone.
+    """The phase of a run that follows. First undoes or completes what a dead cutover left; leaves
+    one that is at work alone.
 
     Raises:
         RunLost: the run is not in the journal, or does not follow.

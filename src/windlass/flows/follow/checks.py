@@ -52,7 +52,7 @@ class Checks:
         )
 
     def problems(self) -> Iterator[Problem]:
-        """Why the source of the plan cannot be followed, or nothing would lead back."""
+        """Why the source of the plan cannot be followed, or why there would be no way back."""
         plan, source = self._plan, self._source
         user = plan.source.user
         yield from stream_problems("source", user, source, slots=SLOTS)
@@ -71,7 +71,8 @@ class Checks:
                 yield firing_back(user)
 
     def losses(self) -> Iterator[Loss]:
-        """What is copied, does not follow the source after that, and is too much for a freeze."""
+        """What is copied, but does not follow the source afterwards, and takes too long for a
+        freeze."""
         yield from unstreamed_losses(self._unstreamed)
 
     def notices(self) -> Iterator[str]:

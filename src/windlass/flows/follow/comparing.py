@@ -1,4 +1,5 @@
-"""The context of a comparison of two databases that move: as `validate`, in one moment of both."""
+"""The context of a comparison of two databases that change all the time: like `validate`, at one
+moment of both."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ FENCE = "default_transaction_read_only"  # the setting that closes a database
 
 
 class MovingComparison(Comparison):
-    """Both sides are read as of one position of the stream, so every difference is one."""
+    """Both sides are read as of one position of the stream, so every difference is real."""
 
     _moment: Moment | None = None
 
@@ -66,8 +67,8 @@ class MovingComparison(Comparison):
         return self._moment is not None and self._moment.is_fenced
 
     def settle_strays(self) -> None:
-        """Both sides are equal: what others wrote to the one that follows is undone, or on both.
-        Only if all rows of the run were compared."""
+        """Settle what others wrote to the side that follows: both sides are equal, so it was undone
+        or made on both. Only if all rows of the run were compared."""
         assert self._moment is not None, "nothing has been compared"
         strays = self._moment.strays
         if strays is None:
@@ -94,8 +95,8 @@ class MovingComparison(Comparison):
             return leaves_some_out(journal, self._moment.run, self.plan)
 
     def note(self, state: State) -> None:
-        """For `windlass status`, and for a cutover. That some of the tables are equal does not hide
-        what was found to differ before."""
+        """Note the result for `windlass status` and for a cutover. If only some tables were
+        compared and are equal, earlier differences stay noted."""
         assert self._moment is not None, "nothing has been compared"
         level, run = self.spec.verify_, self._moment.run
         is_equal = state is State.DONE
@@ -112,14 +113,14 @@ class MovingComparison(Comparison):
 
 
 def leaves_some_out(journal: Session, run: str, plan: Plan) -> bool:
-    """Whether a comparison by `plan` leaves out some relations of the run that follows."""
+    """Whether `plan` compares only some relations of the run that follows."""
     compared = {one.relation.identity for one in plan.relations}  # names may have changed
     of_run = records.read_plan(journal, run)
     return not compared.issuperset(one.relation.identity for one in of_run.relations)
 
 
 def read_moving_sides(run: MovingComparison, item: Item) -> Result:
-    """As of `validate`; rows that no stream carries are not compared: a cutover copies them."""
+    """Like `validate`, but without rows that no stream carries: a cutover copies them."""
     found = read_both_sides(run, item)
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     there = read_replication_relations(source, side="source")
@@ -141,7 +142,7 @@ def read_moving_sides(run: MovingComparison, item: Item) -> Result:
 
 
 def large_objects_not_in_stream(run: Comparison, _: Item) -> Result:
-    """Large objects are copied again at a cutover: until then they are behind."""
+    """Large objects are not compared: until a cutover copies them again, they are behind."""
     if run.plan.objects.large_objects.count:
         run.emit(Noticed("large objects are not compared: a cutover copies them again"))
     return {}
@@ -154,13 +155,14 @@ def compare_definitions(run: MovingComparison, item: Item) -> Result:
 
 
 def without_fence(found: Result) -> Result:
-    """What a comparison of definitions found, without what a cutover has set to close a side."""
+    """The result of comparing definitions, without the setting by which a cutover closes a side."""
     kept = [one for one in found.get("differences", ()) if FENCE not in str(one)]
     return {**found, "differences": kept}
 
 
 def sequences_not_in_stream(run: Comparison, _: Item) -> Result:
-    """Sequences are set at a cutover: until then they are behind, which is no difference."""
+    """Sequences are not compared: until a cutover sets them, they are behind, which is no
+    difference."""
     run.emit(Noticed("sequences are not compared: a cutover sets them"))
     return {}
 

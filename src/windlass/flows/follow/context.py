@@ -26,12 +26,12 @@ from windlass.model.outcome import NO_REASON, Outcome, Reason, State
 from windlass.model.report import Problem
 from windlass.spec.migrate import Spec
 
-# done by every process, whatever is done already
+# every process does these, even if they are done already
 _ALWAYS = ("extract_source_schema", "hold_snapshot", "follow")
 
 
 CATCH_UP = "catch_up"
-BEGUN = "begun"  # its item from when the target is no longer as the copy left it
+BEGUN = "begun"  # an item of `catch_up`, from when the target is no longer as the copy left it
 _COMPARING = ("validate_content", "find_differences")
 
 
@@ -60,7 +60,7 @@ class Following(Migration):
 
     @property
     def is_copied(self) -> bool:
-        """Whether all rows had been copied when this process took the run up."""
+        """Whether all rows were copied before this process took over the run."""
         return self.hold.phase is not Phase.COPYING
 
     def finished(self, step: str) -> Mapping[str, Result]:
@@ -73,7 +73,7 @@ class Following(Migration):
         return {item.id: {} for item in (resolve(items)(self) if items else [ONE])}
 
     def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
-        """Of a copy that an earlier process has proven, what that found."""
+        """If an earlier process has proven the copy, the outcome includes what it found."""
         found = super().outcome(state, reason)
         before = self._found.outcome if self._found else None
         if not self.is_copied or before is None:

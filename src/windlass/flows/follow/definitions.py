@@ -1,9 +1,9 @@
 """Definitions that change on the source while it is followed.
 
-Its event trigger notes a statement in the transaction that it belongs to: before that one is
-applied, the target has to fit what it left. Where there is no event trigger, the description of a
-relation that comes with its rows shows the change. In addition both catalogs are compared every few
-seconds, so that a change without rows is noticed, too.
+Its event trigger notes each statement in the transaction that it belongs to. Before that
+transaction is applied, the target must fit what the statement left. Without an event trigger, the
+description of a relation that precedes its rows shows the change. In addition, both catalogs are
+compared every few seconds, so that a change without rows is noticed too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from windlass.model.relation import Name
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
-_SHARE = 20  # a comparison takes at most one part of so many of the time
+_SHARE = 20  # comparisons take at most one in so many parts of the time
 _MOST_NAMED = 20
 OUTSIDE = "outside"  # in a run's details: tables of its schemas that it does not follow
 TRIGGERS = "event_triggers"  # whether the source has some of the run
@@ -60,9 +60,9 @@ def prepare_target(
     routes: Routes,
     applied: Callable[[str], None] | None = None,
 ) -> None:
-    """Check that the target fits what the statements of a transaction left, within the transaction
-    in which it is about to be applied. With `applied`, statements that only add are run on the
-    target before, and it hears of each.
+    """Check that the target fits what the statements of a transaction left, inside the transaction
+    that is about to apply them. With `applied`, statements that only add something are first run on
+    the target, and `applied` is called with each.
 
     Raises:
         SchemaChanged: it does not, or nobody can tell.
@@ -101,8 +101,8 @@ def _add(
     is_needed: bool,
     applied: Callable[[str], None],
 ) -> str:
-    """Run what only adds on the target, all of it or nothing; returns why it could not be run. What
-    is not needed, such as an index, is left out then."""
+    """Run statements that only add something on the target, all or none; returns why they could not
+    be run. Without `is_needed`, what the rows do not need, such as an index, is left out."""
     found = [
         addition(change.statement, change.tag, what, known)
         for change, what in zip(batch.schema_changes, noted, strict=True)
@@ -143,7 +143,7 @@ def _quoted(name: str) -> str:
 def _changed(
     batch: Batch, noted: list[Noted], found: list[str], known: Correspondence, *, lasts: bool
 ) -> SchemaChanged:
-    """`lasts`: it stops here again, whatever the target has."""
+    """`lasts`: the stream would stop here again, whatever the target has."""
     statements = [
         shown(one.statement, one.tag, what.objects)
         for one, what in zip(batch.schema_changes, noted, strict=True)
@@ -167,7 +167,7 @@ class Comparing:
     """Compares both catalogs at intervals."""
 
     def __init__(self, plan: Plan, outside: Iterable[str]) -> None:
-        """`outside`: tables that were there and are not followed."""
+        """`outside`: tables that existed before and are not followed."""
         self._plan, self._known, self._outside = plan, correspondence(plan), frozenset(outside)
         self._due_at = 0.0
 
@@ -211,7 +211,8 @@ _OUTSIDE = (
 
 
 def outside_tables(source: Connection, plan: Plan) -> list[str]:
-    """Tables in the schemas of a plan that it does not follow; one that was renamed is none."""
+    """Tables in the schemas of a plan that it does not follow; renamed tables that it follows are
+    not among them."""
     schemas = sorted({item.relation.name.schema for item in plan.relations})
     ids = [int(item.relation.identity) for item in plan.relations]
     with explaining("reading tables", side="source"):
@@ -225,7 +226,7 @@ _PUBLISHED = (
 
 
 def _unpublished(source: Connection, run: str, there: Iterable[Name]) -> list[str]:
-    """Relations whose changes the source no longer hands out."""
+    """Relations that the source no longer publishes."""
     with explaining("reading publications", side="source"):
         rows: Any = source.execute(_PUBLISHED, (f"windlass_{run}_forward",)).fetchall()
         unlogged: Any = source.execute(

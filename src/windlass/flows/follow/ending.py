@@ -30,7 +30,7 @@ from windlass.model.units import several
 from windlass.spec.migrate import Spec
 
 Session = Connection[Any]
-FOLLOWER_SECONDS = 15.0  # that the process which follows has to notice and end
+FOLLOWER_SECONDS = 15.0  # how long the process that follows may take to notice and end
 REMOVED = "removed"  # in the details of a run of which nothing is left
 
 
@@ -43,14 +43,14 @@ class Followed:
     detail: dict[str, Any]
 
     def identities(self, side: str) -> Sequence[Any]:
-        """What the run has set there."""
+        """The replica identities that the run has set on a side."""
         found: Sequence[Any] = self.detail.get(IDENTITIES, {}).get(side, ())
         return found
 
 
 def find_followed(target: Session, name: str = "") -> Followed:
-    """The run of this name; without one, the only run of which something may be left, or the last
-    one if nothing is.
+    """The run of this name. Without a name, the only run that may have left something; if none has,
+    the last one.
 
     Raises:
         Refused: there is none, or there are several.
@@ -85,8 +85,8 @@ def _followed(target: Session) -> list[Followed]:
 def end_following(
     spec: Spec, name: str, end: Phase, emit: Emit, ask: Callable[[Ending], None]
 ) -> Outcome:
-    """Finish a run after its cutover, or abandon it as long as applications write to the source;
-    the target keeps its copy then. `ask` is called once it is clear that this can be done.
+    """Finish a run after its cutover; or abandon it while applications still write to the source,
+    in which case the target keeps its copy. `ask` is called once it is clear that this is possible.
 
     Raises:
         Refused: it is not in a phase for that, or the source is another one.
@@ -188,7 +188,7 @@ def stop_follower(session: Session, run: str) -> None:
 
 
 def _open_target(session: Session, followed: Followed) -> None:
-    """After a flip back the target is still closed to all but us: it gets back what was set."""
+    """Restore the target's settings: after a flip back it is still closed to everybody but us."""
     if kept := followed.detail.get(Side.TARGET):
         fence = Fence(session, followed.run.run)
         fence.restore(Before.from_json(kept), Limit(OPENING_SECONDS))
@@ -223,7 +223,7 @@ def _look_for_rest(session: Session, source: Address, followed: Followed) -> str
 
 
 def _closed_notice(source: Address) -> Iterator[str]:
-    """The source stays as the cutover has left it, for whoever still has its address."""
+    """A notice that the source stays as the cutover left it, for whoever still uses its address."""
     with writing(source, "windlass end") as there:
         if read_default(there) == CLOSED:
             yield (

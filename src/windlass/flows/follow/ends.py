@@ -31,7 +31,8 @@ _COLUMNS = (
 
 
 class StreamEnds:
-    """Opened again after a lost connection, and then read again: partitions may have been made."""
+    """Both ends are opened again after a lost connection, and the catalog is read again: there may
+    be new partitions."""
 
     def __init__(
         self,
@@ -42,9 +43,9 @@ class StreamEnds:
         renamed: Renamed,
         applied: Callable[[str], None] | None = None,
     ) -> None:
-        """`plan` has the names that relations have where the stream is; `renamed` those that are
-        not what they were when the run began. With `applied`, statements that only add are applied
-        as well, and it hears of each."""
+        """`plan` has the relations' names at the stream's position; `renamed` those that were
+        renamed since the run began. With `applied`, statements that only add something are applied
+        as well, and `applied` is called with each."""
         self._plan, self._direction, self._renamed = plan, direction, renamed
         self._applied = applied
         is_forward = direction is Direction.FORWARD
@@ -58,7 +59,7 @@ class StreamEnds:
 
     def open_stream(self, after: Lsn) -> Stream:
         with closing(self._connect(self.read, "stream")) as like:
-            # the server would continue from where a slot begins, wherever we ask it to
+            # the server would start at the slot's position, whatever position we ask for
             check_slot(like, self._name, after, side=self.read.side)
             return stream.start(
                 self.read, like, self._purpose("stream"), self._name, [self._name], after=after
@@ -69,7 +70,8 @@ class StreamEnds:
         with closing(self._connect(self.read, "catalog")) as read:
             routes = self._routes(read)
         session = self._connect(self.applied, "apply")
-        # psycopg would DEALLOCATE ALL after a ROLLBACK, and so what the applier has prepared
+        # psycopg would send DEALLOCATE ALL after a ROLLBACK, which drops what the applier has
+        # prepared
         session.prepare_threshold = None
         try:
             may_silence = settle(session)
@@ -92,11 +94,12 @@ class StreamEnds:
 
     @property
     def renamed(self) -> Renamed:
-        """What is not called as it was when the run began, as far as the stream has come."""
+        """Relations that were renamed since the run began, as far as the stream has come."""
         return self._now.renamed if self._now else self._renamed
 
     def _connect(self, address: Address, what: str) -> Connection:
-        """With the settings of a target on either side: the source is applied to as well."""
+        """Connect with the settings of a target, on either side: changes are applied to the source
+        too."""
         return address.connect(Role.TARGET, self._purpose(what))
 
     def _purpose(self, what: str) -> str:
@@ -119,7 +122,7 @@ class StreamEnds:
         )
 
     def _target_only(self) -> frozenset[tuple[Name, str]]:
-        """Columns of tables that were there before, which the source does not have."""
+        """Columns of tables that existed before the run, which the source does not have."""
         filled = [one for one in self._plan.relations if one.arrival is Arrival.FILL]
         if not filled:
             return frozenset()

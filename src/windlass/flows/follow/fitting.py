@@ -1,5 +1,5 @@
-"""Whether tables that the target has already fit a stream in both directions: a run does not make
-them, so they can have other columns than the source's. Tried as a stream would find it."""
+"""Whether existing tables of the target fit a stream in both directions: a run does not create
+them, so their columns can differ from the source's. Checked as a stream would check it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from windlass.model.wording import word
 def fitting_problems(
     plan: Plan, source: Connection, target: Connection, *, back: bool
 ) -> Iterator[Problem]:
-    """What would stop the first row of a table that is filled; `back`: on the way back, too."""
+    """What would stop the stream at the first row of an existing table; `back`: on the way back
+    too."""
     filled = [one for one in plan.relations if one.arrival is Arrival.FILL]
     if not filled:
         return
@@ -68,19 +69,19 @@ def _apart(
 
 
 def _turned(texts: list[str]) -> str:
-    """Of the other direction, in which the sides have changed places."""
+    """The texts for the other direction, with source and target exchanged."""
     text = "; ".join(texts).replace("the target", "\0").replace("the source", "the target")
     return text.replace("\0", "the source")
 
 
 def _described(read: Connection, names: Iterable[Name]) -> dict[Name, Relation]:
-    """Those that are there."""
+    """The relations that exist, by name."""
     found = {name: _sent(read, name) for name in names}
     return {name: one for name, one in found.items() if one is not None}
 
 
 def _sent(read: Connection, name: Name) -> Relation | None:
-    """As a stream would describe it."""
+    """The relation as a stream would describe it."""
     quoted = sql.Identifier(name.schema, name.name).as_string(read)
     row: Any = read.execute(
         "select oid::bigint, relreplident::text from pg_class where oid = to_regclass(%s)",

@@ -1,4 +1,4 @@
-"""What a run that follows holds besides the hold of a migration: its wish to stop."""
+"""What a run that follows holds, in addition to a migration's hold: its request to stop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from windlass.spec.migrate import Spec
 
 
 class FollowHold(Hold):
-    """Once the rows are copied it holds the target's lock alone."""
+    """A hold that keeps only the target's lock once the rows are copied."""
 
     def __init__(self, spec: Spec, holder: SnapshotHolder | None = None) -> None:
         """Connects to nothing yet.
@@ -23,14 +23,14 @@ class FollowHold(Hold):
         """
         super().__init__(*parse_sides(spec), holder=holder)
         self.stopping = threading.Event()
-        self.phase = Phase.COPYING  # when this process took the run up
+        self.phase = Phase.COPYING  # when this process took over the run
 
     def _connect_target(self) -> None:
-        """It writes its journal even while the target is closed to others, after a flip back."""
+        """Let it write its journal even while the target is closed to others, after a flip back."""
         super()._connect_target()
         write_regardless(self.control)
 
     def cancel(self) -> None:
-        """Also end what waits for changes."""
+        """Also end waits for changes."""
         self.stopping.set()
         super().cancel()

@@ -1,4 +1,4 @@
-"""Replica identities that a run sets, as the user has asked for, and puts back at its end.
+"""Replica identities that a run sets at the user's request, and restores at its end.
 
 What a table had is journalled before it is changed. Both sides get the same, so that the way back
 can name rows as well, and definitions stay equal.
@@ -22,13 +22,13 @@ from windlass.planning.postgres.identities import Choice, choice_of
 Session = Connection[Any]
 Set = Sequence[Any]  # of JSON: the table's object id, its name, what it had, what it has now
 IDENTITIES = "identities"  # in the details of a run: by side, what was set
-LOCK_SECONDS = 2.0  # for which others wait behind us
+LOCK_SECONDS = 2.0  # others wait behind us for so long
 PATIENCE_SECONDS = 60.0
 _WORDS = {"d": "default", "n": "nothing", "f": "full"}
 
 
 def chosen(session: Session, names: Iterable[Name]) -> dict[Name, Choice]:
-    """What tables without a usable identity get."""
+    """The replica identity for each table without a usable one."""
     found = read_stream_relations(session)
     pairs = ((name, choice_of(found[name])) for name in names if name in found)
     return {name: choice for name, choice in pairs if choice is not None}
@@ -47,7 +47,7 @@ def to_set(session: Session, choices: Mapping[Name, Choice]) -> list[Set]:
 
 
 def set_identities(session: Session, what: Sequence[Set], *, side: str) -> None:
-    """Set what has been journalled; what is so already stays.
+    """Set the journalled identities; those that are set already stay.
 
     Raises:
         WindlassError: a table is in use for too long.
@@ -58,14 +58,14 @@ def set_identities(session: Session, what: Sequence[Set], *, side: str) -> None:
 
 
 def put_back(session: Session, what: Sequence[Set], *, side: str) -> None:
-    """As they were, unless others have changed them since."""
+    """Restore the identities, unless others have changed them since."""
     for oid, name, before, now, _ in what:
         if _now(session, oid) == now:
             _alter(session, oid, name, before, "", side=side)
 
 
 def left_of_identities(session: Session, what: Sequence[Set]) -> Iterator[str]:
-    """Those that are still as the run has set them, for people."""
+    """Tables that still have the identity that the run set, for people."""
     for oid, name, before, now, _ in what:
         if _now(session, oid) == now and now != before:
             yield f"replica identity of {name}"

@@ -42,15 +42,15 @@ _NO_RIGHT = "42501"  # insufficient_privilege
 
 
 def stopped_by(error: WindlassError) -> str:
-    """What stopped a stream, in a word; empty for what has none."""
+    """The cause that stopped a stream, as one word; empty if there is no word for it."""
     if error.where.get("sqlstate") == _NO_RIGHT:
         return "rights"
     return next((word for kind, word in _STOPPED_BY.items() if isinstance(error, kind)), "")
 
 
 class Watch:
-    """A session on the server that a stream is read from. Opened again when it is lost: the
-    follower knows how long to wait for a server."""
+    """A session on the server that a stream is read from. It is reopened when it is lost; the
+    follower decides how long to wait for a server."""
 
     def __init__(self, address: Address, name: str, timeline: int | None) -> None:
         self._address, self._name, self._timeline = address, name, timeline
@@ -80,7 +80,7 @@ class Lane:
     def __init__(
         self, run: Following, direction: Direction, detail: Mapping[str, Any], phase: Phase
     ) -> None:
-        """Begins to follow, as a run in this phase with these details."""
+        """Starts to follow, for a run in this phase with these details."""
         plan, is_forward = with_present_names(run.plan, detail), direction is Direction.FORWARD
         timeline = detail.get(TIMELINE) if is_forward else None
         self.direction = direction
@@ -171,7 +171,7 @@ class Lanes:
         self._run, self._phase = run, phase
         self._stack = ExitStack()
         self._lanes: dict[Direction, Lane] = {}
-        self._proof: int | None = None  # the marker by which the way back is proven
+        self._proof: int | None = None  # the marker that proves the way back
         self._last: dict[Direction, StreamStatus] = {}
 
     def __enter__(self) -> Self:
@@ -190,7 +190,8 @@ class Lanes:
     def _open(self, direction: Direction) -> None:
         found = read_phase(self._run.sessions().target(), self._run.plan.run)
         detail = dict(found[1]) if found else {}
-        if Direction.FORWARD in self._lanes:  # which may know of a rename that is not noted yet
+        # the stream may know of a rename that is not noted yet
+        if Direction.FORWARD in self._lanes:
             detail.update(to_detail(self.renamed))
         lane = Lane(self._run, direction, detail, self._phase)
         self._stack.callback(lane.close)
@@ -223,14 +224,15 @@ class Lanes:
 
     @property
     def written_to_target(self) -> str:
-        """Where others wrote to the target before a cutover; empty if they did not."""
+        """Where others first wrote to the target before a cutover; empty if they did not."""
         lane = self._lanes.get(Direction.BACK)
         late = lane.follower.late if lane else None
         return late_where(late) if late else ""
 
     def turn(self, phase: Phase, sealed: frozenset[Direction]) -> None:
-        """Check and mark each stream, and let that of the phase apply. `sealed` is what was sealed
-        before the phase was read: so the seal of a cutover that begins just now stays.
+        """Check each stream, write its markers, and let the one that belongs to the phase apply
+        changes. `sealed` are the streams that were sealed before the phase was read: the seal of a
+        cutover that begins right now stays.
 
         Raises:
             WindlassError: a stream cannot continue.
@@ -249,15 +251,15 @@ class Lanes:
                 lane.mark()
 
     def measured(self) -> list[StreamStatus]:
-        """Of a server that is away, what was measured last."""
+        """Measure all streams. If a server is away, its last measurement is repeated."""
         for lane in self:
             with while_away():
                 self._last[lane.direction] = lane.measured()
         return list(self._last.values())
 
     def reverse(self) -> Mapping[str, Any] | None:
-        """Make the way back, sealed until the cutover, and prove it by a marker; None until that
-        has arrived. What has been made is found again.
+        """Make the way back, sealed until the cutover, and prove it by a marker; None until the
+        marker has arrived. Parts that already exist are used.
 
         Raises:
             WindlassError: it cannot be made, such as for lack of rights on the target.
@@ -276,20 +278,21 @@ class Lanes:
 
 
 def _saying(run: Following) -> Callable[[str], None]:
-    """Says which statement of the source was applied to the target."""
+    """Reports a statement of the source that was applied to the target."""
     return lambda statement: run.emit(Noticed(f"applied to the target: {statement}"))
 
 
 def _applying(phase: Phase) -> Direction | None:
-    """The direction in which changes are applied in a phase; None while a cutover decides."""
+    """The direction in which changes are applied in a phase; None while a cutover is in
+    progress."""
     if phase in (Phase.COPYING, Phase.FOLLOWING):
         return Direction.FORWARD
     return Direction.BACK if phase is Phase.SWITCHED else None
 
 
 class while_away:
-    """What is lost with a connection is tried again in the next turn: the follower decides for how
-    long a server may be away."""
+    """Ignores a lost connection: the next turn tries again, and the follower decides how long a
+    server may be away."""
 
     def __enter__(self) -> None: ...
 

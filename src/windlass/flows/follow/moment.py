@@ -1,13 +1,14 @@
-"""One moment of two databases that move: a snapshot of each, at the same position of the stream.
+"""One moment of two databases that change all the time: a snapshot of each, at the same position of
+the stream.
 
-A temporary slot on the side that is written to gives a snapshot and the position that belongs to
-it exactly. The other side has that state when all before the position is applied and nothing after.
-So the process that follows stops at once before the slot is made, as it would be past the position
-otherwise, applies what is missing up to it, and stays there until a snapshot is exported. Where
-the slot has to wait for open transactions, it is let go until these have ended.
+A temporary slot on the side that applications write to gives a snapshot and its exact position. The
+other side has the same state once everything before the position is applied, and nothing after it.
+So the process that follows stops before the slot is made, as it would otherwise pass the position.
+It then applies what is missing up to the position, and stays there until a snapshot is exported. If
+the slot has to wait for open transactions, the process continues until these have ended.
 
-Where others have written to the side that is only followed, that side's snapshot is of a slot, too:
-so its position is known, up to which their writes are in the comparison.
+If others have written to the side that only follows, its snapshot comes from a slot too: then its
+position is known, and the comparison includes their writes up to it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from windlass.model.report import Problem
 from windlass.model.wording import word
 
 PATIENCE_SECONDS = 60.0
-HELD_SECONDS = 2.0  # for a slot to be made, while nothing is applied
+HELD_SECONDS = 2.0  # while a slot is made, nothing is applied for so long
 TRIES = 5
 _AT_ONCE = Lsn(1)
 PURPOSE = "windlass moment"
@@ -51,7 +52,7 @@ PURPOSE = "windlass moment"
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The snapshots live until the block of `one_moment` ends."""
+    """Both snapshots. They exist until the block of `one_moment` ends."""
 
     run: str
     source_snapshot: str
@@ -63,8 +64,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Strays:
-    """Writes of others to the side that is only followed. All that were committed before `lsn`, a
-    position of that side, are in its snapshot, and none after."""
+    """Writes of others to the side that only follows. Its snapshot has all that were committed
+    before `lsn`, a position of that side, and none after."""
 
     direction: Direction  # of the stream that has found them, and does not apply them
     lsn: Lsn
@@ -72,7 +73,7 @@ class Strays:
 
 
 def following_run(target: Connection) -> tuple[str, Phase, Mapping[str, Any]]:
-    """The run that follows into this target, its phase, and what is known of that.
+    """The run that follows into this target, its phase, and the details of that.
 
     Raises:
         Refused: none does.
@@ -129,7 +130,7 @@ def one_moment(source: Address, target: Address) -> Iterator[Moment]:
 
 
 def leave_out(target: Address, run: str, strays: Strays) -> None:
-    """Let the process that follows pass over these writes: what they did is on both sides.
+    """Let the process that follows skip these writes: both sides have their effects.
 
     Raises:
         WindlassError: it does not answer. The writes stay a hindrance.
@@ -162,8 +163,8 @@ def _exported(session: Connection) -> str:
 
 
 class _Pause:
-    """Of the process that follows. Asked for again, it is another one, and nothing is applied in
-    between but what the new one allows."""
+    """A pause of the process that follows. Asking again makes a new pause; between the two, only
+    what the new one allows is applied."""
 
     def __init__(
         self, journal: Connection, run: str, direction: Direction, leading: Address
@@ -176,10 +177,10 @@ class _Pause:
         _wait_for(self._journal, self._request)
 
     def before(self, lsn: Lsn) -> None:
-        """Return when the side behind has exactly what was committed before the position."""
+        """Wait until the side behind has exactly what was committed before the position."""
         self._ask(lsn)
         with writing(self._leading, PURPOSE) as session:
-            # there is something after it
+            # so that something comes after the position
             write_marker(session, self._run, self._direction, Purpose.PROOF)
         _wait_for(self._journal, self._request)
 
@@ -193,8 +194,10 @@ class _Pause:
         return ask(self._journal, self._run, "resume", given)
 
     def end(self) -> None:
-        """Raises:
-        WindlassError: it had ended before: what was read since may be of a later position.
+        """End the pause.
+
+        Raises:
+            WindlassError: it had ended before: what was read since may be of a later position.
         """
         if not _wait_for(self._journal, self.let_go()).get("lasted"):
             raise WindlassError(
@@ -219,7 +222,7 @@ def _paused(
 
 @contextmanager
 def _alone(journal: Connection, run: str) -> Iterator[None]:
-    """One comparison after the other: the end of one's pause would be that of another's."""
+    """Run one comparison at a time: the end of one's pause would end the other's."""
     name = (f"windlass moment {run}",)
     journal.execute("select set_config('lock_timeout', %s, false)", (f"{PATIENCE_SECONDS:.0f}s",))
     journal.execute("select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended(%s, 0))", name)
@@ -233,7 +236,7 @@ def _alone(journal: Connection, run: str) -> Iterator[None]:
 
 
 def _slot(pause: _Pause, leading: Address, like: Connection, stream: str) -> HeldSlot:
-    """Made while nothing is applied.
+    """Make the slot while nothing is applied.
 
     Raises:
         ConnectionLost: transactions do not end; the hint names them.

@@ -36,8 +36,8 @@ _FOLLOW: Step[Any] = step_in(
 
 
 def _steps() -> tuple[Step[Any], ...]:
-    """Those of `migrate` in an order in which each comes after what it needs: the content of the
-    copy is compared before any change is applied, and foreign keys are made after that."""
+    """The steps of `migrate`, reordered: the copy is compared before any change is applied, and
+    foreign keys are made after that."""
     early = ("validate_content", "find_differences")
     others = [step for step in MIGRATE.steps if step.name not in early]
     at = next(n for n, step in enumerate(others) if step.name == "create_foreign_keys")

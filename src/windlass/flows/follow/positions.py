@@ -12,9 +12,10 @@ from windlass.model.snapshot import Lsn
 
 
 def read_starts(run: Migration) -> Mapping[Name, int]:
-    """By relation of the source. Changes that were committed before are in its copy, as is
-    everything up to the latest of its chunks' snapshots: a relation of which only some chunks
-    were copied is resumed only if nobody has written to it in between."""
+    """For each relation of the source, the position from which its changes count: the copy has
+    everything that was committed before. For a relation in several chunks it is the latest of their
+    snapshots, which is safe: a partly copied relation is resumed only if nobody has written to it
+    since."""
     control = run.sessions().target()
     taken = {
         one.number: Lsn.parse(one.lsn) for one, _ in records.read_snapshots(control, run.plan.run)

@@ -12,15 +12,15 @@ from windlass.model.following import Direction
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 
-ROOTS_SINCE = 130000  # of the server that publishes: before, only partitions can be published
+ROOTS_SINCE = 130000  # server version; older ones can publish only partitions
 JOURNAL_TABLES = ("applied", "marker", "ddl")
 
 
 def published(
     followed: Mapping[Name, Name], leaves: Sequence[Leaf], version: int
 ) -> list[Published]:
-    """The relations to publish on the server of `leaves` and `version`, so that changes of those of
-    `followed` are read. Partitions that are made later are published with their root."""
+    """The relations to publish on the server that has `leaves` and `version`, so that the stream
+    has the changes of `followed`. Partitions made later are published with their root."""
     roots = _whole_roots(followed, leaves) if version >= ROOTS_SINCE else set()
     under = {leaf.name for leaf in leaves if leaf.root in roots}
     relations = [name for name in followed if name not in under]
@@ -38,17 +38,17 @@ def _whole_roots(followed: Mapping[Name, Name], leaves: Sequence[Leaf]) -> set[N
 
 
 def names(plan: Plan, direction: Direction) -> dict[Name, Name]:
-    """By each relation with rows, the relation to which its changes go."""
+    """For each relation with rows, the relation that its changes go to."""
     forward = {item.relation.name: item.enters for item in plan.relations}
     if direction is Direction.FORWARD:
         return forward
-    # back: a change of the target's own partitions goes to the source's
+    # back: a change of one of the target's partitions goes to the source's root
     return {item.target: item.root or item.relation.name for item in plan.relations}
 
 
 def logged(session: Connection, plan: Plan, direction: Direction) -> dict[Name, Name]:
-    """`names` without relations that are unlogged on the server of the session: nothing of them is
-    in its log."""
+    """`names` without relations that are unlogged on the session's server: its log has nothing of
+    them."""
     side = "source" if direction is Direction.FORWARD else "target"
     there = read_replication_relations(session, side=side)
     return {
@@ -59,8 +59,8 @@ def logged(session: Connection, plan: Plan, direction: Direction) -> dict[Name, 
 
 
 def routed(plan: Plan, direction: Direction, leaves: Sequence[Leaf]) -> dict[Name, Name]:
-    """`names`, and partitions that were made since: their names differ in the schema alone. Of one
-    that was left out from the start nothing comes, as its root is not published."""
+    """`names`, plus partitions that were made since, whose names differ only in the schema. Changes
+    of partitions that were left out never arrive, as their root is not published."""
     found = names(plan, direction)
     return {**dict(_made_since(plan, direction, leaves, found)), **found}
 

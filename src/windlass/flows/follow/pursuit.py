@@ -80,7 +80,7 @@ def _journal_session(run: Following) -> Iterator[Connection]:
 
 
 def _let_snapshot_go(run: Following) -> None:
-    """End all sessions that read the source's rows: its vacuum waits for them."""
+    """End all sessions that read rows of the source: they hold up its vacuum."""
     run.hold.leave_source()
     with writing(run.hold.source, "windlass end readers") as source:
         end_sessions(source, f"windlass {run.plan.run}")
@@ -130,7 +130,8 @@ class _Pursuit:
         return Comparing(plan, self._outside)
 
     def _note_renamed(self) -> None:
-        """What the stream has passed: others need it, and the next process."""
+        """Note renames that the stream has passed: other commands and the next process need
+        them."""
         renamed = self._lanes.renamed
         if renamed != self._renamed:
             note_detail(self._journal, self._run.plan.run, to_detail(renamed))
@@ -143,8 +144,8 @@ class _Pursuit:
             note_detail(self._journal, self._run.plan.run, found)
 
     def _settled(self, phase: Phase) -> Phase:
-        """Where a cutover has died before it was decided, writers continue at once. One that was
-        decided is left to its command, which also leads them to the other side."""
+        """If a cutover died before its decision, let writers continue at once. If it died after
+        that, leave it to its command, which also redirects applications."""
         if phase not in FREEZING or read_holder(self._journal, LOCK):
             return phase
         run = self._run
@@ -159,7 +160,7 @@ class _Pursuit:
         streams = self._lanes.measured()
         detail = {
             "streams": {str(one.direction): one.as_dict() for one in streams},
-            # of the other side the journal there knows, which windlass status does not read
+            # from the journal on the other side, which windlass status does not read
             "strays": self._lanes.written_to_target,
         }
         note_detail(self._journal, self._run.plan.run, {**detail, "reported_at": time.time()})

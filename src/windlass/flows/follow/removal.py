@@ -28,7 +28,7 @@ _ROWS = ("applied", "marker", "ddl")  # tables of the journal that also have row
 
 @contextmanager
 def writing(address: Address, purpose: str) -> Iterator[Session]:
-    """A session that may write, on either side; also while that is closed for all others."""
+    """A session that may write, on either side, even while the side is closed to everybody else."""
     session = address.connect(Role.SOURCE if address.side == "source" else Role.TARGET, purpose)
     try:
         with explaining(f"following from the {address.side}", side=address.side):
@@ -39,8 +39,8 @@ def writing(address: Address, purpose: str) -> Iterator[Session]:
 
 
 def remove_source_side(address: Address, run: str, detail: Mapping[str, Any]) -> None:
-    """Remove slot, publication and rows of a run on its source; the schema too, if this run has
-    made it, as its details say, and no other run uses it. What it has set is put back."""
+    """Remove slot, publication and rows of a run on its source, and restore what it has set there.
+    Also removes the schema if the details say that this run made it, and no other run uses it."""
     with writing(address, "windlass remove") as session:
         remove_streams(session, run, side="source")
         put_back(session, detail.get(IDENTITIES, {}).get("source", ()), side="source")
@@ -75,7 +75,8 @@ def drop_slot(session: Session, name: str, *, side: str) -> None:
         try:
             session.execute("select pg_drop_replication_slot(%s)", (name,))
             return
-        except (errors.ObjectInUse, errors.UndefinedObject):  # it ends; or somebody was faster
+        # its session ends now, or another process dropped the slot
+        except (errors.ObjectInUse, errors.UndefinedObject):
             if time.monotonic() > deadline:
                 message = f"slot {name} is in use by pid {row[0]}, which does not end"
                 raise WindlassError(message, hint="end that process", side=side) from None

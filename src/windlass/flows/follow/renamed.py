@@ -1,4 +1,4 @@
-"""Tables that were renamed since a run began: what they are called now, on both sides.
+"""Tables that were renamed since a run began, with their present names on both sides.
 
 A plan keeps the names of its beginning. What the stream has passed since is noted in the run's
 details, by the object ids of the source: the way back, a cutover and the next process need it.
@@ -35,7 +35,8 @@ def read_renamed(detail: Mapping[str, Any]) -> Renamed:
 
 
 def with_present_names(plan: Plan, detail: Mapping[str, Any]) -> Plan:
-    """The plan of a run with these details. Names only: its chunks are as they were copied."""
+    """The plan with the present names, by a run's details. Only names change: its chunks stay as
+    they were copied."""
     renamed = read_renamed(detail)
     if not renamed:
         return plan

@@ -1,8 +1,9 @@
-"""Takes up a stream whose slot is lost, without a copy: a new slot begins at a snapshot of the
-source, in which the target is compared and repaired; then changes count from there.
+"""Resumes a stream whose slot is lost, without a new copy: a new slot begins at a snapshot of the
+source; in that snapshot the target is compared and repaired; then changes count from there.
 
-Until the position is moved, at the very end, the new slot begins after it, and nothing can follow
-(`windlass.flows.follow.source_side.check_slot`): whatever is killed, the same command begins again.
+The position is moved at the very end. Until then the new slot begins after the position, and
+nothing can follow (`windlass.flows.follow.source_side.check_slot`). So after any kill, the same
+command starts over.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from windlass.spec.choices import Verify
 from windlass.verifying.postgres.repair import read_changes
 
 PURPOSE = "windlass resync"
-# that stop a stream at a transaction again and again, if the target cannot be made to fit it
+# these stop a stream at the same transaction again and again, if the target cannot be made to fit
 _STANDING = ("schema_change", "conflict")
 _MENDED = frozenset({*DifferenceKind} - {DifferenceKind.SCHEMA})
 
@@ -54,7 +55,7 @@ class Resyncing(Comparison):
 
     followed = ""  # the run that follows
     begins_at = Lsn(0)
-    is_equal = False  # once it is repaired
+    is_equal = False  # set once the target is repaired
     is_fenced = False  # whether a cutover keeps the target closed, as after a flip back
 
     def begin_reading(self) -> None:
@@ -114,18 +115,19 @@ class Resyncing(Comparison):
         self.is_fenced = found is not None and any(found[1].get(side.value) for side in Side)
 
     def _forget_way_back(self, source: Session, journal: Session) -> None:
-        """It would take the repair for writes of others. The next cutover makes a new one."""
+        """Drop the way back, which would count the repair as writes of others. The next cutover
+        makes a new one."""
         forget_applied(source, self.followed, Direction.BACK)
         drop_slot(journal, stream_name(self.followed, Direction.BACK), side="target")
 
     @property
     def differences(self) -> list[Difference]:
-        """What is left of them."""
+        """The differences that are left."""
         found = super().differences
         return [one for one in found if one.kind not in _MENDED] if self.is_equal else found
 
     def end(self, state: State, outcome: Outcome) -> None:
-        """Journal how the repair ended; it has been looked at here."""
+        """Journal how the repair ended. The comparison after it was made here."""
         if self.repair_run:
             records.set_state(self.control, self.repair_run, state, outcome)
             self.ended = state
@@ -185,7 +187,7 @@ def begin_stream_again(run: Resyncing, _: Item) -> Result:
 
 
 def _renamed(run: Resyncing, begun: Plan) -> Renamed:
-    """What is not called as it was when the run began."""
+    """Relations that were renamed since the run began."""
     before = {one.relation.identity: (one.relation.name, one.target) for one in begun.relations}
     now = {one.relation.identity: (one.relation.name, one.target) for one in run.plan.relations}
     return {int(id): now[id] for id, names in before.items() if now[id] != names}

@@ -30,9 +30,9 @@ TIMELINE = "timeline"  # in the details of a run: that of its source when its st
 
 
 def begin_stream(run: Migration) -> None:
-    """Let the run read its rows in a snapshot of which the position in the log is known exactly:
-    that at which its stream begins or, where it has begun before, one of a temporary slot. A
-    snapshot that this process has kept through a lost connection is used again.
+    """Let the run read rows in a snapshot whose exact position in the log is known: that of the new
+    stream's slot or, if the stream exists already, that of a temporary slot. A snapshot that this
+    process kept through a lost connection is reused.
 
     Raises:
         WindlassError: the slot of a stream that has begun is gone.
@@ -52,7 +52,8 @@ def begin_stream(run: Migration) -> None:
             _identify(run, source)
             _publish(run, source, slot)
             _watch_definitions(run, source, slot)
-            drop_slot(source, slot, side="source")  # of a process that was killed right here
+            # left by a process that was killed at this point
+            drop_slot(source, slot, side="source")
         held = slots.create(
             hold.source,
             source,
@@ -85,13 +86,13 @@ def check_slot(session: Session, name: str, position: int | None = None, *, side
 
 def _make_journal(run: Migration, source: Session) -> None:
     with source.transaction():
-        if not door.exists(source):  # journalled first, so that it is removed whatever happens
+        if not door.exists(source):  # journalled first, so that it is removed even after a kill
             note_detail(run.control, run.plan.run, {"made_journal": True})
         door.create(source)
 
 
 def _identify(run: Migration, source: Session) -> None:
-    """Set the identities that are missing, if that is asked for."""
+    """Set missing replica identities, if the spec asks for that."""
     if not run.spec.set_identity:
         return
     found = read_phase(run.control, run.plan.run)
@@ -104,7 +105,8 @@ def _identify(run: Migration, source: Session) -> None:
 
 
 def identify_target(run: Migration) -> None:
-    """Let the target's tables have what those of the source have got, once they have indexes."""
+    """Give the target's tables the identities that the source's tables got, once their indexes
+    exist."""
     target = run.sessions().target()
     found = read_phase(target, run.plan.run)
     known = found[1].get(IDENTITIES, {}) if found else {}
@@ -128,7 +130,8 @@ def _publish(run: Migration, source: Session, name: str) -> None:
 
 
 def _watch_definitions(run: Migration, source: Session, slot: str) -> None:
-    """Note statements that change definitions, from before the slot on, where this role may."""
+    """Make event triggers that note changes of definitions, before the slot exists; only if this
+    role may."""
     noted = make_triggers(source, run.plan.run, slot, side="source")
     if run.spec.apply_ddl and not noted:
         run.emit(

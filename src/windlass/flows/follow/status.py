@@ -25,8 +25,8 @@ from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.units import bytes_text, milliseconds_text, seconds_text
 from windlass.model.wording import word
 
-SOON_SECONDS = 10.0  # behind by less, a cutover drains it
-FRESH_SECONDS = 10.0  # since the process that follows has measured
+SOON_SECONDS = 10.0  # if it is behind by less, a cutover waits for the rest
+FRESH_SECONDS = 10.0  # how old measurements may be
 
 
 def following_status(connection: Connection, run: records.Run) -> RunStatus:
@@ -86,12 +86,12 @@ def _next_steps(phase: Phase, detail: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _opening_command(phase: Phase) -> str:
-    """What completes a cutover that was decided, and whose process died."""
+    """The command that completes a cutover which was decided and whose process died."""
     return "windlass cutover" if phase.target_is_open else f"windlass cutover {word('back')}"
 
 
 def _freeze(detail: Mapping[str, Any], what: str, words: str) -> str:
-    """Of the last cutover or rehearsal that the journal knows, for people."""
+    """The last cutover or rehearsal in the journal, for people."""
     if not (found := detail.get(what)):
         return ""
     way = "to the target" if found["direction"] == Direction.FORWARD else "back"

@@ -14,8 +14,8 @@ from windlass.model.outcome import State
 
 
 def catch_up(run: Following, _: Item) -> Result:
-    """Apply changes up to the last snapshot, if there is more than one. Once it is journalled,
-    every row is as of one moment. Before that, set the identities that the source has got."""
+    """First set the identities that the source has got. Then apply changes up to the last snapshot,
+    if there is more than one: once this is journalled, all rows are as of one moment."""
     identify_target(run)
     starts = read_starts(run)
     if len(set(starts.values())) > 1 and ONE.id not in run.lines(CATCH_UP):

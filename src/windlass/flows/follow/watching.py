@@ -16,7 +16,7 @@ from windlass.flows.follow.removal import drop_slot
 from windlass.model.units import bytes_text
 from windlass.model.wording import word
 
-WARNED_SHARE = 0.5  # of the room for the log, from where a person should know
+WARNED_SHARE = 0.5  # a person should know when this share of the room is used
 
 
 def read_log_end(session: Connection, *, side: str) -> int:
@@ -27,7 +27,7 @@ def read_log_end(session: Connection, *, side: str) -> int:
 
 
 def check_timeline(session: Connection, timeline: int | None, *, side: str) -> int:
-    """Which timeline the server is on; the same as before, if that is known.
+    """The timeline that the server is on. Must be `timeline`, if one is given.
 
     Raises:
         WindlassError: a standby has taken over, which may lack the end of what the other one had
@@ -73,13 +73,14 @@ class SlotWatch:
         return state
 
     def room_of(self, state: SlotState) -> int | None:
-        """What the slot may still keep, by the server's limit and ours; None: there is none."""
+        """How many more bytes the slot may keep, by the server's limit and ours; None if there is
+        no limit."""
         left = [state.room_bytes] if state.room_bytes is not None else []
         left += [self.most_bytes - state.retained_bytes] if self.most_bytes else []
         return max(min(left), 0) if left else None
 
     def _warn(self, state: SlotState) -> None:
-        """Once, when more than half of the room is used; again after it was less."""
+        """Warn once when more than half of the room is used; again if it was less in between."""
         room = self.room_of(state)
         if room is None:
             return

@@ -21,8 +21,8 @@ from windlass.model.wording import word
 
 
 def make_way_back(run: Following, renamed: Renamed) -> None:
-    """Publication and slot on the target, position on the source; in that order, so that whatever
-    is killed, a position without a slot is never left.
+    """Make publication and slot on the target, then the position on the source. In this order a
+    kill never leaves a position without a slot.
 
     Raises:
         WindlassError: a setting, a right or a table of the target is missing.
@@ -45,9 +45,11 @@ def make_way_back(run: Following, renamed: Renamed) -> None:
 
 
 def _check_whole(source: Address, target: Session, plan: Plan) -> None:
-    """Raises:
-    WindlassError: the target lacks a table that the source has. What is written there under
-        another name would not come back.
+    """Check that the target has every table of the source.
+
+    Raises:
+        WindlassError: the target lacks a table that the source has. What is written there under
+            another name would not come back.
     """
     there = read_replication_relations(target, side="target")
     missing = {int(one.relation.identity): one for one in plan.relations if one.target not in there}

@@ -99,7 +99,7 @@ class Loading(Reporting):
     def __exit__(self, *fault: Any) -> None:
         self._stack.close()
 
-    # what the steps ask for
+    # for the steps
 
     @property
     def plans(self) -> tuple[LoadPlan, ...]:
@@ -247,7 +247,7 @@ class Loading(Reporting):
             course=Course(already=True),
         )
 
-    # what conducts it asks for
+    # for `conduct`
 
     @property
     def has_begun(self) -> bool:
@@ -279,7 +279,7 @@ class Loading(Reporting):
     def hand_over(self) -> Handover:
         return Handover({"run": self.run}, "resuming")
 
-    # what the runner asks for
+    # for the runner
 
     def finished(self, step: str) -> Mapping[str, Result]:
         """Of loads that are applied, whose staged rows may be gone. All else the target finds in
@@ -302,7 +302,7 @@ class Loading(Reporting):
     def leave(self) -> None:
         """A worker thread holds nothing between items."""
 
-    # what other processes ask for
+    # for other processes
 
     @property
     def handle(self) -> Result:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from windlass.model.digest import digest
 
-_TARGET = ".target"  # a file that says, without naming it, into which target the run loads
+_TARGET = ".target"  # identifies, without naming it, the target that the run loads into
 
 
 class Fetched:
-    """The folder of one run, readable by this user only. A context manager: leaving it removes the
-    folder, unless the run is to be resumed. A folder that is `given`, as another process has
-    fetched files into it, is left to whoever gave it."""
+    """The folder of one run, readable only by this user. As a context manager it removes the folder
+    at its end, unless the run will be resumed. A folder that is `given`, which another process has
+    filled, is never removed."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Called:
-    """An input whose batches are what a function makes of another's."""
+    """An input whose batches are those of another input, changed by a function."""
 
     def __init__(self, source: Input, function: str, frame: Frame, most_bad: int = 0) -> None:
         """Calls the function with the first batch, to know its columns.
@@ -169,7 +169,8 @@ def _frame_of(batch: pa.RecordBatch, frame: Frame) -> Any:
 
 
 def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """As one of the types of `windlass.engines.base.arrow_type`, if that changes no value."""
+    """The column in one of the types of `windlass.engines.base.arrow_type`, if that changes no
+    value."""
     import pyarrow as pa
 
     type_ = column.type

@@ -69,7 +69,7 @@ def _faults(plan: LoadPlan, masked: set[str]) -> Iterator[Problem]:
 
 
 def _names(load: Load, masked: Sequence[str]) -> dict[str, str]:
-    """By field, the one that has its hashes."""
+    """For each field, the name of the field that has its hashes."""
     names = {one.name for one in load.fields}
     found = {}
     for name in masked:
@@ -80,7 +80,7 @@ def _names(load: Load, masked: Sequence[str]) -> dict[str, str]:
 
 
 def _is_read(load: Load, name: str) -> bool:
-    """Whether anything but the mask needs the value itself."""
+    """Whether anything except the mask needs the value itself."""
     if name in (load.watermark, load.words.last_by):
         return True
     texts = [one.sql.lower() for one in load.assigned]
@@ -90,7 +90,7 @@ def _is_read(load: Load, name: str) -> bool:
 
 @dataclass(slots=True)
 class _Untold(Aside):
-    """Keeps no text of a record: it may have the values that are hidden."""
+    """An `Aside` that keeps no text of a record: it may have values that are hidden."""
 
     def take(self, bad: BadValue, text: str) -> None:
         Aside.take(self, bad, "")
@@ -140,7 +140,7 @@ class Hashed:
             yield pa.RecordBatch.from_arrays(arrays, names=[one.name for one in self.fields])
 
     def _hashes(self, name: str, array: Any) -> Any:
-        """Of values, or of texts that the source has made of them."""
+        """Hashes of values, or of the texts that the source has made of them."""
         import pyarrow as pa
 
         column = self._types[name]
@@ -156,6 +156,6 @@ def _type_of(column: Column) -> str:
 
 
 def _as_text(source: Input, names: Sequence[str]) -> Input:
-    """A database casts to text itself, as in an export."""
+    """The input with these fields as text, if its database can cast them, as in an export."""
     made = getattr(source, "as_text", None)
     return cast("Input", made(names)) if made else source

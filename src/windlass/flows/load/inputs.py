@@ -32,8 +32,8 @@ from windlass.spec.load import OneLoad
 def opened_of(
     one: OneLoad, table: Table, target: Landing, fetched: Fetched, *, whole: bool = False
 ) -> tuple[Sequence[Input], Opened]:
-    """The inputs of a load, and what is known of them. What cannot be opened is a problem. `whole`:
-    all rows are read, whatever the watermark of the last load is."""
+    """The inputs of a load, and what is known about them. An input that cannot be opened is a
+    problem. `whole`: read all rows, whatever the watermark of the last load."""
     inputs: list[Input] = []
     problems: list[Problem] = []
     for given in sources_of(one, table):
@@ -99,7 +99,8 @@ def _problems(error: WindlassError, subject: str) -> list[Problem]:
 
 
 def _other_fields(inputs: Sequence[Input]) -> Iterator[Problem]:
-    """Of sources of several kinds: files alone have been compared already."""
+    """Inputs of different kinds must have the same fields. Files alone have been compared
+    already."""
     for other in inputs[1:]:
         first = inputs[0]
         names, wanted = [it.name for it in other.fields], [it.name for it in first.fields]
@@ -147,7 +148,7 @@ def _csv(csv: CsvSpec, numbers: Sequence[str]) -> Csv:
 
 
 def _numbers(one: OneLoad, table: Table) -> Iterator[str]:
-    """Fields whose decimal sign is not a point: those of columns that are numbers."""
+    """Fields for numeric columns: their decimal sign may not be a point."""
     names = {rule.to: field for field, rule in one.columns.items() if rule.to}
     names |= {name: rule.from_ for name, rule in one.columns.items() if rule.from_}
     for column in table.columns:

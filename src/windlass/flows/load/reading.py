@@ -99,7 +99,7 @@ def _prepared(
 
 
 def _hashed_anew(plan: LoadPlan, run: str) -> LoadPlan:
-    """A plan for a table whose last load, `run`, had another key."""
+    """A plan for a table whose last load, `run`, hashed with another key."""
     masked = [one.column for one in plan.load.assigned if one.mask is Mask.HASH]
     found = [one for one in masked if one in plan.load.words.key]
     if found:
@@ -130,7 +130,8 @@ def name_of(into: str, default_schema: str) -> Name:
 
 
 def _twice(plans: Sequence[LoadPlan]) -> list[Problem]:
-    """A run loads a table once: its staging table and its before-image have the table's name."""
+    """A run loads a table only once: its staging table and its before-image are named after the
+    table."""
     counts = Counter(one.name for one in plans)
     hint = "make it one load with both inputs, or load one after the other in two runs"
     return [

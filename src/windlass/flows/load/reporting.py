@@ -30,7 +30,7 @@ def _counts(result: Result) -> Counts:
 
 
 def noted(lines: Results) -> dict[str, dict[str, Result]]:
-    """The results of pieces of work that other processes have done, by the journal's lines."""
+    """The results of work by other processes, from the journal's lines."""
     staged: dict[str, Result] = dict(lines.get(STAGED, {}))
     applied: dict[str, Result] = {
         item: {"rows": counts.get("read", 0), **counts}

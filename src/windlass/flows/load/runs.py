@@ -16,8 +16,8 @@ from windlass.model.wording import word
 def to_resume(
     runs: Sequence[LoadRun], config: Mapping[str, Any], external_run: str
 ) -> LoadRun | None:
-    """The newest run of this external run; without one the newest of the same config, if it has
-    not ended. `runs` are the newest first."""
+    """The newest run of this external run. Without an external run, the newest of the same config,
+    if it has not ended. `runs` are newest first."""
     if external_run:
         over = (State.ROLLED_BACK, State.REFUSED)
         same = (one for one in runs if one.external_run == external_run)
@@ -35,8 +35,7 @@ def has_config(run: LoadRun, config: Mapping[str, Any]) -> bool:
 
 
 def journalled_plan(plans: Iterable[LoadPlan]) -> dict[str, Any]:
-    """What the journal keeps of the plans: enough to find out later whether the same would be
-    loaded again."""
+    """What the journal keeps of the plans: enough to recognise the same load later."""
     return {
         "loads": {
             one.name: {
@@ -62,8 +61,8 @@ def loads_of(run: LoadRun) -> Mapping[str, Mapping[str, Any]]:
 
 
 def loaded_by(plan: LoadPlan, runs: Iterable[LoadRun], target: Landing) -> str:
-    """The run that has loaded the same input in the same way, if no other input has been since;
-    empty if it is not known whether the input has changed."""
+    """The run that loaded the same input in the same way, if no other input was loaded since; empty
+    if it is not known whether the input has changed."""
     if not plan.mark:
         return ""
     run = applied_by(plan.name, plan.config, runs, target)
@@ -76,14 +75,14 @@ def is_as_kept(plan: LoadPlan, kept: Mapping[str, Any]) -> bool:
 
 
 def has_key(id_: str, kept: Mapping[str, Any]) -> bool:
-    """Whether a run has hashed with the key that `id_` identifies. What was hashed by versions
-    that kept no key has had none."""
+    """Whether a run hashed with the key that `id_` identifies. Versions that recorded no key had
+    none."""
     return bool(kept.get("hash_key", "") == id_)
 
 
 def hashed_otherwise(name: str, id_: str, runs: Iterable[LoadRun], target: Landing) -> str:
-    """The run that has loaded a table last, if the key was not the one that `id_` identifies; empty
-    if it was, or nothing is hashed. `runs` are the newest first."""
+    """The run that last loaded a table, if it hashed with another key than `id_` identifies; empty
+    otherwise, and if nothing is hashed. `runs` are newest first."""
     if not id_:
         return ""
     for run in runs:
@@ -96,7 +95,7 @@ def hashed_otherwise(name: str, id_: str, runs: Iterable[LoadRun], target: Landi
 
 
 def applied_by(name: str, config: str, runs: Iterable[LoadRun], target: Landing) -> LoadRun | None:
-    """The last run that has loaded anything in this way. `runs` are the newest first."""
+    """The last run that loaded anything with this config. `runs` are newest first."""
     for run in runs:
         kept = loads_of(run).get(name)
         if kept is None or kept["config"] != config or run.state is State.ROLLED_BACK:
@@ -116,8 +115,8 @@ def _is_applied(run: LoadRun, name: str, target: Landing) -> bool:
 
 
 def drift_of(plans: Iterable[LoadPlan], runs: Sequence[LoadRun]) -> Iterator[Problem]:
-    """Fields that the newest finished run of a load had, and that its input now lacks: their
-    columns would silently no longer be filled."""
+    """Fields that the newest finished run of a load had, and that its input now lacks. Without this
+    check their columns would silently no longer be filled."""
     for plan in plans:
         for name in () if plan.may_drift else _vanished(plan, runs):
             message = f"field {name}, which the last load had, is missing from the input"

@@ -1,10 +1,10 @@
-"""Where reading begins in a source whose rows have a watermark, and which watermarks it cannot
-compare. Pure.
+"""Where reading begins in a source whose rows have a watermark, and which watermarks cannot be
+compared. Pure.
 
-Rather some rows twice than one not at all: what is read again has the same key. Rows without a
-watermark are always read, and stop the load (`windlass.loading.expectations`). Texts are compared
-as bytes, on both sides, whatever the collation of their columns; all else by the source, which also
-decides what its exact text means.
+Some rows are read twice rather than one not at all: a row that is read again has the same key. Rows
+without a watermark are always read, and stop the load (`windlass.loading.expectations`). Texts are
+compared as bytes on both sides, whatever the collation of their columns. Everything else is
+compared by the source, which also decides what its exact text means.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _ANY_DIGITS = ("numeric", "hugeint", "uhugeint")  # types of which no number is 
 
 
 class Order(Enum):
-    """By which the source compares a watermark."""
+    """How the source compares a watermark."""
 
-    OWN = "own"  # its type's
-    BYTES = "bytes"  # of a text
-    NUMBERS = "numbers"  # that texts stand for; in SQLite, whose columns have no types
-    MOMENTS = "moments"  # the same
+    OWN = "own"  # by the order of its type
+    BYTES = "bytes"  # a text, by its bytes
+    NUMBERS = "numbers"  # texts, as numbers; in SQLite, whose columns have no types
+    MOMENTS = "moments"  # texts, as times; likewise in SQLite
 
 
 class CannotCompare(ValueError):
-    """The source would not find later rows. `hint` is what to do about it."""
+    """A source could not find later rows by this watermark. `hint` is what to do about it."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -89,7 +89,8 @@ def _is_number(field: Column, kind: Kind | None) -> bool:
 def from_watermark(
     given: QueryFrom, column: str, last: str, overlap_seconds: float, order: Order = Order.OWN
 ) -> QueryFrom:
-    """The rows from the last value on, that value included; `overlap_seconds` before it."""
+    """The rows from the last value on, including that value; from `overlap_seconds` before it, if
+    there is an overlap."""
     quoted = '"' + column.replace('"', '""') + '"'
     since = earlier(last, overlap_seconds)
     condition = f"({_later(given, quoted, since, order)} or {quoted} is null)"
@@ -110,16 +111,16 @@ def _later(given: QueryFrom, quoted: str, since: str, order: Order) -> str:
         case Order.BYTES:
             bytes_ = "binary" if _is_sqlite(given) else '"C"'
             return f"{quoted} collate {bytes_} >= {literal(since)}"
-        case Order.NUMBERS:  # what is no number is read, and refused by the table
+        case Order.NUMBERS:  # texts that are no number are read as well, and refused by the table
             return f"cast({quoted} as numeric) >= {since} or {quoted} glob '*[^0-9.+-]*'"
-        case Order.MOMENTS:  # and what is no time to SQLite
+        case Order.MOMENTS:  # likewise texts that SQLite does not read as a time
             return _later_moment(quoted, since)
     is_number = _is_sqlite(given) and _NUMBER.fullmatch(since)
     return f"{quoted} >= {since if is_number else literal(since)}"
 
 
 def _later_moment(quoted: str, since: str) -> str:
-    """However its text is written."""
+    """A condition on a time, in whatever format its text is."""
     try:
         moment = datetime.fromisoformat(since).isoformat(sep=" ")
     except ValueError:
@@ -128,8 +129,8 @@ def _later_moment(quoted: str, since: str) -> str:
 
 
 def earlier(last: str, overlap_seconds: float) -> str:
-    """The exact text of a watermark, less an overlap: of a time in seconds, of a number as it
-    is."""
+    """The exact text of a watermark minus an overlap: in seconds for a time, as a plain number
+    otherwise."""
     if not overlap_seconds:
         return last
     if _NUMBER.fullmatch(last):

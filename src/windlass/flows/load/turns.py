@@ -10,8 +10,8 @@ from windlass.errors import Interrupted
 
 
 class Turns:
-    """Which items are done, and which wait. A runner starts items in their order: the first one
-    never waits for those after it."""
+    """Keeps track of which items are done and which wait. A runner starts items in their order, so
+    the first one never waits for a later one."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

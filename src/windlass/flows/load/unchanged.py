@@ -1,7 +1,9 @@
-"""Loads of which the web's servers say that nothing has changed: nothing is downloaded for them.
+"""Loads whose inputs have not changed, according to the web servers: nothing is downloaded for
+them.
 
-Only a strong ETag counts, which a server has to change with any byte (RFC 9110, 8.8.1). A weak one
-may stay, and a date has seconds: then the file is downloaded, and its SHA-256 compared.
+Only a strong ETag counts, which a server must change with every byte (RFC 9110, 8.8.1). A weak one
+may stay the same, and a date is only exact to the second; then the file is downloaded, and its
+SHA-256 compared.
 """
 
 from __future__ import annotations
@@ -29,18 +31,18 @@ class Known:
     """What earlier runs into a target have loaded, the newest first."""
 
     runs: tuple[LoadRun, ...] = ()
-    past: tuple[LoadRun, ...] = ()  # as well those whose work is to be done again
-    joined: LoadRun | None = None  # the run that another process has begun
+    past: tuple[LoadRun, ...] = ()  # also those whose work is to be done again
+    joined: LoadRun | None = None  # the run that another process began
 
     def hashed_otherwise(self, one: OneLoad, name: str, target: Landing) -> str:
-        """The run that has loaded the table last, if it was with another key to hash with."""
+        """The run that last loaded the table, if it hashed with another key."""
         return hashed_otherwise(name, key_id(one), self.past, target)
 
     def unchanged(
         self, one: OneLoad, table: Table, target: Landing, fetched: Fetched
     ) -> LoadPlan | None:
-        """The plan of a load as the last run had it, if each of its inputs is as it was then; None
-        if one is not, or may not be. When the run began, it may have been found so already."""
+        """The plan of a load as the last run had it, if none of its inputs has changed since; None
+        if one has, or may have. The process that began this run may have found that already."""
         config = digest(config_of(one))
         begun = loads_of(self.joined).get(str(table.name)) if self.joined else None
         if begun and begun["loaded_by"]:

@@ -72,8 +72,8 @@ class Migration(Sides):
         patient: bool = False,
         reviewed: Reviewed | None = None,
     ) -> None:
-        """Connects to nothing yet. `hold` is of the spec's two sides, if it is there already;
-        `holder` comes from an earlier attempt of this process; for the others see `Request`.
+        """Connects to nothing yet. `hold` is an existing hold on the spec's two sides; `holder`
+        comes from an earlier attempt of this process; for the others see `Request`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
@@ -87,7 +87,7 @@ class Migration(Sides):
         self._journal: Journal | None = None
         self.portions: dict[str, list[Portion]] = {}  # of the plan's statements, by step
 
-    # what the steps work with
+    # for the steps
 
     @property
     def journal(self) -> Journal:
@@ -105,11 +105,11 @@ class Migration(Sides):
         return self.journal.lines(step)
 
     def losses(self) -> tuple[Loss, ...]:
-        """The plan's losses, and those that the rows caused since."""
+        """The plan's losses, and those that the rows have caused since."""
         return (*self.plan.findings.losses, *losses_in(self.journal))
 
     def unaccepted_losses(self) -> tuple[Loss, ...]:
-        """Losses caused by the rows; the plan's were accepted before it began."""
+        """Losses caused by the rows. The plan's losses were accepted before the run began."""
         return unaccepted(losses_in(self.journal), self.spec.accept)
 
     def copied(self) -> Plan | None:
@@ -119,7 +119,7 @@ class Migration(Sides):
         done = (SET_SEQUENCES, ONE.id) in self.journal
         return self.journal.note(SET_SEQUENCES).get("values", {}) if done else None
 
-    # what the runner and shells ask for
+    # for shells and the runner
 
     @property
     def has_begun(self) -> bool:
@@ -241,7 +241,7 @@ class Migration(Sides):
         self.hold.name_after(self.plan.run)
 
     def _look_back(self) -> None:
-        """Report a run that is over: it holds nothing, but may read the source."""
+        """Report a run that is over. Holds nothing, but may read the source."""
         assert self._found is not None
         self.stage, self.journal.epoch = Stage.REVISITED, self._found.epoch
         self.journal.read(self.control)
@@ -297,7 +297,7 @@ class Migration(Sides):
         self.begin()
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
-        """Items of these steps that should be in the journal but are not: a crash of the target
-        lost them, or they must be repeated under a new snapshot."""
+        """Items of these steps that are missing from the journal: lost in a crash of the target, or
+        to be repeated under a new snapshot."""
         wanted = expected_items(self.plan)
         return self.journal.lacking({step: wanted.get(step, ()) for step in steps})

@@ -115,7 +115,7 @@ def _relations(run: Sides, journal: Journal) -> Iterator[RelationOutcome]:
 
 
 def state_of(run: Sides, lost: tuple[Loss, ...]) -> State:
-    """Of a run whose last step is at work."""
+    """The state in which a run ends whose last step is running now."""
     if run.differences:
         return State.DIFFERENT
     return State.LOSSY if lost else State.DONE

@@ -59,8 +59,8 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks for a migration, and how. `patient` waits for servers that have been reached
-    before; `reviewed` is the only plan to carry out."""
+    """Who asks for a migration, and how. `patient`: wait for servers that were reached before.
+    `reviewed`: the only plan that may be carried out."""
 
     started_by: StartedBy = A_COMMAND
     restart: bool = False
@@ -104,8 +104,8 @@ class Finder:
 
     @reading_journal()
     def read_plan(self) -> Planned:
-        """What `find` would find or plan, with an estimate that rests on how fast both sides are.
-        The plan names its problems.
+        """What `find` would return, with an estimate based on the measured speed of both sides. The
+        plan contains its problems.
 
         Raises:
             Refused: an unfinished run has other options, or is at work.
@@ -137,8 +137,8 @@ class Finder:
 
     @reading_journal()
     def find(self, run: str = "") -> Found:
-        """The run to resume, or a plan of a new one, by that id if one is given. Takes the target's
-        lock, unless a process of the same external run has it.
+        """The run to resume, or the plan of a new one (with this id, if one is given). Takes the
+        target's lock, unless a process of the same external run has it.
 
         Raises:
             Refused: with every problem.
@@ -159,7 +159,7 @@ class Finder:
         return found
 
     def _lock(self, mine: Run | None) -> None:
-        # this process's earlier lock, whose dead session the server has not noticed yet
+        # perhaps an earlier lock of this process, whose dead session the server has not noticed yet
         is_own = self._request.patient and not self._request.external_run
         locked = self._hold.try_lock(NOTICED_SECONDS if is_own else PATIENCE_SECONDS)
         if not locked and not (mine and self._hold.is_held_for(mine.run)):
@@ -206,8 +206,8 @@ class Finder:
         return found[0]
 
     def _check_finished(self) -> None:
-        """Raise if the migration is finished. Not for a scheduler, where another external run is
-        another migration."""
+        """Raise if the migration is finished; not for a scheduler, for which each external run is a
+        separate migration."""
         if not self._request.external_run:
             identity, restart = self._source_identity(), self._request.restart
             check_finished(self._hold.control, identity, self._spec, restart=restart)

@@ -31,7 +31,8 @@ from windlass.transfer.hashing import hasher_of_environment
 
 
 def plan_mapped(request: Request, read: Read, found: Iterable[Problem], source: Connection) -> Plan:
-    """As `make_plan`: the tables as they arrive are planned, and read through their mappings."""
+    """Like `make_plan`, for mapped tables: they are planned in the form in which they arrive, and
+    read through their mappings."""
     mapped = read_mapped(request.spec, read, source)
     if mapped.problems and not mapped.tables:  # nothing of it is known
         plan = make_plan(request, read, [*mapped.problems, *found])
@@ -75,7 +76,7 @@ def _asking(source: Connection) -> Asking:
 
 
 def _asking_rows(ask: Questions, source: Connection, mapped: MappedSource) -> Questions:
-    """Questions about rows, of what arrives. Mapped tables are not cut by keys."""
+    """The questions about rows, asked of mapped rows. Mapped tables are not cut by keys."""
     tables: Mapping[Name, Resolved] = {one.mapping.into: one for one in mapped.tables.values()}
 
     def census(name: Name, questions: Sequence[Question]) -> Sequence[Answer]:

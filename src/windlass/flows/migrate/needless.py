@@ -1,5 +1,5 @@
-"""Which steps of a migration have nothing to do, as its plan tells: a scheduler need not start a
-process for them. Pure functions; each is named after what is not there."""
+"""Which steps of a migration have nothing to do, according to its plan: a scheduler need not start
+a process for them. Pure functions, each named after what is missing."""
 
 from __future__ import annotations
 

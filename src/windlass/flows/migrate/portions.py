@@ -47,7 +47,7 @@ REPOINTED = "references"  # the item that repoints all dependents at once
 class Portion:
     item: Item
     statements: tuple[Statement, ...]
-    is_free: bool = False  # of the order of the step's other portions
+    is_free: bool = False  # whether it may run in any order with the step's other portions
 
 
 def divide(plan: Plan) -> dict[str, list[Portion]]:
@@ -140,8 +140,8 @@ def _by_component(statements: Sequence[Statement], most: int) -> Iterator[Portio
 def _by_batch(
     statements: Iterable[Statement], batches: dict[Name, str]
 ) -> dict[str, list[Statement]]:
-    """Statements by the batch of their relation; "" for partitioned relations and views, which have
-    no rows to wait for."""
+    """Statements by the batch of their relation; under "" those of partitioned relations and views,
+    which wait for no rows."""
     found: dict[str, list[Statement]] = defaultdict(list)
     for statement in statements:
         batch = batches.get(statement.relation, "") if statement.relation else ""
@@ -154,12 +154,13 @@ def _is_large(batch: str) -> bool:
 
 
 def _added(batch: str, statements: Sequence[Statement]) -> list[Statement]:
-    """What follows the indexes of a large relation."""
+    """Statements that come after the indexes of a large relation."""
     return [one for one in statements if not _is_built_alone(batch, one)]
 
 
 def _costs(added: Sequence[Statement], sizes: Mapping[str, int]) -> Mapping[str, int]:
-    """The cost of a constraint: none if it takes over an index, unless it builds its own."""
+    """The cost of constraints: small if they take over an index; that of the index if one builds
+    its own."""
     is_built = any(one.excludes for one in added)
     return sizes if is_built else dict.fromkeys(sizes, ATTACH_COST)
 
@@ -181,7 +182,8 @@ def _of_batch(
 def _indexes(
     batch: str, statements: list[Statement], sizes: dict[str, int], most: int
 ) -> Iterator[Portion]:
-    """A large relation's indexes separately, in parallel; the rest of a batch together."""
+    """Each index of a large relation separately, in parallel; all indexes of another batch
+    together."""
     if not _is_large(batch):
         yield from _of_batch(batch, statements, sizes, most)
         return
@@ -193,7 +195,7 @@ def _indexes(
 
 
 def _index_name(statement: Statement) -> str:
-    """Of a constraint's index without its relation, which the archive puts in front."""
+    """The name of a constraint's index, without the relation that the archive puts in front."""
     name, relation = statement.name, statement.relation
     own = name.name.removeprefix(f"{relation.name} ") if relation else name.name
     return str(Name(name.schema, own))

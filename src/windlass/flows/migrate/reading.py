@@ -63,7 +63,7 @@ from windlass.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Sessions to both sides, the source's inside the snapshot."""
+    """Sessions on both sides; the source's is inside the snapshot."""
 
     source_address: Address
     source: Connection
@@ -71,11 +71,12 @@ class Sight:
     target_address: Address
     target: Connection
     measures: bool = False  # the speed of both, for an estimate shown to people
-    keep: Callable[[Dumping], None] = lambda _: None  # of the source, once it has been read
+    # keeps pg_dump's reading of the source, once it is complete
+    keep: Callable[[Dumping], None] = lambda _: None
 
     @classmethod
     def of(cls, hold: Hold, keep: Callable[[Dumping], None], *, measures: bool = False) -> Sight:
-        """What a run holds."""
+        """The sessions of a run's hold."""
         source, snapshot = hold.reader, hold.snapshot.id
         return cls(hold.source, source, snapshot, hold.target, hold.control, measures, keep)
 
@@ -204,7 +205,7 @@ def _untrusted(sight: Sight, spec: Spec, plan: Plan, entries: Sequence[Entry]) -
 
 
 def _planted(sight: Sight, spec: Spec, entries: Sequence[Entry]) -> list[Problem]:
-    """The same for what runs when objects are created: event triggers, and what an extension's
+    """Objects that could run code when others are created: event triggers, and what an extension's
     script finds in its schema."""
     owners = {entry.owner for entry in entries}
     return [
@@ -230,7 +231,7 @@ def _read_speeds(sight: Sight, chosen: Sequence[Relation], problems: Sequence[Pr
 def _entries(
     dumping: Dumping, sight: Sight, read: catalog.Catalog, problems: list[Problem]
 ) -> list[Entry]:
-    """The archive's entries; none, and a problem, if the source has no room for pg_dump's locks."""
+    """The archive's entries. None, and a problem, if the source has no room for pg_dump's locks."""
     try:
         found = dumping.entries()
     except WindlassError as error:

@@ -168,8 +168,8 @@ def snapshot_notice(
     *,
     as_copied: bool,
 ) -> str:
-    """What was read from which snapshot, and with which of them each relation was compared; "" if
-    there was only one. `later` names what was read in the last one at the end; `as_copied`: rows
+    """What was read from which snapshot, and which snapshot each relation was compared with; "" if
+    there was only one. `later` names what was read in the last one at the end. `as_copied`: rows
     were compared with the fingerprints noted during the copy."""
     used = {number for one in relations for number in one.snapshots}
     objects = _numbers(lines.get(LARGE_OBJECTS, {}))
@@ -201,8 +201,7 @@ def snapshot_notice(
 def _compared_with(
     relations: Sequence[RelationOutcome], taken: Mapping[int, str], last: tuple[int, ...]
 ) -> str:
-    """With which snapshots of the source rows were compared: those of the copy, unless only with
-    the last."""
+    """The snapshots that rows were compared with: those of the copy, or only the last one."""
     names: dict[tuple[int, ...], list[str]] = {}
     for one in relations:
         if one.snapshots and (one.verified or one.differs in (Differs.ROWS, Differs.DEFINITION)):

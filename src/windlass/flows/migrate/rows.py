@@ -135,8 +135,9 @@ async def _copy_load(
 async def _open_streams(
     run: Migration, load: Load, chunks: int, sessions: Sessions
 ) -> list[tuple[Bulk, Bulk]]:
-    """Open as many streams as the link justifies and the servers allow, at least one. Rows that a
-    relation of the target gets beside others may have to come in the plan's order: by one."""
+    """Open as many streams as the link justifies and the servers allow, at least one. Only one if
+    the target's relation also gets rows from elsewhere: they may have to arrive in the plan's
+    order."""
 
     async def opened(number: int) -> tuple[Bulk, Bulk]:
         stream = sessions.stream(number)

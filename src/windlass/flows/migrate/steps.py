@@ -101,8 +101,10 @@ def hold_snapshot(run: Migration, _: Item) -> Result:
 
 
 def _check_planned(plan: Plan, planned: Result) -> None:
-    """Raises:
-    Refused: the plan to carry out is not the one that was planned; with what has changed.
+    """Check that the plan is the one that was planned.
+
+    Raises:
+        Refused: the plan to carry out is not the one that was planned; with what has changed.
     """
     if planned["fingerprint"] != plan.fingerprint:
         hint = "nothing was written: begin a new run, which shows its plan again"
@@ -126,7 +128,7 @@ def create_target_schema(run: Work, _: Item) -> Result:
 
 
 def _read_before(run: Work, target: Connection) -> Result:
-    """Note the state of objects that the run changes and no rollback drops."""
+    """Note the state of objects that the run changes, but that a rollback does not drop."""
     states = read_states(target, {name for _, name in run.plan.sequences})
     noted = read_defaults(target, run.plan.statements)
     return {**noted, "sequences": states} if states else noted
@@ -223,7 +225,8 @@ def _try_all(statements: Sequence[Statement], consequence: str, connection: Conn
 
 
 def copy_large_objects(run: Work, _: Item) -> Result:
-    """In id order, several per transaction; resumes after the last one copied."""
+    """Copy them in the order of their ids, several per transaction; resumes after the last one
+    copied."""
     if not run.plan.objects.large_objects.count:
         return {}
     source = run.sessions().source(run.snapshot.id)
@@ -313,7 +316,7 @@ def _statements(run: Work, step: str, item: Item) -> Sequence[Statement]:
 
 
 def validate_foreign_keys(run: Work, item: Item) -> Result:
-    """Validate a batch's foreign keys separately: rows that violate one leave it NOT VALID."""
+    """Validate each foreign key of a batch separately: a key that rows violate stays NOT VALID."""
     made = run.lines(IN_ORDER[Phase.FOREIGN_KEYS])
     lost = {loss.object for loss in (*run.plan.findings.losses, *losses_in(made.values()))}
     statements = [
@@ -338,7 +341,7 @@ def analyzed(run: Work) -> list[Item]:
 
 
 def _analyzed_alone(plan: Plan) -> list[RelationPlan]:
-    partitioned = {source for _, source, _ in plan.objects.others}  # and views
+    partitioned = {source for _, source, _ in plan.objects.others}  # partitioned tables, and views
     return [one for one in plan.relations if one.relation.partition_of not in partitioned]
 
 

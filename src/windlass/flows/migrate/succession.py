@@ -18,9 +18,9 @@ from windlass.model.statement import Phase
 def later_problems(
     connection: Connection, found: records.Run, *, large_objects: bool = True
 ) -> list[Problem]:
-    """Problems if a later run has put objects under the names of those that a run made or was to
-    make. Large objects have no names: of two runs with some, the later one may have set the earlier
-    one's aside."""
+    """Problems if a later run has put objects under names that the run made or was to make. Large
+    objects have no names: if both runs have some, the later one may have set the earlier one's
+    aside."""
     later = [
         one
         for one in records.read_migrations(connection)
@@ -41,8 +41,8 @@ def later_problems(
 
 
 def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[Problem]:
-    """Problems with forgetting runs that took over objects of earlier ones: an earlier run could
-    then be undone by name, which would drop the present objects."""
+    """Problems with forgetting runs that took over objects of earlier ones: afterwards an earlier
+    run could be undone by name, which would drop the present objects."""
     runs = records.read_migrations(connection)
     names = set(forgotten)
     kept = [one for one in runs if one.run not in names and one.state is not State.ROLLED_BACK]
@@ -75,7 +75,8 @@ def _took_over(later: Plan, plan: Plan, large_objects: bool = True) -> bool:
 
 
 def _made(plan: Plan) -> set[tuple[str, Name]]:
-    """Separate objects that its rollback drops. Schemas and extensions that others use stay."""
+    """Objects that the run's rollback drops separately. Schemas and extensions that others use
+    stay."""
     return {
         (one.kind, one.name)
         for one in plan.statements

@@ -29,8 +29,8 @@ Note = dict[str, Any] | None
 
 
 def is_noted(run: Sides) -> bool:
-    """Whether the copy notes everything that is to be compared. Another version may hash
-    differently, and verification may have been raised since the run began."""
+    """Whether the copy noted everything that is compared now. Another version may hash differently,
+    and a stricter verification may have been requested since the run began."""
     plan, level = run.plan, run.spec.verify_
     if not plan.how.notes_sums or plan.made.version != __version__:
         return False
@@ -52,7 +52,7 @@ def read_sums(run: Sides, chunks: Sequence[Chunk]) -> list[tuple[Chunk, Note]]:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Notes of a copy, by the relation of the target that rows go into."""
+    """What the copy noted, by the relation of the target that the rows go into."""
 
     sums: Mapping[str, Fingerprint] = field(default_factory=dict)
     snapshots: Mapping[str, frozenset[int]] = field(default_factory=dict)
@@ -112,7 +112,7 @@ def _number_now(run: Sides, copied: Plan, before: Sequence[Snapshot]) -> int:
 
 
 def _uncomparable(run: Sides, copied: Plan) -> Iterator[str]:
-    """Relations for which the copy noted something else than is compared now."""
+    """Relations for which the copy noted something other than what is compared now."""
     if copied is run.plan:
         yield from () if is_noted(run) else (str(item.enters) for item in run.plan.relations)
         return

@@ -54,7 +54,8 @@ def start_reading(
 
 
 def read_references_with_states(target: Connection, states: dict[Address, str]) -> list[Reference]:
-    """References, and the current state of each referring object, before its definition is read."""
+    """References, with the present state of each referring object. The states are read before the
+    definitions."""
     found = read_references(target)
     states.update(read_states(target, {one for each in found for one in (each.part, each.top)}))
     return found

@@ -75,8 +75,8 @@ def _portion(plan: Plan) -> int:
 
 
 def undo(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
-    """Drop what a run made and restore what it set aside, unless that would lose rows of others and
-    `force` is not given; writers are locked out from the check to the end.
+    """Drop what a run made and restore what it set aside. Refuses if that would lose rows of
+    others, unless `force` is given. Writers are locked out from the check to the end.
 
     Relations that existed before, and were empty, are emptied. Objects that stay, mostly because
     others use them now, are returned with the reason. One transaction, except for a run with very
@@ -217,7 +217,7 @@ class _Undoing:
         return Undone(self._summary, self._stayed)
 
     def _undo_large_objects(self, lines: Sequence[records.Line]) -> None:
-        """Remove the copied large objects, and give the old ones their ids again."""
+        """Remove the copied large objects, and give the old ones their ids back."""
         connection, notes = self._connection, [line.note or {} for line in lines]
         unlink_large_objects(connection, [oid for note in notes for oid in note["large_objects"]])
         if kept := kept_of(notes):

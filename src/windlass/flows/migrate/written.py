@@ -94,9 +94,9 @@ def _tables(held: Sequence[Held]) -> str:
 def _written(
     found: records.Run, plan: Plan, held: Mapping[Name, Held], lines: Iterable[records.Line]
 ) -> Iterator[Problem]:
-    """What other transactions wrote and, for a finished run, what they deleted: the journal has the
-    number of its rows. Partitions whose rows go in through one root are counted together. A crash
-    may have emptied relations that an unfinished run filled, and unlogged ones."""
+    """What other transactions wrote and, for a finished run, what they deleted, as the journal has
+    the number of its rows. Partitions whose rows enter through the same root are counted together.
+    A crash may have emptied relations that an unfinished run filled, and unlogged relations."""
     copied = {line.item: line.rows for line in lines if line.step in TRANSFERS}
     groups: dict[Name, list[RelationPlan]] = defaultdict(list)
     for item in plan.relations:

@@ -41,7 +41,7 @@ REPAIR: Flow[Any] = Flow(
     words=Words("repair", "Repairing", "Repaired", "repair", "Comparing both databases"),
 )
 
-# A comparison that may repair what it finds, or that ends a run which has.
+# A comparison that may repair what it finds, or that ends the run of an earlier repair.
 VERIFY: Flow[Any] = replace(
     VALIDATE.replacing(
         VALIDATE.last.name,

@@ -59,7 +59,8 @@ def broken_keys(connection: Connection, oids: Collection[int]) -> Iterator[Probl
 
 
 def _broken(connection: Connection, oids: Collection[int]) -> Iterator[tuple[str, int]]:
-    """Those that are known to hold. A partition's rows are those of its roots as well."""
+    """The foreign keys that do not hold, of those that are enforced. A partition's rows count for
+    its roots too."""
     row: Any = connection.execute(
         "select coalesce(array_agg(distinct tree.relid::oid::bigint), '{}') from"
         " unnest(%s::bigint[]) as given (oid) cross join lateral ("
@@ -78,8 +79,8 @@ def _broken(connection: Connection, oids: Collection[int]) -> Iterator[tuple[str
 def changed_sequences(
     connection: Connection, note: Result, *, but: Collection[Name] = ()
 ) -> Iterator[Problem]:
-    """Sequences that moved since the repair set them: values drawn since would be given again.
-    `but` are those that it set again later."""
+    """Sequences that moved since the repair set them. Restoring them would give the values drawn
+    since once more. `but` are those that the repair set again later."""
     were = [one for one in note.get("set", ()) if Name(*one[:2]) not in but]
     for was, now in zip(were, _read(connection, were), strict=True):
         if list(was) != now:

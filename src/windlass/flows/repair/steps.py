@@ -53,10 +53,10 @@ DESCRIBED = TypeAdapter(Described)
 
 
 def repair_differences(run: Comparison, _: Item) -> Result:
-    """The last step of a comparison that may repair: repairs, as a separate run, or reports how the
-    run that it checks has ended. Definitions are reported, never repaired.
+    """The last step of a comparison that may repair. Either repairs, as a separate run, or reports
+    how the run ended that it checks. Definitions are reported, never repaired.
 
-    Each relation, and each large object, in a separate target transaction.
+    Each relation and each large object is repaired in a separate target transaction.
 
     Raises:
         Different: the sides are not equal, and nothing was repaired.
@@ -76,8 +76,8 @@ def repair_differences(run: Comparison, _: Item) -> Result:
 
 
 def repair_all(run: Comparison, how: Repairing) -> None:
-    """Sets the comparison's `repair_run` to the run that changed something or was resumed; "" if
-    there was nothing to do."""
+    """Set the comparison's `repair_run` to the run that changed something or was resumed; leave ""
+    if there was nothing to do."""
     forecast = _forecast(run, how.allowed)
     unfinished = _unfinished(run, how)
     if not forecast and unfinished is None:
@@ -154,7 +154,8 @@ class _Repairs:
         self.run_id = found.run if found else new_run_id()
         self.schema = schema_of(self.run_id)
         take_lock(run.control)
-        if found:  # outside a transaction: inside, the server would always show the same sessions
+        # outside a transaction: inside one, the server would keep showing the same sessions
+        if found:
             end_sessions(run.control, f"windlass {found.run}")
         self.journal = Journal(self.run_id, working_on_target)
         with run.control.transaction():
@@ -256,7 +257,7 @@ def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
 
 
 def repair_sequences(repairs: _Repairs, _: Item) -> Result:
-    """All together; the journal line has the old values."""
+    """Set all of them together; the journal line has the old values."""
     run = repairs.run
     pairs = _sequences(run)
     states = read_sequences(

@@ -43,7 +43,7 @@ from windlass.trust.planted import Room, read_planted
 
 
 def foresee_repair(connection: Connection, found: records.Run) -> Foreseen:
-    """What undoing it would do."""
+    """What undoing a repair would do."""
     notes = _notes(connection, found.run)
     deleted = sum(note.get("deleted", 0) for _, note in notes)
     copied = sum(note.get("copied", 0) for _, note in notes)

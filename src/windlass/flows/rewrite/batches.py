@@ -36,8 +36,8 @@ SWEEPS = 3  # how often rows that were locked are tried again
 SWEEP_SECONDS = 0.3
 
 Change = Callable[[Connection, Span, bool], tuple[int, int, int]]
-"""Changes a span's rows, skipping those that are locked if told to; returns how many were wanted,
-changed, and could be locked."""
+"""Changes a span's rows, and skips locked ones if the last argument is true. Returns how many rows
+were wanted, changed, and not locked."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Batches:
     kind: Kind
     whole: Span
     change: Change
-    moves: bool = True  # whether a row that is changed has another place then
+    moves: bool = True  # whether a changed row moves to another place
     size: int = FIRST_ROWS
     skips: bool = False
 
@@ -67,7 +67,7 @@ class Batches:
             low = self._batch(low)
 
     def sweep(self) -> None:
-        """Try the rows again that others had locked."""
+        """Try again the rows that others had locked."""
         for number in range(1, SWEEPS + 1):
             spans = [
                 Span(int(item.split()[2]), int(note["high"]))
@@ -142,7 +142,8 @@ class Batches:
         run.journal.once(run.connection, self.step, item, work, like=like, first=first)
 
     def _leave(self, span: Span) -> None:
-        """A single row that cannot be changed, as a trigger or a foreign key waits for others."""
+        """Give up a single row that cannot be changed because a trigger or a foreign key waits for
+        others."""
         note = {"high": span.high, "wanted": 1, "rows": 0, "locked": 1, "kept": 0}
         self._once(f"{self.kind} from {span.low}", lambda _: note)
 
@@ -165,7 +166,7 @@ def check_unaltered(run: Rewriting) -> None:
 
 
 def _was_held_up(error: WindlassError, seconds: float) -> bool:
-    """Whether it met a lock, or the batch took too long."""
+    """Whether a batch met a lock or took too long."""
     cause = error.__cause__
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return seconds >= LONGEST_SECONDS

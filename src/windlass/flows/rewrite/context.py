@@ -77,7 +77,7 @@ class Rewriting(Reporting):
     def __exit__(self, *fault: object) -> None:
         self.hold.leave()
 
-    # what the steps work with
+    # for the steps
 
     @property
     def plan(self) -> RewritePlan:
@@ -165,7 +165,7 @@ class Rewriting(Reporting):
             first=(ONE_SNAPSHOT,) if one_snapshot else (),
         )
 
-    # what the runner asks for
+    # for the runner
 
     def finished(self, step: str) -> Mapping[str, Result]:
         """Empty: each step quickly checks the journal itself."""
@@ -242,7 +242,8 @@ class Rewriting(Reporting):
 
     @property
     def has_changed_table(self) -> bool:
-        """From here on an unfinished run is finished, not started over."""
+        """Whether the table was changed. From then on an unfinished run is completed, not started
+        over."""
         lines = self.journal.by_step
         is_changed = deleted_rows(lines) or written_rows(lines)
         return bool(is_changed) or ("write_rows", "") in self.journal
@@ -336,5 +337,5 @@ class Rewriting(Reporting):
         )
 
     def counts(self) -> dict[str, int]:
-        """Numbers of rows, by what became of them."""
+        """How many rows there were, by what happened to them."""
         return count(self.plan, self.journal.by_step)

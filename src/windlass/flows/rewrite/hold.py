@@ -79,7 +79,7 @@ class TableHold:
 
     def enter(self, known: str = "") -> list[Run]:
         """Connect and take the table's lock; returns the table's runs, newest first. `known` is the
-        run that this process works on.
+        run that this process already works on.
 
         Raises:
             Refused: another rewrite has the lock.
@@ -95,7 +95,7 @@ class TableHold:
         # A step is reported as done before the next begins in another process: it must not be lost.
         connection.execute("set synchronous_commit to on")
         if connection.info.server_version >= 140000:
-            # So that a killed client's statement ends soon and releases its lock.
+            # a killed client's statement then ends soon, and releases its lock
             connection.execute("set client_connection_check_interval to '1s'")
         enter(connection, Name(self._spec.schema_, self._spec.table))
         table = find_table(connection, self._spec)
@@ -103,7 +103,7 @@ class TableHold:
         mine = self.mine(self._runs(connection), known)
         locked = try_lock(connection, key, PATIENCE_SECONDS)
         if not locked and mine and self.started_by.external_run:
-            # the run's last process, which the scheduler believes is dead
+            # the run's previous process, which the scheduler believes to be dead
             end_sessions(connection, session_name(mine.run))
             locked = try_lock(connection, key, PATIENCE_SECONDS)
         if not locked:
@@ -132,8 +132,8 @@ class TableHold:
         )
 
     def refuse_at_work(self, run: Run) -> None:
-        """Refuse if another scheduler's run has just journalled something: it is at work, though
-        nobody holds the lock. Runs of the same DAG come one at a time.
+        """Refuse if another scheduler's run has just journalled something: it is at work, even
+        though nobody holds the lock. Runs of the same DAG are never at work at the same time.
 
         Raises:
             Refused: it is between two of its steps.
@@ -169,7 +169,7 @@ def _is_of_scheduler(run: Run) -> bool:
 
 
 def _family(external_run: str) -> str:
-    """The DAG of an external run that is a whole DAG run. A part of a DAG run, a task or a group,
-    is alone: others of its DAG may be at work beside it."""
+    """The DAG, for an external run that is a whole DAG run. A part of a DAG run (a task or a group)
+    is a family by itself: other parts may be at work beside it."""
     words = external_run.split(" ")
     return " ".join(words[:2]) if len(words) == 3 else external_run

@@ -29,7 +29,7 @@ class PlannedRewrite:
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """Empty: with a problem no plan is made."""
+        """Always empty: if there are problems, no plan is made."""
         return ()
 
     def as_json(self) -> dict[str, Any]:
@@ -80,7 +80,8 @@ class PlannedRewrite:
         return found
 
     def _without_key(self) -> str:
-        """The backup is of use all the same: it can be restored beside the table."""
+        """A remark if the run cannot be rolled back. The backup is still useful: it can be restored
+        beside the table."""
         by = f" unless {self.preview.plan.id} is different in each" if self.preview.plan.id else ""
         return f"cannot be rolled back{by}, as no key that stays tells its rows apart"
 

@@ -72,7 +72,7 @@ def read_lines(connection: Connection, run: str) -> dict[str, dict[str, Line]]:
 
 
 def attempts(lines: Lines, step: str, kind: Kind) -> dict[str, Mapping[str, Any]]:
-    """The newest note of each batch of a step, by the item of its first attempt."""
+    """The newest note of each batch of a step, under the item of its first attempt."""
     notes: dict[str, Mapping[str, Any]] = {}
     for item, line in lines.get(step, {}).items():
         if item.startswith(f"{kind} "):
@@ -93,7 +93,7 @@ def written_rows(lines: Lines) -> int:
 
 
 def deleted_rows(lines: Lines) -> int:
-    """Including those that came back."""
+    """Rows that the run deleted, including those that it restored."""
     kinds = Kind.DUPLICATES, Kind.OTHERS
     return sum(changed_rows(lines, "delete_rows", kind) for kind in kinds)
 

@@ -24,7 +24,8 @@ from windlass.model.relation import Name
 
 
 def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
-    """One line of `windlass status`; without what only a plan says, if another version wrote it."""
+    """One line of `windlass status`. If another version wrote the plan, the line lacks what only
+    the plan has."""
     progress = Progress(relations_done=int(found.state is State.DONE), relations=1)
     known = replace(found.status, source=found.source)
     try:

@@ -216,8 +216,9 @@ def write_rows(run: Rewriting, _: Item) -> Result:
 
 
 def _has_work(run: Rewriting) -> bool:
-    """Whether there are rows to delete, write or stamp: a function may leave all as they are. Then
-    the backup stays as well, which may be that of a run which changed rows."""
+    """Whether there are rows to delete, write or stamp: a function may leave all rows as they are.
+    If there are none, the previous backup stays too, which may belong to a run that changed
+    rows."""
     if not run.selected or run.is_over:
         return False
     plan, staging = run.plan, run.staging
@@ -295,8 +296,8 @@ def _summary(run: Rewriting) -> Result:
 
 
 def _counted(run: Rewriting, step: str) -> Result:
-    """The result of a step that has nothing to do, or whose work was done when another process
-    ended this run."""
+    """The result of a step that has nothing to do, or whose work another process did when it ended
+    this run."""
     rows = [int(run.note(*work).get("rows", 0)) for work in ((step, ""), (step, "copy"))]
     return {"rows": max(rows)}
 

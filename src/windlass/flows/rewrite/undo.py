@@ -118,7 +118,7 @@ def undo_rewrite(
 
 
 def _keep_unfinished(connection: Connection, staging: Staging) -> None:
-    """What a run keeps for its rollback when it has written its last row."""
+    """Keep what a rollback needs, at the moment when the last row has been written."""
     if staging.plan.kept.level == "touched":
         backup.keep_touched(connection, staging)
     if staging.exists(connection, "_gone"):
@@ -146,14 +146,14 @@ def restore_rewrite(connection: Connection, found: records.Run, into: Name) -> U
 
 
 def _expect_unfinished(found: records.Run) -> None:
-    """Check a run that has changed no row: is there anything to drop?"""
+    """Refuse a finished run that has changed no row: there is nothing to drop."""
     if found.state is State.DONE:
         message = "has changed nothing, so there is nothing to undo"
         raise Refused([Problem(f"run {found.run}", message)])
 
 
 def _expect_undoable(connection: Connection, found: records.Run, plan: RewritePlan) -> list[str]:
-    """Check that the table and the backup are there, and that no later run is in between. Returns
+    """Check that the table and the backup exist, and that no later run depends on them. Returns
     later runs that were rolled back.
 
     Raises:
@@ -167,8 +167,8 @@ def _expect_undoable(connection: Connection, found: records.Run, plan: RewritePl
 
 
 def _expect_no_later(connection: Connection, found: records.Run) -> list[str]:
-    """Check for later runs: one without a backup, or with one elsewhere, leaves this run's in
-    place. Returns those that were rolled back.
+    """Check for later runs. One without a backup, or with one elsewhere, does not affect this
+    run's. Returns those that were rolled back.
 
     Raises:
         Refused: a later run's changes would be lost too.
@@ -190,9 +190,10 @@ def _expect_no_later(connection: Connection, found: records.Run) -> list[str]:
 
 
 def drop_run(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> str:
-    """Drop what a run made outside the table, except a backup in use; returns a description."""
+    """Drop everything that a run made outside the table, except a backup in use; returns a
+    description."""
     message = "dropped: it had not changed a row"
-    if added:  # and stays: the next such run would add it again
+    if added:  # they stay: the next such run would add them again
         message += f"; {', '.join(added)}, which it had added, stays"
     reason = Reason(message)
     outcome = Outcome(plan.run, State.ROLLED_BACK, source=plan.title, reason=reason)

@@ -67,8 +67,8 @@ def add_columns(run: Rewriting) -> None:
 
 
 def begin(run: Rewriting) -> None:
-    """What all batches have in common: the moment of the stamp, and what the table's triggers
-    are."""
+    """Prepare what all batches have in common: the moment of the stamp, and the state of the
+    table's triggers."""
 
     def prepare(connection: Connection) -> Result:
         plan, staging = run.plan, run.staging
@@ -96,7 +96,7 @@ def begin(run: Rewriting) -> None:
 
 
 def _check_keys(connection: Connection, plan: RewritePlan, columns: Sequence[str]) -> None:
-    """Of columns that a function has changed, which no plan knows.
+    """Check the columns that a function has changed, which no plan knows.
 
     Raises:
         WindlassError: their change would take values from rows of other tables.
@@ -154,7 +154,8 @@ def _make_gone(run: Rewriting, connection: Connection) -> Result:
 
 
 def left_over(run: Rewriting, step: str, *kinds: Kind) -> dict[str, int]:
-    """A step's rows: how many were wanted, left as others had locked them, or kept by a trigger."""
+    """The rows of a step: how many were wanted, skipped because others had locked them, or kept by
+    a trigger."""
     notes = [note for kind in kinds for note in attempts(run.journal.by_step, step, kind).values()]
     return {key: sum(int(note[key]) for note in notes) for key in ("wanted", "locked", "kept")}
 
@@ -214,8 +215,8 @@ def _finish(run: Rewriting, connection: Connection, timeout: str, *, swaps: bool
 
 
 def give_up(run: Rewriting, error: WindlassError) -> None:
-    """End a run that can never finish, so that it does not hold up later ones. One that has written
-    rows without a stamp is not ended: the next would change them a second time."""
+    """End a run that can never finish, so that it does not hold up later ones. A run that has
+    written rows without a stamp is not ended: the next one would change them a second time."""
     if not written_rows(run.journal.by_step):
         if deleted_rows(run.journal.by_step):
             _undo_deletes(run, error)

@@ -53,7 +53,7 @@ class TranslatedComparison(Comparison):
         return self.hold.origin
 
     def noted(self, relation: RelationPlan) -> Mapping[str, Digest]:
-        """Nothing: it has copied nothing."""
+        """Empty: a comparison copies nothing."""
         return {}
 
     def begin_reading(self) -> None:

@@ -37,11 +37,11 @@ class Known:
 
     schema: SourceSchema | None = None
     fits: dict[tuple[object, ...], Fit] = field(default_factory=dict)
-    project: Mapping[str, Any] | None = None  # what a Django project has said of its tables
+    project: Mapping[str, Any] | None = None  # what a Django project has reported about its tables
 
 
 class TranslateHold(Hold):
-    """As `Hold`, whose source half it replaces: `origin` reads the source, in any thread."""
+    """A `Hold` whose source half is replaced: `origin` reads the source, in any thread."""
 
     def __init__(self, spec: Spec, kept: Kept | None = None) -> None:
         """Connects to nothing yet. `kept` comes from an earlier attempt of this process.
@@ -76,7 +76,7 @@ class TranslateHold(Hold):
         return self.known.schema
 
     def fit(self, table: SourceTable, answers: Answers) -> Fit:
-        """Scanned once for the same answers."""
+        """How the table fits; each combination of answers is scanned once."""
         key = (table.name, tuple(sorted(answers.types.items())), answers.accepts_values)
         if key not in self.known.fits:
             self.known.fits[key] = self.origin.fit(table, answers)
@@ -136,7 +136,7 @@ class TranslateHold(Hold):
 
 
 def _give_key(origin: Origin) -> None:
-    """To an engine that can hash; without a key, the plan says so."""
+    """Give the key to an engine that can hash. If there is no key, the plan reports that."""
     from windlass.transfer.hashing import hasher_of_environment  # few migrations hash
 
     hasher = hasher_of_environment()

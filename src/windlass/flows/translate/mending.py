@@ -16,7 +16,7 @@ from windlass.model.relation import Name
 
 
 class Staging:
-    """Temporary tables of a session with the target. Each relation is staged once."""
+    """Temporary tables of a session on the target. Each relation is staged once."""
 
     def __init__(self, address: Address, target: Server, origin: Origin) -> None:
         self._address, self._target, self._origin = address, target, origin

@@ -54,8 +54,8 @@ def resume(
 
 
 def _settle_parts(run: Sides, journal: Journal) -> None:
-    """Tables of which only a part was read before the snapshot was lost are copied again: other
-    engines do not say whether rows were written since."""
+    """Copy tables again if only a part of them was read before the snapshot was lost: other engines
+    do not show whether rows were written since."""
     done = journal.lines("copy_chunks")
     parts = []
     for item in run.plan.relations:

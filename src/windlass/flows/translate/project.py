@@ -84,7 +84,7 @@ def _conninfo(hold: TranslateHold) -> str:
 
 
 def _table(one: Mapping[str, Any], there: CatalogRelation | None) -> ModelTable:
-    """With the types that the table has, if it is there."""
+    """The table's columns, with the types that they have if the table exists."""
     types = {each.name: each.type for each in there.columns} if there else {}
     columns = tuple(
         ModelColumn(**{**each, "type": types.get(each["name"], each["type"])})
@@ -107,7 +107,7 @@ def _applied(hold: TranslateHold, schema: SourceSchema) -> list[tuple[str, str]]
 
 
 def _as_printed(session: Connection, tables: Sequence[ModelTable]) -> Iterator[ModelTable]:
-    """With types as the server prints them."""
+    """The tables, with types as the server prints them."""
     printed = printed_types(session, [each.type for one in tables for each in one.columns])
     for one in tables:
         columns = tuple(replace(each, type=printed[each.type]) for each in one.columns)

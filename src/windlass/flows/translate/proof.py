@@ -63,7 +63,8 @@ class Reads(Protocol):
 
 
 def content_items(run: Reads) -> list[Item]:
-    """Per side: the source by what was copied at once, the target by relation."""
+    """One item for each load of the source, and one for each relation, or part of one, of the
+    target."""
     if run.spec.verify_ is Verify.NONE or not run.plan.how.copies_rows:
         return []
     without_rows = run.result("read_both_sides").get("without_rows", ())
@@ -82,8 +83,8 @@ def content_items(run: Reads) -> list[Item]:
 
 
 def _on_target(run: Reads) -> Mapping[str, tuple[RelationPlan, Part]]:
-    """By item: what is read of the target. Jobs share large tables, by blocks, which servers before
-    14 do not read by themselves."""
+    """What is read of the target, by item. Jobs share large tables by ranges of blocks, except on
+    servers before 14, which would read the whole table for each range."""
     found: dict[str, tuple[RelationPlan, Part]] = {}
     for one in run.plan.relations:
         of = 1

@@ -114,7 +114,7 @@ def read_and_translate(
 
 
 def _chunks(spec: Spec, size_bytes: int, rows: int) -> int:
-    """Into how many a table is cut: each job reads some of a large one."""
+    """How many chunks a table is cut into: each job reads some of a large table."""
     if spec.chunk_by is ChunkBy.WHOLE:
         return 1
     by_size = max(1, ceil(size_bytes / spec.chunk_size))
@@ -124,7 +124,7 @@ def _chunks(spec: Spec, size_bytes: int, rows: int) -> int:
 
 @contextmanager
 def _beside() -> Iterator[ThreadPoolExecutor]:
-    """The target's session: the source need not wait for its answers."""
+    """A thread for the target's session, so that the source need not wait for its answers."""
     pool = ThreadPoolExecutor(1, "windlass-target")
     try:
         yield pool
@@ -141,8 +141,8 @@ def _source_read(
     target: TargetRead,
     views: Sequence[SourceView],
 ) -> SourceRead:
-    """What the source would be as a PostgreSQL of the target's version. Tables that are not
-    selected are only known by name."""
+    """The source as it would be in a PostgreSQL of the target's version. Tables that are not
+    selected are known by name only."""
     scanned = {one.table.name for one in fits}
     left = {one.name for one in wanted if not sides.takes(one)}
     others = [
@@ -199,8 +199,8 @@ def _finished(
 
 
 def _in_postgres(spec: Spec, schema: SourceSchema, default: str) -> Spec:
-    """With names and patterns as the target has them. `default` is the schema that takes the place
-    of the source's only one."""
+    """The spec with names and patterns as the target has them. `default` is the schema that
+    replaces the source's only one."""
     old = next((one.name.schema for one in schema.tables), "")
 
     def named(name: str) -> str:
@@ -221,7 +221,7 @@ def _in_postgres(spec: Spec, schema: SourceSchema, default: str) -> Spec:
 def _chosen(
     schema: SourceSchema, spec: Spec, default: str, options: Wanted
 ) -> tuple[list[SourceTable], list[Problem]]:
-    """The selected tables, and answers for columns that no selected table has."""
+    """The selected tables, and problems for answers whose column is in no selected table."""
     chosen = [one for one in schema.tables if is_wanted(folded_name(one.name, default), options)]
     known = {
         name
@@ -244,7 +244,7 @@ def _spellings(table: Name, column: str) -> tuple[str, str]:
 def _fit_all(
     hold: TranslateHold, tables: Sequence[SourceTable], spec: Spec, sides: Both
 ) -> list[Fitted]:
-    """Largest first, so that the long ones do not come last."""
+    """Scan the tables, the largest first, so that a long scan does not start last."""
     types = {name.lower(): value for name, value in spec.types.items()}
     accepts = LossClass.VALUES in spec.accept
 
@@ -264,7 +264,7 @@ def _fit_all(
 
 
 def _fit(hold: TranslateHold, table: SourceTable, answers: Answers) -> Fit:
-    """What the engine does not take of a mapping is a problem of that table."""
+    """Scan a table. If the engine refuses its mapping, that is a problem of this table."""
     try:
         return hold.fit(table, answers)
     except WindlassError as error:
@@ -277,7 +277,7 @@ def _fit(hold: TranslateHold, table: SourceTable, answers: Answers) -> Fit:
 
 
 def _some_rows(origin: Origin, one: Fitted) -> bytes:
-    """Lines of COPY; of all rows of a small table."""
+    """Some rows as lines of COPY; all rows of a small table."""
     is_small = one.fit.size_bytes < SAMPLE_BYTES
     blocks = origin.lines(
         Reading(one.table.name, one.fit.fields, selected=one.table.selected), Whole()
@@ -298,7 +298,7 @@ def _losses(
 ) -> Iterator[Loss]:
     schema = sides.schema
     for one in fits:
-        # a comparison makes nothing: how the target behaves is not its business
+        # a comparison creates nothing, so losses of behaviour do not matter
         for loss in sides.losses_of(one):
             if request.migrates or loss.kind is LossClass.VALUES:
                 yield loss
@@ -311,7 +311,7 @@ def _losses(
         yield from losses_of(sides.project, wanted)
         return
     for kind, name in schema.others:
-        # which table a trigger is of is not known: it may be a selected one
+        # the table of a trigger is not known: it may be a selected one
         if request.wanted.is_everything or kind == "trigger":
             yield Loss(f"{kind} {name}", "is not made on the target", LossClass.OBJECTS)
 
@@ -337,6 +337,6 @@ def _questions(hold: TranslateHold, sides: Both, states: dict[Address, str]) -> 
 
 
 def _unasked(name: Name, questions: Sequence[Question]) -> Sequence[Answer]:
-    """Values that do not fit a column that exists already are refused by COPY, and those that it
-    changes are found by the comparison."""
+    """Asks nothing: COPY refuses values that do not fit an existing column, and the comparison
+    finds those that the column changes."""
     return [Answer() for _ in questions]

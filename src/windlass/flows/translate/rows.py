@@ -33,7 +33,7 @@ _SILENCE = "set local session_replication_role = replica"
 
 
 def chunk_items(run: Translation) -> list[Item]:
-    """The ranges of large tables."""
+    """One item for each range of a large table."""
     return [
         Item(load.id, load.batch, load.size_bytes, _described(run, load.chunks[0]))
         for load in run.plan.loads
@@ -92,7 +92,7 @@ def _copy(run: Translation, step: str, load: Load, chunks: list[Chunk]) -> None:
 def _copied(
     run: Translation, step: str, chunk: Chunk, target: Connection, report: Callable[[int], None]
 ) -> Line:
-    """The chunk's rows, inside the caller's transaction."""
+    """Copy a chunk's rows, inside the caller's transaction."""
     started, size = time.perf_counter(), 0
     item = run.relation(chunk.relation)
     with target.cursor() as cursor:
@@ -122,12 +122,12 @@ def _copied(
 
 
 def _hashed(run: Translation, item: RelationPlan) -> tuple[Reading, LineDigest | None]:
-    """What is read to be copied, and whether that is hashed at once."""
+    """What is read for the copy, and a digest if the rows are hashed in the same pass."""
     assert item.reading is not None, "planned by another flow"
     reading = to_copy(item.reading, item.columns)
     if (
         run.spec.verify_ is Verify.NONE
-        or item.arrival is Arrival.FILL  # into columns that may be written in another way
+        or item.arrival is Arrival.FILL  # existing columns may write values in another way
         or reading != item.reading
         or not run.origin.can_hash(reading)
     ):

@@ -37,14 +37,14 @@ MOST_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Tables that the target has already, by their names, and which of their types decide."""
+    """Tables that the target already has, by name, and a pattern for types that decide."""
 
     tables: Mapping[Name, CatalogRelation] = field(default_factory=dict)
     map_schema: Mapping[str, str] = field(default_factory=dict)
     decides: re.Pattern[str] = re.compile("(?!)")
 
     def types(self, table: SourceTable, name: Name) -> dict[str, str]:
-        """Of the columns that the target's table has under this name."""
+        """The types of the columns of the target's table with this name."""
         found = self.tables.get(Name(self.map_schema.get(name.schema, name.schema), name.name))
         types = {one.name: one.type for one in found.columns} if found else {}
         return {
@@ -55,16 +55,18 @@ class Standing:
 
 
 _NUMERIC = r"numeric\(\d+,\d+\)"
-# How each value is compared depends on how many decimals are kept. Of others, only the text counts.
+# For these types the comparison depends on the number of decimals kept. For others only the text
+# matters.
 _COMPARED = re.compile(_NUMERIC)
-# Values that a column cannot take, or would change, are counted before anything is written.
+# For these types, values that a column cannot hold or would change are counted before anything is
+# written.
 _FILLED = re.compile(rf"{_NUMERIC}|smallint|integer|bigint|boolean|uuid|character varying\(\d+\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """`default` is the schema of the target that takes the place of the source's; `there` has the
-    tables that the target has, or that the project's migrations will make."""
+    """`default` is the schema of the target that replaces the source's; `there` has the tables that
+    the target has, or that the project's migrations will make."""
 
     schema: SourceSchema
     there: Catalog
@@ -83,7 +85,7 @@ class Both:
         return self.project is None or self.project.table(table) is not None
 
     def types(self, table: SourceTable) -> dict[str, str]:
-        """By column, where it is decided already."""
+        """The types of columns for which they are already decided."""
         if self.project is not None:
             return self.project.types(table)
         name = folded_name(table.name, self.default)
@@ -117,7 +119,8 @@ class Both:
             yield from orphans_of(one.table, one.fit)
 
     def losses_of(self, one: Fitted) -> Iterator[Loss]:
-        """Keys that rows break are problems of a project, see `misfits`."""
+        """The losses of a table. For a Django project, keys that rows break are problems instead,
+        see `misfits`."""
         for loss in one.fit.losses:
             if self.project is None or loss.kind is not LossClass.CONSTRAINTS:
                 yield loss
@@ -130,7 +133,7 @@ class Both:
         trials: Trials,
         views: Sequence[SourceView],
     ) -> Archive:
-        """Nothing is made of a project's tables: its migrations make them."""
+        """Empty for a Django project, as its migrations make the tables."""
         if self.project is not None:
             return Archive(dialect, owner, trials)
         return archive_of(fits, dialect, owner, trials, views, self.default)

@@ -30,8 +30,8 @@ CHECK = "CHECK CONSTRAINT"
 
 
 def create_target_tables(run: Translation, item: Item) -> Result:
-    """As of a migration. The tables of a Django project are there; rows that migrations have put
-    into some of them make room for the source's."""
+    """Like `migrate`. The tables of a Django project exist already; rows that its migrations put
+    into some of them are replaced by the source's."""
     if run.spec.django and run.plan.how.copies_rows:
         names = [one.target for one in run.plan.relations if one.target.name in REFILLED]
         run.once(CREATE_TABLES, ROWS, lambda target: {"rows": take_rows(target, names)})
@@ -67,7 +67,7 @@ def _numbers(run: Translation) -> Iterator[tuple[Name, str, int]]:
 
 
 def _arrives_as(item: RelationPlan, column: str) -> str:
-    """The name of what has a column's values; nothing if there is none."""
+    """The column that gets a column's values; empty if there is none."""
     if item.mapping is None:
         return column
     name = item.mapping.names.get(column, "")
@@ -75,7 +75,8 @@ def _arrives_as(item: RelationPlan, column: str) -> str:
 
 
 def _set(target: Connection, name: Name, column: str, number: int) -> bool:
-    """Whether the column has a sequence. After its last number there is none, as on the source."""
+    """Set the column's sequence; returns whether it has one. Past its last value, no more values
+    are given, as on the source."""
     table = sql.Identifier(name.schema, name.name).as_string(None)
     row = target.execute(
         "select pg_catalog.setval(q.seqrelid, least(n.number, q.seqmax)::bigint, number > q.seqmax)"
@@ -87,8 +88,8 @@ def _set(target: Connection, name: Name, column: str, number: int) -> bool:
 
 
 def create_triggers_and_rules(run: Translation, _: Item) -> Result:
-    """Checks, which may mean another thing on the target: one that rows violate is a loss. Then
-    everything else; views last, which have to show the source's rows."""
+    """Create checks first: they may mean something else on the target, and one that rows violate is
+    a loss. Views come last, because they must show the source's rows."""
     portions = run.portions[IN_ORDER[Phase.REST]]
     for portion in portions:
         work = partial(_rest, portion.statements)
@@ -106,8 +107,8 @@ def _rest(statements: Sequence[Statement], target: Connection) -> Result:
 
 
 def validate_schema(run: Translation, _: Item) -> Result:
-    """Definitions of two engines are not compared: what was made is what the plan shows. The
-    foreign keys of a project's tables were there before the rows, which were not checked."""
+    """Definitions of two engines are not compared: the plan shows what was made. Only foreign keys
+    of a project's tables are checked: they existed before the rows, which were copied unchecked."""
     if not run.spec.django or not run.plan.how.copies_rows:
         return {}
     target = run.sessions().target()

@@ -79,8 +79,8 @@ def make_view(run: Reads, statement: Statement, target: Connection) -> Result:
 
 
 def unlike(run: Reads, name: Name, view: SourceView, target: Connection) -> str:
-    """What contradicts that a view shows the same rows on both sides, in any order; empty if
-    nothing does."""
+    """What shows that a view has different rows on the two sides, in any order; empty if nothing
+    does."""
     types = _types(target, name)
     columns = {folded(one): one for one in view.columns}
     if [*types] != [*columns]:
@@ -117,7 +117,7 @@ def _types(target: Connection, name: Name) -> dict[str, str]:
 
 
 def _words(type_: str) -> str:
-    """A type in which values of the source are compared; as text, where it has none."""
+    """The type in which values of the source are compared; text if the type is not known."""
     try:
         read_type(type_, "")
     except BadSpec:
@@ -126,7 +126,7 @@ def _words(type_: str) -> str:
 
 
 def differing_views(run: Reads) -> Iterator[Difference]:
-    """Of all that the target has under the names of the source's selected views."""
+    """Compare every view that the target has under the name of a selected view of the source."""
     target, chosen = run.sessions().target(), wanted(run.spec)
     for name, view in views_of(run):
         if not is_wanted(folded_name(view.name, run.origin.schema), chosen):

@@ -49,7 +49,7 @@ def attribute_differences(run: Sides) -> list[Difference]:
 
 
 def _as_mapped(plan: Plan, attributes: Mapping[Attribute, Value]) -> Mapping[Attribute, Value]:
-    """With the names that mapped tables have on the target."""
+    """The attributes under the names that mapped tables have on the target."""
     moved = {
         target_name(item.relation.name, plan.schemas): item.target
         for item in plan.relations
@@ -64,7 +64,7 @@ def _as_mapped(plan: Plan, attributes: Mapping[Attribute, Value]) -> Mapping[Att
 
 
 def _new_schemas(plan: Plan, source: Mapping[Attribute, Value]) -> set[Key]:
-    """Those that a mapping brings, and the source does not have."""
+    """Schemas that a mapping introduces, which the source does not have."""
     known = {one.name for one in source if one.kind == "SCHEMA"}
     brought = {Name("", item.target.schema) for item in plan.relations if item.mapping}
     return {("SCHEMA", name) for name in brought - known}
@@ -80,8 +80,8 @@ def _compared(run: Sides, existing: Existing) -> set[Key]:
 
 
 def _schemas(run: Sides) -> set[str]:
-    """A migration leaves those that it has found as they are; those that a part of is selected
-    may have another owner."""
+    """The schemas whose attributes are compared. A migration leaves existing schemas as they are; a
+    schema that is only partly selected may have another owner."""
     if run.purpose is not Purpose.COMPARE:
         made = {"SCHEMA", "SCHEMA OWNER"}
         return {one.name.name for one in run.plan.statements if one.kind in made}
@@ -126,7 +126,7 @@ def view_differences(run: Sides) -> tuple[list[Difference], list[str]]:
 
 
 def _reading_mapped(run: Sides) -> set[Name]:
-    """Views whose rows are others, as those of the tables are that they read."""
+    """Views over mapped tables: their rows differ because those of the tables do."""
     tables = [item.relation.name for item in run.plan.relations if item.mapping]
     if not tables:
         return set()

@@ -41,8 +41,8 @@ def call_differences(run: Sides, reported: Collection[str]) -> Iterator[Differen
 
 
 def overload_differences(run: Sides) -> Iterator[Difference]:
-    """Overloads owned by untrusted roles: a plan refuses them, so these are newer. Code that is
-    text until it runs, like a PL/pgSQL body, could call them."""
+    """Overloads owned by untrusted roles. A plan refuses them, so these are newer. They could be
+    called by code that is only text until it runs, such as a PL/pgSQL body."""
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     for problem in read_overloads(source, target, run.plan.objects.owners, run.plan.schemas):
         yield Difference(DifferenceKind.SCHEMA, problem.object, problem.message)
@@ -52,7 +52,7 @@ _Signatures = dict[tuple[str, str, Name], set[str]]
 
 
 def _signatures(calls: Iterable[Call]) -> _Signatures:
-    """By kind and name of the calling object, and by the called name."""
+    """Signatures by kind and name of the calling object, and by the name of the called routine."""
     found: _Signatures = defaultdict(set)
     for one in calls:
         found[one.kind, one.caller, one.routine].add(one.signature)

@@ -50,9 +50,9 @@ class Comparison(Sides):
         repair: Repairing | None = None,
         repaired: str = "",
     ) -> None:
-        """Connects to nothing yet. `hold` is of the spec's two sides. `repair` is how to repair
-        differences; `repaired` is a finished repair, whose run this comparison ends. No journal
-        records what it was `started_by`.
+        """Connects to nothing yet. `hold` is an existing hold on the spec's two sides. `repair` is
+        how to repair differences. `repaired` names a repair that has run, which this comparison
+        ends. No journal records `started_by`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
@@ -100,7 +100,7 @@ class Comparison(Sides):
         return {"plan": plan, "snapshot": asdict(self.snapshot)}
 
     def join(self, handle: Result) -> None:
-        """Compare in the snapshot of a handle. That it is gone shows when it is read."""
+        """Compare in the snapshot of a handle. Whether that still exists shows when it is read."""
         self._index = PlanIndex(records.unpack_plan(base64.b85decode(handle["plan"])))
         self.hold.snapshot = Snapshot(**handle["snapshot"])
         self.hold.look_on("windlass control")
@@ -150,8 +150,8 @@ class Comparison(Sides):
             yield
 
     def compared(self, item: RelationPlan) -> tuple[Connection, Pair]:
-        """A session that reads the source's rows of a relation, and the pair in which differing
-        ones are searched."""
+        """A session that reads the source's rows of a relation, and the pair of relations in which
+        differing rows are searched."""
         return self.sessions().source(self.snapshot.id), row_pair(self, item)
 
     @property
@@ -161,7 +161,7 @@ class Comparison(Sides):
         entered = {item.enters: item for item in self.plan.relations}
         return [item for name, item in entered.items() if str(name) in names]
 
-    # what the runner and shells ask for
+    # for shells and the runner
 
     @property
     def has_begun(self) -> bool:

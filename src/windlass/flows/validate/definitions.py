@@ -82,8 +82,8 @@ def validate_schema(run: Sides, _: Item) -> Result:
 
 
 def _views_alone(run: Sides) -> Result:
-    """Without definitions, the content of materialised views; not after a migration of rows, which
-    refreshes none."""
+    """If definitions are not compared, compare the content of materialised views; not after a
+    migration of rows only, which refreshes none."""
     views, notices = view_differences(run)
     for notice in notices:
         run.emit(Noticed(notice))
@@ -286,7 +286,8 @@ def _is_published_by_us(entry: Entry) -> bool:
 def _without_own_grants(
     entries: Iterable[Entry], user: str, source: Iterable[Entry]
 ) -> list[Entry]:
-    """Without schema grants that this user has only on the target, in order to migrate into it."""
+    """The entries without schema grants that this user has only on the target, to be able to
+    migrate into it."""
     ending = f" TO {quote_identifier(user)};"
     asked = {line for one in source if one.kind == "ACL" for line in one.definition.splitlines()}
     found = []
@@ -305,8 +306,8 @@ def _without_own_grants(
 
 
 def _holders(entries: Iterable[Entry]) -> dict[Name, str]:
-    """Owners, by the tag of a grant on the object, which begins with GRANT's word for the kind; for
-    a column with COLUMN and its relation."""
+    """Owners of objects, by the tag of a grant on them. The tag begins with GRANT's word for the
+    kind; that of a column with COLUMN and its relation."""
     found = {}
     for entry in entries:
         kind = _GRANTED_AS.get(entry.kind, entry.kind)
@@ -331,7 +332,7 @@ _GRANTED_AS = {
 def _keys(
     statements: Iterable[Statement], entries: Iterable[Entry], renamed: Mapping[str, str]
 ) -> set[Key]:
-    """What is compared, including its schemas."""
+    """The kinds and names of everything that is compared, including schemas."""
     schemas = {renamed.get(entry.schema, entry.schema) for entry in entries}
     return {("SCHEMA", Name("", one)) for one in schemas if one} | {
         (one.kind, one.name) for one in statements
@@ -353,7 +354,7 @@ def _belongings(entries: Sequence[Entry]) -> dict[int, list[Key]]:
 def _additions(
     there: Iterable[Entry], source: Iterable[Entry], renamed: Mapping[str, str]
 ) -> dict[int, list[Key]]:
-    """What entries that only the target has add to other objects, by entry."""
+    """For each entry that only the target has, the objects that it adds something to."""
     known = {(one.kind, renamed.get(one.schema, one.schema), one.tag) for one in source}
     domains = {one.id: Name(one.schema, one.tag) for one in there if one.kind == "DOMAIN"}
     found: dict[int, list[Key]] = {}

@@ -17,7 +17,7 @@ READ_BOTH_SIDES = "read_both_sides"
 
 
 def filled(plan: Plan) -> set[Name]:
-    """Filled relations, which keep their definitions on the target."""
+    """Relations that existed and were filled; they keep their definitions on the target."""
     made = {one.name for one in plan.statements if one.kind in RELATION_KINDS}
     return set(plan.targets) - made
 
@@ -55,6 +55,6 @@ def _read_partitioned(run: Sides) -> Collection[str]:
 
 
 def noted(run: Sides, what: str) -> Collection[str]:
-    """Relations of the target that `read_both_sides` found to be unlike the source's."""
+    """Relations of the target that `read_both_sides` found to differ from the source's."""
     noted: Sequence[str] = run.result(READ_BOTH_SIDES).get(what, ())
     return noted

@@ -111,11 +111,11 @@ def validate_content(run: Sides, item: Item) -> Result:
 
 
 def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
-    """The target's block range for a chunk, because its key may sort differently; None if another
+    """The target's block range for a chunk, as keys may sort differently there; None if another
     chunk covers everything.
 
-    The bounds are the source's, and the last range is open. So the target's size, which may change,
-    does not matter, and every row is in exactly one range.
+    The bounds are the source's, and the last range is open. So it does not matter if the target has
+    another size, and every row is in exactly one range.
     """
     if len(item.chunks) == 1:
         return chunk.range
@@ -189,11 +189,11 @@ def _explained(
     sums: Mapping[str, Mapping[str, Fingerprint]],
     moments: Mapping[str, str],
 ) -> Iterator[Difference]:
-    """Explain the differences of all relations, naming no more rows than the journal and a message
-    should contain.
+    """Explain the differences of all relations. Names no more rows than fit into the journal and a
+    message.
 
-    `moments` has the time at which relations were read that are compared with an earlier snapshot;
-    their rows can only be searched in the present source.
+    `moments` has the time at which relations were read that are compared with an earlier snapshot.
+    Their differing rows can only be searched in the present source.
     """
     room = MOST_NAMED
     for item in differing:

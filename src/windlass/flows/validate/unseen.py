@@ -24,7 +24,7 @@ def unseen(
             message = f"has no column {', '.join(lacking)} on the target"
             yield _difference(item.target, message)
     known = {target_name(name, plan.schemas) for name in source}
-    compared = {there for *_, there in plan.objects.others}  # partitioned: by partition
+    compared = {there for *_, there in plan.objects.others}  # partitioned tables: by partition
     for item in plan.relations:  # partitioned only on the target: read as a whole
         if item.target in target and target[item.target].kind != "p":
             compared.add(item.target)

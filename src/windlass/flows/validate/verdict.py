@@ -68,7 +68,8 @@ def parts_of(story: Story) -> tuple[Compared, ...]:
 
 
 def compared(schema: Result, sequences: Result, rows: Result) -> tuple[Compared, ...]:
-    """From the results of the comparing steps; a step that has not run has none."""
+    """The parts that were compared, from the results of the comparing steps. A step that has not
+    run adds none."""
     level = rows.get("verified", "")
     found = [
         (Compared.SCHEMA, schema.get("compared", False)),
@@ -103,8 +104,8 @@ def how_they_differ(
     missing: Collection[str],
     rows: Collection[str],
 ) -> Mapping[str, Differs]:
-    """By the relation's name on the target: `missing` cannot have rows there, `rows` names where
-    sums differ."""
+    """How relations differ, by name on the target. `missing` are relations that cannot have rows
+    there; `rows` those whose sums differ."""
     return dict(_each(relations, list(differences), missing, rows))
 
 

@@ -25,7 +25,7 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ddl:
-    """A statement of the plan, under a name that people know."""
+    """A statement of the plan, with its name for people."""
 
     phase: Phase
     object: str
@@ -149,7 +149,7 @@ def set_aside_lines(plan: Plan) -> Iterator[str]:
 
 
 def dependent_lines(plan: Plan) -> Iterator[str]:
-    """What refers to set-aside objects from elsewhere, and what happens to it."""
+    """Objects elsewhere that refer to set-aside ones, and what happens to them."""
     for one in plan.dependents:
         old = f"; the old one → {_place(one.aside)}" if one.aside else ""
         later = ", and validated" if one.validate else ", and refreshed" if one.refresh else ""

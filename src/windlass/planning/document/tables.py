@@ -60,7 +60,7 @@ def mapped_lines(item: RelationPlan) -> Iterator[str]:
 
 
 def _made(how: MappedColumn) -> str:
-    """What takes the place of the source's values."""
+    """What replaces the source's values."""
     match how.how:
         case "":
             return ""

@@ -130,7 +130,7 @@ def _indented(lines: Iterable[str], width: int) -> Iterator[str]:
     return (each for line in lines for each in _wrapped(line, width, INDENT, INDENT * 2))
 
 
-# of the table of relations, the least missed first; JSON and Markdown have all of them
+# columns of the table of relations, the least important first; JSON and Markdown have all of them
 _SPARED = ("COPY format", "key", "indexes", "chunks")
 
 

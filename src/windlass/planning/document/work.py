@@ -54,7 +54,7 @@ def work(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _note(plan: Plan, phase: Phase) -> str:
-    if phase is Phase.KEYS and plan.how.tasks:  # a scheduler does step after step
+    if phase is Phase.KEYS and plan.how.tasks:  # a scheduler runs one step after another
         return "; when all rows are in"
     return _NOTES.get(phase, "")
 

@@ -62,8 +62,8 @@ def large_object_problems(sides: Sides) -> list[Problem]:
 
 
 def large_object_losses(sides: Sides) -> list[Loss]:
-    """Owners that exist, but to whom this user may not give objects. Missing ones are named object
-    by object."""
+    """Losses for owners that exist, but to whom this user may not give objects. Missing owners are
+    reported for each object."""
     target, existing = sides.target, sides.existing
     if target.server.superuser:
         return []

@@ -28,7 +28,8 @@ _IN_SCHEMA = "PUBLICATION TABLES IN SCHEMA"
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """`skip` are the ids of the source's entries for which the target keeps its own objects."""
+    """What is set aside. `skip` are the ids of the source's entries for which the target keeps its
+    own objects."""
 
     items: tuple[SetAside, ...] = ()
     skip: frozenset[int] = frozenset()
@@ -45,8 +46,8 @@ def plan_aside(
 ) -> Aside:
     """`same` are the ids of entries that the target has with the same definition.
 
-    A sequence that feeds a column moves with its relation. What lives in no schema is renamed,
-    unless it is the same and nothing that it needs is set aside.
+    A sequence that feeds a column moves with its relation. Objects that are in no schema are
+    renamed, unless they are the same and nothing that they need is set aside.
     """
     found = [item for item in found if item.entry.kind != "SHELL TYPE"]  # the type has an entry too
     owners = {sequence.name: sequence.owner for sequence in target.sequences if sequence.owner}
@@ -79,8 +80,8 @@ def plan_aside(
 
 
 def _is_left(item: Conflict) -> bool:
-    """The shell of a type stays where it is: ALTER TYPE refuses to move it, and the new one would
-    be the same."""
+    """Whether it is the shell of a type, which stays: ALTER TYPE refuses to move it, and the new
+    one would be the same."""
     return item.kind == "SHELL TYPE" and is_shell(item.entry)
 
 
@@ -91,7 +92,8 @@ def _is_renamed(item: Conflict, same: Collection[int], moved: Collection[int]) -
 
 
 def _is_free(item: Conflict, moved: Iterable[SetAside], ids: Collection[int]) -> bool:
-    """Whether it belongs to a server or a language that was renamed."""
+    """Whether it need not be set aside, because it belongs to a server or a language that was
+    renamed."""
     if item.entry.kind == "USER MAPPING":
         servers = (one.name.name for one in moved if one.kind == "SERVER")
         return any(item.entry.tag.endswith(f" SERVER {server}") for server in servers)

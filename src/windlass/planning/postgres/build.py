@@ -1,5 +1,5 @@
-"""Features that the target's server was built or installed without. Only features that the
-statements use are tried, each separately, and rolled back."""
+"""Features that the target's server lacks. Only features that the statements use are tried, each
+separately, and rolled back."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _CATALOG_COLLATION = re.compile(r'COLLATE pg_catalog\.("(?:[^"]|"")+"|[\w$]+)')
 _LIBRARY = re.compile(r"^\s*AS ('(?:[^']|'')*'), ('(?:[^']|'')*')", re.MULTILINE)
 _IN_C = re.compile(r"^\s*LANGUAGE c\b", re.MULTILINE)
 _EXTENSION_SCHEMA = re.compile(r'WITH SCHEMA ("(?:[^"]|"")+"|[\w$]+);')
-_NO_FILE = "F0000"  # nothing is known of a template that does not exist yet
+_NO_FILE = "F0000"  # a template that does not exist yet cannot be checked
 _LABEL = "SECURITY LABEL"
 _PROVIDER = re.compile(r'^SECURITY LABEL FOR ("(?:[^"]|"")+"|[\w$]+) ON ', re.MULTILINE)
-_NOT_LOADED = "22023"  # no other check comes before this one
+_NOT_LOADED = "22023"  # the server checks this first
 _PROBED = "use a target whose server has it, or leave them out"
 
 
@@ -70,8 +70,8 @@ def build_problems(
 def unlabelled(
     statements: Sequence[Statement], try_out: TryOut
 ) -> tuple[tuple[Statement, ...], tuple[Loss, ...]]:
-    """Remove security labels whose provider no session of the target has loaded; they are returned
-    as losses."""
+    """Remove security labels whose provider is not loaded in any session of the target, and return
+    them as losses."""
     labels = {one: _PROVIDER.findall(one.sql) for one in statements if one.kind == _LABEL}
     trials = {
         name: f"SECURITY LABEL FOR {name} ON SCHEMA pg_catalog IS NULL"
@@ -158,5 +158,5 @@ def _extension(text: str) -> str:
 
 
 def _in_c(library: str, symbol: str) -> str:
-    """The server loads a library for a function of any signature."""
+    """A function of any signature makes the server load its library."""
     return f"create function pg_temp.windlass_trial() returns int language c as {library}, {symbol}"

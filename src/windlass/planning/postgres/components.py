@@ -35,13 +35,13 @@ def components(entries: Sequence[Entry], when: Mapping[int, Phase]) -> dict[int,
     return {id_: root(id_) for id_ in parent if root(id_) not in others}
 
 
-# of version 18, where pg_dump leaves out the name that the server would choose
+# since version 18, where pg_dump leaves out names that the server would choose
 _NAMED_NOT_NULL = re.compile(r' CONSTRAINT ("(?:[^"]|"")+"|[\w$]+) NOT NULL')
 
 
 def _contested(entries: Sequence[Entry]) -> set[int]:
-    """Tables of which one names a constraint as the server would name another's: the first one
-    created gets the name, so they stay in archive order."""
+    """Tables that compete for a constraint's name: one names a constraint as the server would name
+    another's. The table created first gets the name, so they stay in archive order."""
     tables = {(entry.schema, entry.tag): entry.id for entry in entries if entry.kind == "TABLE"}
     found: set[int] = set()
     for entry in entries:

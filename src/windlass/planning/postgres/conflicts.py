@@ -55,7 +55,7 @@ def find_conflicts(
 
 
 def _taken(signed: Signed) -> Signed:
-    """A key that no two objects can share; a routine's name may contain brackets itself."""
+    """A key that identifies an object. The name of a routine may itself contain brackets."""
     kind, schema, name, signature = signed
     if kind in _ROUTINES:
         return _space(kind), schema, f"{name}({signature})", ""
@@ -63,7 +63,8 @@ def _taken(signed: Signed) -> Signed:
 
 
 def without_freed(items: Sequence[Conflict]) -> list[Conflict]:
-    """Leave out objects that no longer conflict once their types have been set aside."""
+    """Leave out objects that no longer conflict once the types that they belong to are set
+    aside."""
     moved = {item.entry.id for item in items if _space(item.kind) == "relation"}
     return [
         item
@@ -90,8 +91,8 @@ CREATED = {
 
 
 def _signed(entry: Entry, schemas: Mapping[str, str]) -> tuple[str, str]:
-    """Name and signature on the target. An operator's signature is not in its tag, but in its
-    DROP."""
+    """Name and signature on the target. The signature of an operator is only in its DROP, not in
+    its tag."""
     if entry.kind in _ROUTINES:
         tag = target_tag(entry.tag, schemas)
         of_all = entry.kind == "AGGREGATE" and tag.endswith("(*)")
@@ -126,7 +127,7 @@ def unmovable(items: Iterable[Conflict]) -> list[Problem]:
 
 
 def is_shell(entry: Entry) -> bool:
-    """Whether only the name of the type is known: permanently, or until its functions exist."""
+    """Whether only the type's name is known, for good or until its functions exist."""
     bare = entry.kind == "TYPE" and "(" not in entry.definition and " AS " not in entry.definition
     return bare or entry.kind == "SHELL TYPE"
 
@@ -134,8 +135,8 @@ def is_shell(entry: Entry) -> bool:
 def taken_names(
     statements: Iterable[Statement], conflicts: Iterable[Conflict], existing: Existing
 ) -> list[Problem]:
-    """Indexes share their names with relations: names of indexes to be created that an index or a
-    relation of the target has."""
+    """Names of indexes to be created that an index or a relation of the target already has: both
+    share one name space."""
     gone = {item.name for item in conflicts}
     taken: dict[Name, str] = {}
     for kind, schema, name, of in existing.objects:
@@ -156,7 +157,7 @@ def taken_names(
 
 
 def _relation_name(statement: Statement) -> Name | None:
-    """The name that it takes among relations and indexes."""
+    """The name that it takes in the name space of relations and indexes."""
     name = statement.name
     if statement.kind in RELATION_KINDS | {"INDEX"}:
         return name

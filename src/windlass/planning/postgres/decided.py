@@ -33,8 +33,8 @@ class Decided:
     sequences: ToSet
     large_objects: LargeObjects
     properties: Carried  # of the database
-    closed: Carried  # schema public
-    statements: tuple[Statement, ...]  # of all of these
+    closed: Carried  # of schema public
+    statements: tuple[Statement, ...]  # for all of these
 
     @property
     def relations(self) -> tuple[RelationPlan, ...]:
@@ -47,8 +47,8 @@ class Decided:
 
     @property
     def undumped(self) -> Undumped:
-        """What neither the dump nor the copy contains. Rows in tables of extensions only count if
-        all of the database is migrated."""
+        """What is in neither the dump nor the copy. Rows in tables of extensions count only if all
+        of the database is migrated."""
         found = self.read.source.undumped
         everything = self.request.copies_rows and self.scope.wanted.is_everything
         return found if everything else replace(found, extension_rows={})

@@ -1,8 +1,9 @@
-"""Finds the other objects of the target that refer to what `replace` sets aside, and how they are
-made to refer to the new objects.
+"""Finds the other objects of the target that refer to what `replace` sets aside, and decides how
+they come to refer to the new objects.
 
-Whatever can be recreated from its definition is, in the transaction that removes the old object.
-What cannot (a column of a type, a child of a relation) is a problem that names it.
+If an object can be recreated from its definition, that is done in the transaction that removes the
+old object. An object that cannot be (a column of a type, a child of a relation) is a problem that
+names it.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class _Repointing:
         return one.kind == "CHILD" and one.top in self._inside and one.to not in self._inside
 
     def _close(self) -> None:
-        """Objects that refer to what is taken along are checked as well."""
+        """Also check objects that refer to objects which are taken along."""
         seen: set[int] = set()
         grown = True
         while grown:
@@ -140,7 +141,7 @@ class _Repointing:
             self._problems.append(_cannot(one))
 
     def _follows(self, one: Reference) -> bool:
-        """Statistics go with their relation, like an index."""
+        """Whether it follows its relation, as statistics and indexes do."""
         of = {each.to for each in self._references if each.top == one.top and each.column}
         return one.top in self._signed and bool(of) and of <= self._names.keys()
 
@@ -177,7 +178,7 @@ class _Repointing:
         self._problems += written.problems
         statements: dict[Address, list[Statement]] = {address: [] for address in mine.values()}
         for statement in written.statements:
-            # by another id than any of the source's
+            # its id differs from all of the source's
             statements[mine[statement.id]].append(replace(statement, id=-statement.id))
         dependents = [
             self._dependent(address, found[address], tuple(some))
@@ -244,8 +245,8 @@ class _Repointing:
     def _publication(
         self, found: Dependent, entry: Entry, references: Sequence[Reference]
     ) -> Dependent:
-        """The archive has no DROP for its membership, which ends with the relation; but the
-        relation stays."""
+        """A membership in a publication. The archive has no DROP for it, because it ends with the
+        relation; but here the relation stays."""
         by_id = {one.id: one for one in self._entries}
         publication = next(
             by_id[id_] for id_ in entry.depends_on if by_id[id_].kind == "PUBLICATION"
@@ -262,7 +263,7 @@ class _Repointing:
         )
 
     def _are_made(self, statements: Iterable[Statement]) -> bool:
-        """Whether the run itself creates them, because the source has them too."""
+        """Whether the run itself creates all of them, because the source has them too."""
         return all((one.kind, one.name) in self._given.made for one in statements)
 
     def _default(self, references: Sequence[Reference]) -> Dependent:

@@ -177,7 +177,8 @@ def _remedy(table: str, found: StreamRelation) -> str:
 
 
 def firing_problems(user: str) -> Iterator[Problem]:
-    """Changes would fire the target's triggers, which have fired on the source."""
+    """If triggers cannot be switched off, changes would fire those of the target, although they
+    have already fired on the source."""
     yield Problem(
         f"role {user}",
         "may not switch triggers off on the target, where changes would fire them again",
@@ -186,7 +187,7 @@ def firing_problems(user: str) -> Iterator[Problem]:
 
 
 def firing_back(user: str) -> Problem:
-    """The same of the way back."""
+    """The same problem on the way back."""
     return Problem(
         f"role {user}",
         "may not switch triggers off on the source, where what comes back after a cutover would"
@@ -197,7 +198,7 @@ def firing_back(user: str) -> Problem:
 
 
 def narrower_values(plan: Plan) -> Iterator[str]:
-    """Types that hold values on the target which an older source refuses on the way back."""
+    """Types whose values on the target an older source would refuse on the way back."""
     old, new = plan.source.version, plan.target.version
     for type_, since in _INFINITE_SINCE.items():
         if not old < since <= new:
@@ -216,7 +217,8 @@ def narrower_values(plan: Plan) -> Iterator[str]:
             )
 
 
-_INFINITE_SINCE = {"interval": 170000, "numeric": 140000}  # server_version_num
+# server_version_num from which the type has infinite values
+_INFINITE_SINCE = {"interval": 170000, "numeric": 140000}
 _MOST_NAMED = 5
 
 
@@ -231,7 +233,7 @@ def reverse_problems(user: str, read: Readiness) -> Iterator[Problem]:
 
 
 def stream_notices(side: str, read: Readiness) -> Iterator[str]:
-    """What is possible, but may end badly."""
+    """Remarks on what works, but may cause trouble."""
     server = read.server
     if server.wal_kept_at_most not in ("-1", "-1MB"):
         yield (

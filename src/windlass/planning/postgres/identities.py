@@ -21,8 +21,8 @@ class Choice:
 
 
 def choice_of(found: StreamRelation) -> Choice | None:
-    """None: its own is usable, or none can be set and put back again: under FULL applications could
-    not update a table with a stored generated column."""
+    """The identity to set. None if the table has a usable one, or if none can be set and restored:
+    under FULL, applications could not update a table with a stored generated column."""
     if found.is_identified or found.identity == "i":
         return None
     if found.has_key:

@@ -31,7 +31,7 @@ from windlass.spec.migrate import Spec
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A user's request, and whether it is to be carried out or only compared."""
+    """A user's request: to migrate, or only to compare."""
 
     run: str
     spec: Spec
@@ -54,7 +54,7 @@ class Request:
 
     @property
     def existing(self) -> OnExisting:
-        """What to do with existing objects; a comparison is about these."""
+        """What to do with existing objects. A comparison always works on existing ones."""
         return self.spec.existing if self.migrates else OnExisting.FILL
 
     @property
@@ -63,7 +63,7 @@ class Request:
 
 
 def wanted(spec: Spec, called: Mapping[Name, Name] = MappingProxyType({})) -> Wanted:
-    """The options of a spec that select, by real names."""
+    """The options of a spec that select relations. `called` has the real names."""
     return Wanted(spec.schemas, spec.include, spec.exclude, spec.allow_unmatched, called)
 
 
@@ -79,8 +79,9 @@ class SourceRead:
     large_objects: LargeObjects
     properties: Properties  # of the database
     open_schemas: Mapping[str, bool]  # each, and whether PUBLIC may create in it
-    own_schemas: OwnSchemas = NO_OWN_SCHEMAS  # where earlier runs have kept things
-    kept_objects: Mapping[str, int] = field(default_factory=dict)  # large ones, by run; likewise
+    own_schemas: OwnSchemas = NO_OWN_SCHEMAS  # where earlier runs keep things
+    # large objects that earlier runs keep, by run
+    kept_objects: Mapping[str, int] = field(default_factory=dict)
     undumped: Undumped = NOTHING_UNDUMPED
     locale: Locale = C
 
@@ -127,7 +128,7 @@ class Read:
     entries: Sequence[Entry] = ()  # of the source's archive
     speeds: Speeds = ASSUMED
     arriving: Mapping[Name, Relation] = field(default_factory=dict)
-    """Relations whose columns get other types on the target than they are read with, by name."""
+    """Relations whose columns have other types on the target than they are read with, by name."""
 
     @property
     def since(self) -> Since:

@@ -1,4 +1,4 @@
-"""The effect on text if the target's database sorts it by another locale."""
+"""How text is affected if the target's database sorts it by another locale."""
 
 from __future__ import annotations
 

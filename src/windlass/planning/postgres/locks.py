@@ -27,8 +27,8 @@ def most_statements(room: LockRoom, jobs: int) -> int:
 
 
 def target_lock_problems(tables: int, room: LockRoom, try_out: TryOut) -> list[Problem]:
-    """For the dump that is compared at the end. If it needs more than the settings guarantee, it is
-    tried: a server has some room to spare."""
+    """Room for the dump at the end that is compared. If it needs more than the settings guarantee,
+    that is tried: a server has some room to spare."""
     if tables <= room.locks or not try_out([take_locks(tables)]):
         return []
     return [lock_problem("target", tables, room)]

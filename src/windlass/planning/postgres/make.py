@@ -86,8 +86,8 @@ def _loads(decided: Decided) -> tuple[Load, ...]:
 
 
 def _refreshed(decided: Decided) -> tuple[Name, ...]:
-    """Those that are populated on the source, in archive order: a view comes after what it
-    reads."""
+    """Materialised views that are populated on the source, in archive order: a view comes after
+    what it reads."""
     populated = {
         target_name(relation.name, decided.scope.renamed)
         for relation in decided.read.source.catalog.relations

@@ -30,8 +30,8 @@ class Narrowed:
 def narrow(
     relations: Iterable[RelationPlan], there: Mapping[Name, Relation], census: Census
 ) -> Narrowed:
-    """Ask the source about every column that does not take all values for sure. `there` are, by
-    name on the target, relations that have other columns than those that are read."""
+    """Ask the source about every column that may not take all values. `there` has, by name on the
+    target, the relations whose columns differ from those that are read."""
     found = [
         _narrow(one, there[one.target], census) if one.target in there else Narrowed((one,))
         for one in relations
@@ -91,7 +91,7 @@ def _question(column: ColumnPlan, held: Column, takes: Column) -> Question | Pro
 
 
 def _is_named_so(takes: Column) -> bool:
-    """Of user-defined types, only citext is known by its name to take every text."""
+    """Whether the type takes every text. Of user-defined types only citext is known to."""
     return takes.known_everywhere or takes.definition == "citext"
 
 
@@ -126,7 +126,7 @@ def _unfit(column: ColumnPlan, answer: Answer) -> Iterator[str]:
 
 
 def _answered(column: ColumnPlan, answer: Answer | None) -> ColumnPlan:
-    """What a run does if the user has accepted that values change."""
+    """The column as a run copies it if the user has accepted that values change."""
     if answer is None or not answer.changed:
         return column
     if column.generated or column.conversion is None:

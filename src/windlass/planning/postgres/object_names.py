@@ -1,7 +1,7 @@
 """Values that are object names (regclass and the like), if schemas are renamed.
 
-Such a value is copied as text, schema included. On the target that text names nothing, which no
-repetition would change, or another object.
+Such a value is copied as text, including the schema. On the target that text names nothing, which
+no retry would change, or another object.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from windlass.model.report import Problem
 from windlass.model.units import plural, several
 from windlass.model.wording import word
 
-# how many values of each column name something in these schemas
+# counts for each column the values that name something in these schemas
 CountNames = Callable[[Name, Sequence[str], Collection[str]], Sequence[int]]
 
 
 def name_problems(
     relations: Iterable[RelationPlan], renamed: Mapping[str, str], count: CountNames
 ) -> Iterator[Problem]:
-    """`renamed` are the schemas that get another name. Reads only relations with such columns."""
+    """`renamed` are schemas that get another name. Reads only relations that have such columns."""
     if not renamed:
         return
     for item in relations:

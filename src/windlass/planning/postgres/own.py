@@ -1,4 +1,4 @@
-"""What earlier runs into the source left there: it is not migrated, nor is anything that belongs to
+"""What earlier runs have left in the source. It is not migrated, nor is anything that belongs to
 it."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from windlass.planning.postgres.select import is_called_after, left_out
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """The user's entries. `stranded` are those of them that need something of ours."""
+    """The user's entries. `stranded` are losses for those that need something of ours."""
 
     entries: tuple[Entry, ...]
     stranded: tuple[Loss, ...] = ()
@@ -61,7 +61,7 @@ def _is_own(entry: Entry, own: OwnSchemas) -> bool:
 
 
 def _belongs(entry: Entry, gone: Sequence[Entry]) -> bool:
-    """Whether it belongs to something that is left out, and does not only need it."""
+    """Whether it belongs to something that is left out, rather than just needing it."""
     if entry.kind in ATTRIBUTES:
         return bool(gone)
     return entry.kind in PARTS and any(is_called_after(entry, one) for one in gone)

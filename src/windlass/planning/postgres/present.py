@@ -37,10 +37,11 @@ class Present:
     def __call__(self, entry: Entry, need: Entry) -> bool:
         """Whether `entry` can use what the target has for `need`.
 
-        A foreign key can refer to any relation of that name: whether it has such a key, and those
-        rows, shows when the foreign key is made. Whatever else uses it needs the same definition.
+        A foreign key can refer to any relation of that name. Whether that has the key, and the
+        rows, shows when the foreign key is created. For all other uses the definition must be the
+        same.
         """
-        if need.kind in PARTS:  # a key, say: it is there with its relation
+        if need.kind in PARTS:  # such as a key: it exists if its relation does
             owners = [self._by_id[id_] for id_ in need.depends_on if id_ in self._by_id]
             relations = [one for one in owners if one.kind in RELATION_KINDS]
             return bool(relations) and all(self(entry, one) for one in relations)
@@ -58,8 +59,8 @@ class Present:
         return self._same[need.id]
 
     def shared(self, needed: Collection[int]) -> frozenset[int]:
-        """The needed entries, with their parts, that the target has: these are used as they are. A
-        sequence is not, because it has a state."""
+        """The needed entries that the target has, with their parts. They are used as they are;
+        except sequences, which have a state."""
         found = {
             id_
             for id_ in needed

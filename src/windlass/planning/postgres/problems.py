@@ -39,7 +39,7 @@ def plan_problems(
     request, scope = decided.request, decided.scope
     source, target = decided.read.source.catalog, decided.read.target.catalog
     if request.migrates and (same := [*same_database(source, target)]):
-        return tuple(dict.fromkeys(same))  # all that exists there is the source's own
+        return tuple(dict.fromkeys(same))  # everything that exists there is the source's own
     problems = [*found, *_selecting(decided), *_standing(decided)]
     stranded = _stranded_relations(scope.selection.stranded)
     if request.migrates:
@@ -65,7 +65,7 @@ def _selecting(decided: Decided) -> Iterator[Problem]:
 
 
 def _standing(decided: Decided) -> Iterator[Problem]:
-    """A database is not compared with itself, except one schema with another."""
+    """A database must not be compared with itself, except for different schemas."""
     if not decided.request.migrates and not decided.scope.renamed:
         yield from itself(decided.read.source.catalog, decided.read.target.catalog)
 

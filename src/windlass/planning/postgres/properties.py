@@ -39,10 +39,11 @@ def carry_properties(
     try_out: TryOut,
     sessions: int,
 ) -> Carried:
-    """What to run so that the target's database gets the source's properties: each statement, with
-    the one that restores the old property.
+    """The statements that give the target's database the source's properties, each with the
+    statement that restores the old property.
 
-    `sessions` is how many a run needs itself if a connection limit would apply to it; else 0.
+    `sessions` is how many sessions a run needs if a connection limit would apply to them; otherwise
+    0.
     """
     losses: list[Loss] = []
     problems: list[Problem] = []
@@ -50,7 +51,7 @@ def carry_properties(
     for key, value in _differing(source, target).items():
         is_taken = key in target.values and key[0] not in ("grant", "option")
         if key == CLOSED and value is None:
-            continue  # a problem by itself, which says how it is lifted
+            continue  # a separate problem, which says how to lift it
         if key[1] and key[1] not in roles:
             losses.append(_absent(key))
         elif key[0] == "limit" and value is not None and int(value) < sessions:
@@ -102,9 +103,9 @@ def _is_on(value: str | None) -> bool:
 
 
 def _differing(source: Properties, target: Properties) -> dict[Key, str | None]:
-    """The source's properties that the target has in another form, and None for those that only the
-    target has. Grants to roles other than PUBLIC are the target's own; and the target may be open
-    for writing although the source is closed."""
+    """The source's properties that differ on the target; None for those that only the target has.
+    Grants to roles other than PUBLIC are the target's own business, and the target may be open for
+    writing although the source is closed."""
     found: dict[Key, str | None] = {
         key: value
         for key, value in sorted(source.values.items())
@@ -118,7 +119,7 @@ def _differing(source: Properties, target: Properties) -> dict[Key, str | None]:
 
 
 def _has_more(key: Key, target: Properties) -> bool:
-    """The right to grant includes the right to use."""
+    """Whether the target has the right to grant, which includes this right to use."""
     return key[0] == "grant" and ("option", *key[1:]) in target.values
 
 

@@ -36,8 +36,8 @@ def find_problems(spec: Spec, sides: Sides) -> list[Problem]:
 
 
 def empty_source_problems(spec: Spec, sides: Sides) -> list[Problem]:
-    """Source and target are easily swapped: an empty source would replace what is there, or leave
-    it as it is and call that a migration."""
+    """An empty source suggests that source and target were swapped: it would replace what exists,
+    or leave it and call that a migration."""
     there = [relation for relation in sides.target.relations if relation.holds_rows]
     if spec.allow_empty_source or not there:
         return []
@@ -139,7 +139,7 @@ def _filling_problems(relation: CatalogRelation, found: CatalogRelation) -> Iter
 
 
 def emptiness_problems(filled: Mapping[Name, bool]) -> list[Problem]:
-    """`filled`: for each existing relation that rows go into, whether it is empty."""
+    """`filled` says for each existing relation that rows go into whether it is empty."""
     return [
         Problem(str(name), "has rows on the target", f"{FILL} loads into empty relations only")
         for name, empty in filled.items()

@@ -42,7 +42,7 @@ class Roles:
         )
 
     def _may_hold(self, entry: Entry) -> bool:
-        """Only a superuser may own objects of some kinds."""
+        """Whether the owner may own the object: some kinds need a superuser."""
         return entry.owner in self._around.existing.superusers or not for_superusers(entry)
 
     def _may_act_as(self, role: str) -> bool:
@@ -63,7 +63,8 @@ class Roles:
         )
 
     def take_over(self, entry: Entry) -> list[Statement]:
-        """What gives an existing schema, such as `public`, its owner; and the way back."""
+        """Statements that give an existing schema, such as `public`, its owner, each with the one
+        that undoes it."""
         existing, user = self._around.existing, self._around.user
         name = self._around.schemas.get(entry.tag, entry.tag)
         there = existing.schema_owners.get(name, "")
@@ -85,8 +86,8 @@ class Roles:
         ]
 
     def let_in(self, entry: Entry) -> str:
-        """Grants of CREATE on a schema that must come before the other grants: the future owner of
-        an object in it needs them."""
+        """Grants of CREATE on a schema. They must precede all other grants, because the future
+        owners of objects in it need them."""
         if entry.kind != "SCHEMA" or self._around.superuser:
             return ""
         return "".join(
@@ -121,7 +122,7 @@ class Roles:
         kept, acting_as = [], ""
         for statement in split(entry.definition):
             before, acting_as = acting_as, _session_role(statement, acting_as)
-            speaker = acting_as or before  # a RESET goes with what it ends
+            speaker = acting_as or before  # a RESET goes with the statement that it ends
             missing = self._missing(statement)
             for role in missing:
                 self._granted[role].append(_granted_on(entry))

@@ -21,8 +21,9 @@ class Wanted:
     schemas: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    may_be_unmatched: bool = False  # patterns of `exclude`
-    called: Mapping[Name, Name] = field(default_factory=dict)  # the names that patterns are about
+    may_be_unmatched: bool = False  # whether patterns of `exclude` may match nothing
+    # names that patterns refer to, if they are not the real ones
+    called: Mapping[Name, Name] = field(default_factory=dict)
 
     @property
     def is_everything(self) -> bool:
@@ -89,10 +90,10 @@ class Selection:
 
     entries: tuple[Entry, ...]
     stranded: tuple[Loss, ...] = ()
-    needed: frozenset[int] = frozenset()  # ids of those that nobody asked for
+    needed: frozenset[int] = frozenset()  # ids of entries that nobody selected
 
 
-# whether an entry can use what the target has for one that it needs
+# whether an entry can use the target's object in place of one that it needs
 Uses = Callable[[Entry, Entry], bool]
 
 
@@ -103,11 +104,11 @@ def select_entries(
     owned_by: Mapping[Name, Name],
     present: Uses = lambda _, __: False,
 ) -> Selection:
-    """Selected are: the relations; without `include`, whatever else lives in a selected schema;
-    what these need, however far; and what belongs to a kept entry (keys, triggers, comments,
-    grants), if everything it ties together is kept, or `present` on the target.
+    """Selected are: the relations; without `include`, also everything else in a selected schema;
+    whatever these need, directly or not; and what belongs to a kept entry (keys, triggers,
+    comments, grants), if everything that it refers to is kept, or `present` on the target.
 
-    `owned_by` maps a sequence to the relation whose column it feeds, with which it goes.
+    `owned_by` maps a sequence to the relation whose column it feeds, which it goes with.
     """
     if wanted.is_everything:
         return Selection(tuple(entries))
@@ -153,8 +154,8 @@ class _Picking:
         return entry.kind != "SEQUENCE" or name in self._owned_by or is_wanted(name, self._wanted)
 
     def _is_left(self, entry: Entry) -> bool:
-        """Whether it is a relation that is not selected. A sequence without an owner follows
-        whatever needs it."""
+        """Whether it is a relation that is not selected. Sequences without an owner follow whatever
+        needs them."""
         name = Name(entry.schema, entry.tag)
         if entry.kind == "SEQUENCE":
             return name in self._owned_by and self._owned_by[name] not in self._names
@@ -187,7 +188,7 @@ class _Picking:
                     self._kept.add(entry.id)
 
     def _is_there(self, entry: Entry, tie: Entry) -> bool:
-        """Whether it is kept, or exists on the target and is not its own relation."""
+        """Whether it is kept, or exists on the target without being the entry's own relation."""
         if tie.id in self._kept or self._comes_along(tie):
             return True
         return self._is_torn_off(entry) and self._present(entry, tie)
@@ -197,7 +198,7 @@ class _Picking:
         return entry.kind == "SEQUENCE" and not self._is_left(entry)
 
     def _ties(self, entry: Entry) -> list[Entry]:
-        """What it belongs to, except functions and types that it only uses."""
+        """What it belongs to, without functions and types that it merely uses."""
         needs = self._needs(entry)
         if entry.kind in ("COMMENT", "ACL", "SECURITY LABEL"):
             return needs
@@ -224,15 +225,15 @@ class _Picking:
         return Selection(entries, tuple(stranded.values()), frozenset(self._needed & kept_ids))
 
     def _is_torn_off(self, entry: Entry) -> bool:
-        """A part whose own relation is selected; its tag begins with the relation's name."""
+        """Whether it is a part of a selected relation: its tag begins with the relation's name."""
         return entry.kind in _TORN_OFF and any(
             need.id in self._kept and is_called_after(entry, need) for need in self._needs(entry)
         )
 
 
 def is_called_after(part: Entry, relation: Entry) -> bool:
-    """Whether a part's tag begins with the relation's name: then the relation is its own, and not
-    one that it needs."""
+    """Whether a part's tag begins with the relation's name. Then the part belongs to the relation,
+    rather than just needing it."""
     return part.schema == relation.schema and f"{part.tag} ".startswith(f"{relation.tag} ")
 
 
@@ -247,7 +248,7 @@ def left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:
     return Loss(describe(entry), message, _LEFT_OUT.get(entry.kind, LossClass.OBJECTS))
 
 
-# of which class it is that an entry is missing, where that is not a separate object
+# the class of loss for a missing entry that is not a separate object
 _LEFT_OUT = {
     "ACL": LossClass.GRANTS,
     "CHECK CONSTRAINT": LossClass.CONSTRAINTS,

@@ -51,7 +51,7 @@ def plan_sequences(sides: Sequences, extent: Extent, chosen: Wanted, purpose: Pu
     for one in sides.source.sequences:
         if extent is Extent.ALL:
             goes = one.name in sides.selected or one.owner in names
-        else:  # if the relation that it feeds is missing, that is reported separately
+        else:  # a missing relation that it feeds is reported separately
             fed = one.owner and target_name(one.owner, sides.schemas)
             goes = _goes_with_rows(one, names, chosen) and (fed is None or fed in relations)
         target = target_name(one.name, sides.schemas)

@@ -34,15 +34,15 @@ def same_database(source: Catalog, target: Catalog) -> Iterator[Problem]:
 
 
 def itself(source: Catalog, target: Catalog) -> Iterator[Problem]:
-    """The same server and database: there is nothing to compare, except between schemas. A standby
-    may be compared."""
+    """A problem if both sides are the same database: there is nothing to compare, except between
+    schemas. A standby may be compared."""
     if source.standing.instance == target.standing.instance:
         message = f"is the same database as the source: {target.server}"
         yield Problem("target", message, "name another database")
 
 
 def read_only(target: Catalog) -> Iterator[Problem]:
-    """Somebody has closed it for writing, perhaps because its disk is full."""
+    """A problem if somebody has closed the target for writing, perhaps because its disk is full."""
     if target.standing.opened_by:
         yield Problem(
             "target",

@@ -29,8 +29,10 @@ class Written:
     statements: tuple[Statement, ...]
     losses: tuple[Loss, ...]
     problems: tuple[Problem, ...]
-    reowned: frozenset[str] = frozenset()  # grants on what gets another owner, as statements say
-    owners: Mapping[str, str] = field(default_factory=dict)  # of what grants are on, by the same
+    # grants on objects that get another owner, as named in statements
+    reowned: frozenset[str] = frozenset()
+    # owners of the objects of grants, by the same names
+    owners: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_statements(
@@ -114,7 +116,8 @@ def _written(
 
 
 def _exists_anyway(entry: Entry, around: Surroundings) -> bool:
-    """Schemas and extensions may exist already; an extension's comment is its own."""
+    """Whether it may exist already, like a schema or an extension; the comment on an extension is
+    its own."""
     existing = around.existing
     if entry.kind == "SCHEMA":
         return around.schemas.get(entry.tag, entry.tag) in existing.schemas or not makes_schema(

@@ -20,8 +20,7 @@ _FOR_SUPERUSERS = {
     "PROCEDURAL LANGUAGE", "TEXT SEARCH PARSER", "TEXT SEARCH TEMPLATE",
 }  # fmt: skip
 
-# who may create these differs from one hosted server to the next, whatever the role is called: they
-# are asked
+# hosted servers differ in which roles may create these, so the server is asked
 _EVENT_TRIGGER = """\
 create function pg_temp.windlass_trial() returns event_trigger language plpgsql as 'begin end';
 create event trigger windlass_trial on sql_drop execute function pg_temp.windlass_trial();

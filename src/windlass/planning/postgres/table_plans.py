@@ -38,8 +38,8 @@ def plan_tables(
 def _takes(
     request: Request, read: Read, planned: Iterable[RelationPlan]
 ) -> Iterator[tuple[Name, Relation]]:
-    """What takes the rows, by name on the target, where its columns may not take every value. A
-    comparison is only of values that were meant to change on their way."""
+    """The relations that take rows although some of their columns may not hold every value, by name
+    on the target. A comparison asks only about values that were meant to change."""
     there = {relation.name: relation for relation in read.target.catalog.relations}
     for one in planned:
         arriving = read.arriving.get(one.relation.name)
@@ -90,7 +90,8 @@ def _plan_tables(
 
 
 def _routes(read: Read, relations: Iterable[CatalogRelation]) -> dict[Name, Name | None]:
-    """Where the rows of each enter, if it is a partition that the target may divide differently."""
+    """The relation that the rows of each partition enter through, if the target may divide rows
+    differently."""
     sides = read.source.catalog.server, read.target.catalog.server
     is_same_text = len({side.encoding for side in sides}) == 1
     families = ((one.name, one.family) for one in relations)
@@ -108,8 +109,8 @@ def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:
 
 
 def _columns(relation: Relation, takes: Relation | None) -> tuple[ColumnPlan, ...]:
-    """Matched by name with those that take the values, if these differ. A column that the target
-    generates is not sent."""
+    """The columns, matched by name with those of the relation that takes the rows. Columns that the
+    target generates are not sent."""
     there = {column.name: column for column in (takes or relation).columns}
     return tuple(
         plan_column(column, there[column.name])
@@ -135,7 +136,8 @@ def plan_column(column: Column, target: Column) -> ColumnPlan:
 
 
 def _wire(relation: Relation, columns: Iterable[ColumnPlan]) -> Wire:
-    """Binary values require the very same type. A column that only the source computes is sent."""
+    """Binary only if all types are the same. Columns that only the source generates are sent
+    too."""
     wires = {column.name: column.wire for column in relation.columns}
     sent = [column for column in columns if not column.generated]
     as_text = any(one.conversion or wires[one.source] is Wire.TEXT for one in sent)

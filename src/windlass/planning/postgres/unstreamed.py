@@ -21,9 +21,9 @@ from windlass.planning.estimate import (
 from windlass.spec.fields.cutover import CUTOVER
 from windlass.spec.model import parse_seconds
 
-OBJECT = 0.0001  # seconds for the comparison of a large object, beside its bytes
+OBJECT = 0.0001  # seconds to compare a large object, in addition to its bytes
 FREEZE_SECONDS = parse_seconds(str(CUTOVER["max-freeze"].default))
-SHARE = 2  # of a freeze, what is copied in it may take one part of so many
+SHARE = 2  # copies may take one part in so many of a freeze
 MOST_NAMED = 5
 _STAYS = "no stream carries what is written to {} after the copy"
 
@@ -44,7 +44,7 @@ class Unstreamed:
 
     @property
     def copy_seconds(self) -> float:
-        """For unlogged tables and large objects, which are compared twice."""
+        """Seconds to copy unlogged tables and large objects; the latter are compared twice."""
         tables = sum(map(_table_seconds, self.copied))
         return tables + 2 * (self.object_bytes * FINGERPRINT_BYTE + self.objects * OBJECT)
 

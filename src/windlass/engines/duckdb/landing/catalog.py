@@ -79,7 +79,7 @@ def read_table(session: Any, name: Name) -> Table | None:
 
 
 def _computed(session: Any, name: Name) -> set[str]:
-    """Generated columns, which no catalog shows: they are in the table's own statement."""
+    """Generated columns. No catalog shows them, so they are read from the table's own statement."""
     ((text,),) = session.execute(
         "select sql from duckdb_tables() where database_name = current_database()"
         " and schema_name = ? and table_name = ?",
@@ -93,7 +93,7 @@ def _computed(session: Any, name: Name) -> set[str]:
 
 
 def _indexed(session: Any, where: list[str], known: set[str]) -> list[tuple[str, ...]]:
-    """The columns of unique indexes; one on an expression is no key."""
+    """The columns of unique indexes; an index on an expression is no key."""
     found = []
     for (text,) in session.execute(_INDEXES, where).fetchall():
         parts = re.findall(r'"(?:[^"]|"")+"|[^\[\],\s\']+', text or "")
@@ -106,6 +106,7 @@ def _indexed(session: Any, where: list[str], known: set[str]) -> list[tuple[str,
 
 
 def positions(session: Any, table: Table) -> tuple[str, ...]:
-    """The column that tells all rows apart, unless one of the table's own has its name."""
+    """The column that distinguishes all rows, unless one of the table's own columns has its
+    name."""
     taken = {one.lower() for one in columns(session, table.name)}
     return () if "rowid" in taken else ("rowid",)

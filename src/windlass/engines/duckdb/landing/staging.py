@@ -1,4 +1,4 @@
-"""Copies an input into the file of staged rows, with every value as its column is to hold it.
+"""Copies an input into the file of staged rows, converting each value as its column will store it.
 
 Arrow's batches of texts become DuckDB's table of a batch; SQL converts, and says what is bad.
 """
@@ -65,7 +65,7 @@ def prepare(session: Any, load: Load) -> None:
 
 @dataclass
 class Filling:
-    """One input on its way, in one transaction of the caller's."""
+    """One input that is being staged, in one transaction of the caller's."""
 
     session: Any
     load: Load
@@ -94,7 +94,7 @@ class Filling:
         return found
 
     def _tables(self) -> Iterator[pa.Table]:
-        """Batches of a size that DuckDB is quick with."""
+        """Batches of a size that DuckDB handles quickly."""
         import pyarrow as pa
 
         some: list[pa.RecordBatch] = []
@@ -121,15 +121,15 @@ class Filling:
     # what becomes of a batch
 
     def _fetch(self, query: str, batch: pa.Table) -> Any:
-        """All rows of a query of `_windlass_batch`, which DuckDB finds among the variables here.
-        What is registered would be kept until the transaction ends: all of the input."""
+        """All rows of a query of `_windlass_batch`, which DuckDB finds among the local variables. A
+        registered table would be kept until the transaction ends, and with it all of the input."""
         _windlass_batch = batch
         return self.session.execute(query).fetchall()
 
     def _converted(self, batch: pa.Table) -> sql.Composed:
-        """A query of values `c0`..., and of what is wrong with them, `x0`..., and with the fields
-        that expressions read, `f0`... Not a table: those of all batches would stay in memory until
-        the transaction ends."""
+        """A query of the values `c0`..., of what is wrong with them, `x0`..., and of the fields
+        that expressions read, `f0`... Not a table: the tables of all batches would stay in memory
+        until the transaction ends."""
         types = self._types(batch)
         parts: list[sql.Composable] = []
         for at, one in enumerate(self.load.assigned):
@@ -160,7 +160,7 @@ class Filling:
         return any(one.sql for one in self.load.assigned)
 
     def _fields(self, types: dict[str, str]) -> sql.Composable:
-        """The batch as expressions find it."""
+        """The batch with its fields as expressions see them."""
         values = [
             sql.SQL("{} as {}").format(self._as_field(name, type_).value, names(name))
             for name, type_ in types.items()
@@ -193,7 +193,7 @@ class Filling:
         return {name: type_ for name, type_, *_ in found if name != RECORD}
 
     def _as_field(self, name: str, type_: str) -> Converted:
-        """As expressions find it."""
+        """A field as expressions see it."""
         given = names("s", name)
         wanted = field_column(self.load, name)
         if wanted is None:
@@ -209,7 +209,7 @@ class Filling:
         return _converted(given, types[one.field], wanted)
 
     def _faulty(self) -> list[tuple[str, str]]:
-        """Columns that say what is wrong, and with which field."""
+        """The columns that say what is wrong, each with its field."""
         found = [(f"x{at}", one.field or one.column) for at, one in enumerate(self.load.assigned)]
         if self._has_sql:
             found += [(f"f{at}", one.name) for at, one in enumerate(self.source.fields)]
@@ -255,7 +255,8 @@ class Filling:
 
 
 def _integers(values: Sequence[int]) -> pa.Array:
-    """`pyarrow.array` would import pandas, if it is there, which takes 45 MB."""
+    """The integers as an array. `pyarrow.array` would import pandas if it is installed, which takes
+    45 MB."""
     import pyarrow as pa
 
     values = array("q", values)

@@ -1,8 +1,8 @@
 """SQL that converts a value to a column's type, or says why it does not fit. Pure.
 
-DuckDB's own casts round (1.5 is the integer 2, 1.005 the decimal 1.01), cut digits of seconds, take
-1e999 as infinity and ' 1_000 ' as a number; so a text is matched with a pattern first, and a value
-of another type has to be the same when it is cast back.
+DuckDB's own casts round (1.5 becomes the integer 2, 1.005 the decimal 1.01), cut off digits of
+seconds, read 1e999 as infinity and ' 1_000 ' as a number. So a text must first match a pattern, and
+a value of another type must stay the same when it is cast back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DIGITS = "more than 6 digits of a second"
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A value as it arrives, and why it cannot: a text, or NULL."""
+    """A value as it will be stored, and why it cannot be: a text, or NULL."""
 
     value: sql.Composable
     fault: sql.Composable
@@ -31,7 +31,8 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Where `holds` is true of {v}, the text, or {c}, the value, it is bad."""
+    """A rule by which a value is bad if `holds` is true; {v} stands for the text and {c} for the
+    value."""
 
     holds: sql.Composed
     reason: str
@@ -154,7 +155,7 @@ def _float_rules(text: sql.Composable, value: sql.Composable, column: TableColum
 
 
 def _decimal_rules(text: sql.Composable, value: sql.Composable, column: TableColumn) -> list[_Rule]:
-    """With an exponent only where 18 more digits are seen to be none."""
+    """Rules for a decimal. A number with an exponent must be the same with 18 more digits."""
     scale = column.scale
     digits = f"more than {scale} digits after the point"
     rules = [

@@ -60,7 +60,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Sequence:
-    """`next` is what a row gets next, `step` what is added each time."""
+    """`next` is the next value, `step` the increment."""
 
     name: Name
     next: int
@@ -108,7 +108,7 @@ def _tables(
         name = Name(schema, table)
         if name not in found:
             named = {row[5].lower() for row in rows if row[:2] == (schema, table)}
-            pages = () if ROWID in named else (ROWID,)  # whose name a column has taken
+            pages = () if ROWID in named else (ROWID,)  # a column has taken that name
             found[name] = SourceTable(name, (), comment=comment or "", rows=count, pages_by=pages)
             losses[name] = list(_collations(name, definition))
             computes = "GENERATED ALWAYS" in definition
@@ -141,7 +141,7 @@ def _column(of_column: Sequence[Any]) -> SourceColumn:
 
 
 def _counted(column: SourceColumn, sequences: Sequence[_Sequence]) -> _Sequence | None:
-    """The sequence that gives a column its numbers."""
+    """The sequence that fills a column."""
     match = _NEXT.fullmatch(column.default)
     if match is None:
         return None

@@ -1,5 +1,5 @@
-"""Counts, over all rows of a table, what its values are that the target's types do not have, and
-says what people have to decide."""
+"""Counts, over all rows of a table, the values that the target's types cannot hold, and names what
+people must decide."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from windlass.model.translation import Answers, Field, Fit, Sort, SourceColumn, 
 from windlass.model.units import plural
 from windlass.model.wording import word
 
-_MOST_BYTES = 500_000_000  # of a value; COPY's lines have 1 GB at most, and bytes two digits each
+# of a value; a line of COPY has at most 1 GB, and bytes take two digits each
+_MOST_BYTES = 500_000_000
 _ROWS_AT_ONCE = 1_000
-_VALUE_BYTES = 8  # of what is no text
+_VALUE_BYTES = 8  # of a value that is not text
 _RANGE: LiteralString = "not (isfinite({0}) and year({0}) between 1 and 9999)"
 _DAYS: LiteralString = "(year({0}) <> 0 or month({0}) <> 0 or day({0}) <> 0)"
 _NANOS: LiteralString = "epoch_ns({0}) % 1000 <> 0"
@@ -83,7 +84,7 @@ def _typed(about: str, words: str) -> str:
 
 
 def _misfits(one: _Column, back: str) -> dict[str, sql.Composable]:
-    """Values that are not the same if they are cast to the chosen type and back."""
+    """Conditions for values that change when they are cast to the chosen type and back."""
     type_, cast = one.fitted.type, one.fitted.form.partition(CAST)[2]
     name = names(one.column.name)
     if type_.sort is Sort.TEXT:
@@ -101,7 +102,7 @@ def _misfits(one: _Column, back: str) -> dict[str, sql.Composable]:
 
 def _asked(one: _Column) -> dict[str, sql.Composable]:
     value, form = forms.value(one.fitted), one.fitted.form.partition(CAST)[0]
-    if CAST in one.fitted.form:  # what cannot be cast is a misfit
+    if CAST in one.fitted.form:  # a value that cannot be cast does not fit
         value = sql.SQL("try_{}").format(value)
     asked: dict[str, sql.Composable] = {}
     if one.fitted.type.sort in (Sort.TEXT, Sort.ENUM):
@@ -131,7 +132,7 @@ def _table(table: SourceTable) -> sql.Identifier:
 
 
 def _count(session: Any, table: SourceTable, columns: Sequence[_Column]) -> tuple[int, int]:
-    """The rows and about their bytes; counts what is asked of each column."""
+    """Count the rows and their bytes, roughly, and what is asked about each column."""
     asked = [(one, what) for one in columns for what in one.asked]
     texts = [
         sql.SQL("coalesce(sum({}), 0)").format(_size(one))
@@ -158,7 +159,7 @@ def _count(session: Any, table: SourceTable, columns: Sequence[_Column]) -> tupl
 
 
 def _read_documents(session: Any, table: SourceTable, columns: Sequence[_Column]) -> None:
-    """What `jsonb` would make of them: each is parsed here."""
+    """What `jsonb` would make of the documents. Each one is parsed here."""
     if not columns:
         return
     texts = listed([forms.text(one.fitted) for one in columns])
@@ -177,7 +178,7 @@ def _read_documents(session: Any, table: SourceTable, columns: Sequence[_Column]
 
 
 class _Judge:
-    """What is said about a column, once its values are counted."""
+    """Decides what to report about a column, once its values are counted."""
 
     def __init__(self, session: Any, table: SourceTable, answers: Answers) -> None:
         self._session, self._table, self._answers = session, table, answers

@@ -1,5 +1,5 @@
-"""How values are written: their texts, the fields of a line of COPY, and what is hashed, as
-expressions of DuckDB. Pure.
+"""How values are written: as texts, as fields of a line of COPY, and for hashing; as expressions of
+DuckDB. Pure.
 
 Texts: `windlass.engines.canonical`.
 """
@@ -37,7 +37,7 @@ _TEXTS: dict[str, LiteralString] = {
     "json": "cast({0} as varchar)",
     "nested": "cast(to_json({0}) as varchar)",
 }
-# DuckDB writes no zero before the point where a type has no digits there
+# DuckDB writes no zero before the point for a type without digits there
 _FRACTION: LiteralString = (
     "case when {0} like '.%' then '0' || {0} when {0} like '-.%' then '-0' || substr({0}, 2)"
     " else {0} end"
@@ -54,14 +54,14 @@ _NO_NUMBERS = {32: "7fc00000", 64: "7ff8000000000000"}  # as PostgreSQL writes i
 
 
 def value(field: Field) -> sql.Composable:
-    """The column, or what people have it cast to."""
+    """The column, cast if the user has chosen another type."""
     _, cast, type_ = field.form.partition(CAST)
     column = names(field.name)
     return sql.SQL("cast({} as {})").format(column, verbatim(type_)) if cast else column
 
 
 def text(field: Field) -> sql.Composable:
-    """NULL for NULL."""
+    """The text of a value; NULL if it is NULL."""
     form, type_ = field.form.partition(CAST)[0], field.type
     made = sql.SQL(_TEXTS[form]).format(value(field))
     if type_.sort is Sort.DECIMAL and type_.precision == type_.scale and type_.scale:
@@ -70,7 +70,7 @@ def text(field: Field) -> sql.Composable:
 
 
 def line(fields: Sequence[Field]) -> sql.Composable:
-    """Of COPY, with its end."""
+    """A line of COPY, with its line end."""
     parts = [sql.SQL("coalesce({}, chr(92) || 'N')").format(_sent(one)) for one in fields]
     return sql.SQL("{} || chr(10)").format(listed(parts, " || chr(9) || "))
 
@@ -87,7 +87,7 @@ def _sent(field: Field) -> sql.Composable:
 
 
 def hashed(field: Field) -> sql.Composable:
-    """NULL for NULL."""
+    """The hashed text of a value; NULL if it is NULL."""
     match field.type.sort:
         case Sort.TEXT | Sort.ENUM:
             return sql.SQL("strlen({0}) || ':' || {0}").format(text(field))

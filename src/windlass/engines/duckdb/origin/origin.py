@@ -77,7 +77,8 @@ class DuckDbOrigin:
 
     @property
     def schema(self) -> str:
-        """The only schema of a file becomes `public`; several keep their names."""
+        """The schema for tables: the only schema of a file becomes `public`; several schemas keep
+        their names."""
         names = {one.name.schema for one in self.schemas().tables}
         return "public" if names <= {_MAIN} else ""
 
@@ -102,7 +103,8 @@ class DuckDbOrigin:
         return [f"{self.place} is open until it has been read: other processes cannot write to it"]
 
     def check(self) -> None:
-        """It lives as long as the process. See `windlass.engines.origin.Origin`."""
+        """Nothing to check: the snapshot exists as long as the process. See
+        `windlass.engines.origin.Origin`."""
         if self._database is None:
             raise SnapshotLost(f"{self.place} is closed", side="source")
 
@@ -128,7 +130,7 @@ class DuckDbOrigin:
             return rows.cut(session, table, count)
 
     def can_hash(self, reading: Reading) -> bool:
-        """The text of a float is not what is hashed."""
+        """Whether no column is a float, whose text is not what is hashed."""
         return can_hash(reading.fields) and all(
             one.type.sort is not Sort.FLOAT for one in reading.fields
         )
@@ -162,7 +164,7 @@ class DuckDbOrigin:
         self._stops.cancel()
 
     def _called(self, doing: str, call: Callable[[Any], T]) -> T:
-        """What it returns; again, where DuckDB had too little memory."""
+        """The result of the call, which is repeated if DuckDB had too little memory."""
         while True:
             try:
                 with self._asking(doing) as session:
@@ -172,7 +174,7 @@ class DuckDbOrigin:
                     raise
 
     def _has_more(self, error: WindlassError) -> bool:
-        """Whether it failed for want of memory, and has more now."""
+        """Whether a call failed for lack of memory, and there is more now."""
         if not has_too_little_memory(error.__cause__):
             return False
         with self._database.cursor() as session:

@@ -1,5 +1,5 @@
-"""Rows of a DuckDB file: as lines of COPY and digests, which DuckDB makes. Only documents are
-hashed here, as `jsonb` prints another text of them."""
+"""Rows of a DuckDB file as lines of COPY and as digests, both made by DuckDB. Only documents are
+hashed here, because `jsonb` prints them in another text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of DuckDB's columns as types that no engine owns, and those that people can choose instead.
+"""DuckDB's column types as engine-independent types, and the types that people can choose instead.
 Pure."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from windlass.engines.answers import read_type
 from windlass.model.translation import Field, Sort, Type
 
-CAST = " as "  # in a form: the type of DuckDB that values are cast to first
+CAST = " as "  # in a form: precedes the DuckDB type that values are cast to first
 MOST_LABEL_BYTES = 63  # of an enum of PostgreSQL's
 _HUGE = Type(Sort.DECIMAL, precision=39)
 _PLAIN: dict[str, tuple[Type, str]] = {
@@ -46,7 +46,7 @@ _PLAIN: dict[str, tuple[Type, str]] = {
 _DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)")
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
 _NESTED = re.compile(r"(STRUCT|MAP)\(.*\)|.*\[\d*\]", re.DOTALL)
-# what a chosen type is in DuckDB; casting there and back has to give the same value
+# what a chosen type is in DuckDB; casting to it and back must keep the value
 _CHOSEN = {
     Sort.BOOLEAN: "BOOLEAN", Sort.TEXT: "VARCHAR", Sort.DATE: "DATE", Sort.TIME: "TIME",
     Sort.TIMESTAMP: "TIMESTAMP", Sort.INSTANT: "TIMESTAMP WITH TIME ZONE", Sort.UUID: "UUID",
@@ -58,14 +58,15 @@ _MOST_DIGITS = 38  # of a DECIMAL
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """`back` is the column's own type, to which a value is cast back; empty: nothing is lost."""
+    """`back` is the column's own type, to which a value is cast back; empty if the cast loses
+    nothing."""
 
     field: Field
     back: str = ""
 
 
 def first_guess(name: str, type_: str) -> Field | None:
-    """None: no type has such values."""
+    """The first type to try; None if no type has such values."""
     if found := _PLAIN.get(type_):
         return Field(name, *found)
     if match := _DECIMAL.fullmatch(type_):
@@ -82,7 +83,7 @@ def first_guess(name: str, type_: str) -> Field | None:
 
 
 def chosen(name: str, type_: str, words: str, about: str) -> Chosen | None:
-    """What people want; None where that is not offered.
+    """The type that people have chosen; None if it is not available for this column.
 
     Raises:
         BadSpec: there is no such type.

@@ -35,7 +35,7 @@ _TEXTS: Mapping[Sort, LiteralString] = {
     Sort.ENUM: "octet_length(convert_to({0}::text, 'UTF8'))::text || ':' || {0}::text",
     Sort.SET: "array_to_json({0})::text",
 }
-# with 60 binary digits after the point, or 120 of small numbers; others are hashed by their bits
+# with 60 binary digits after the point, or 120 for small numbers; others are hashed by their bits
 _HEX: LiteralString = """(
     case when abs({0}) between 0.00390625 and 9007199254740991
          then case when {0} < 0 then '-0x' else '0x' end || to_hex(trunc(abs({0}))::bigint) || '.'
@@ -52,7 +52,7 @@ _BITS: Mapping[int, LiteralString] = {
     32: "encode(float4send({0}), 'hex')",
     64: "encode(float8send({0}), 'hex')",
 }
-# the significant digits without zeros at either end, e, the exponent of the first one
+# the significant digits without zeros at either end, then e and the exponent of the first digit
 _DIGITS: LiteralString = """(
     select case when n.v = 0 then case when left({0}::text, 1) = '-' then '-0' else '0' end
            else case when n.v < 0 then '-' else '' end || d.digits || 'e' || d.exponent end
@@ -70,29 +70,29 @@ _NO_NULL: LiteralString = r"case {0}::text when E'\\N' then E'\\\\N' else {0}::t
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A relation whose rows are compared. `columns` are in the order of `fields`;
-    `key` are some of the fields' names. `floats` as of `windlass.engines.origin.Origin`."""
+    """A relation whose rows are compared. `columns` are in the order of `fields`; `key` are names
+    of some of the fields. `floats` is that of `windlass.engines.origin.Origin`."""
 
     name: Name
     columns: tuple[str, ...]
     fields: tuple[Field, ...]
     key: tuple[str, ...]
     floats: str
-    rows: sql.Composable | None = None  # where they are selected from, if not from the relation
+    rows: sql.Composable | None = None  # what they are selected from, if not from the relation
     side: str = "target"
     trims: bool = False  # numbers without a scale: 1.50 is 1.5
 
     @property
     def keyed_by(self) -> list[int]:
-        """The places of the key's fields; of all without a key."""
+        """The positions of the key's fields; of all fields if there is no key."""
         names = [one.name for one in self.fields]
         return [names.index(one) for one in self.key] or list(range(len(names)))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of so many parts of a table, which several sessions read at once: OFFSET 0 keeps the
-    server from doing so itself."""
+    """One of several parts of a table, which sessions read in parallel. OFFSET 0 keeps the server
+    from reading in parallel itself."""
 
     number: int = 0
     of: int = 1
@@ -104,7 +104,7 @@ ALL_OF_IT = Part()
 def read_digest(
     connection: Connection, proven: Proven, part: Part = ALL_OF_IT, *, as_sent: bool = False
 ) -> Digest:
-    """Of all rows, or those of a part. `as_sent`: of their lines in COPY."""
+    """The digest of all rows, or of those in a part. `as_sent`: of their lines in COPY."""
     text, bits = (_line(proven), 64) if as_sent else (_row_text(proven), 60)
     query = sql.SQL(
         "select count(*), {sums} from (select {hash} as h from {table}{where} offset 0) as hashed"
@@ -119,7 +119,7 @@ def read_digest(
 
 
 def read_buckets(connection: Connection, proven: Proven) -> dict[int, Digest]:
-    """Of all rows, by bucket."""
+    """The digests of all rows, by bucket."""
     query = sql.SQL(
         "select {bucket}, count(*), {sums} from (select {hash} as h, md5({key}) as k"
         " from {table} offset 0) as hashed group by 1"
@@ -153,7 +153,7 @@ def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) ->
 
 # OFFSET 0 keeps the server from computing the hash once for each use of it
 def _within(connection: Connection, proven: Proven, part: Part) -> sql.Composable:
-    """A WHERE clause for a range of blocks; the last one has no end, as a table can grow."""
+    """A WHERE clause for a range of blocks; the last range has no end, as a table can grow."""
     if part.of == 1:
         return sql.SQL("")
     table = sql.Identifier(proven.name.schema, proven.name.name)
@@ -168,7 +168,7 @@ def _within(connection: Connection, proven: Proven, part: Part) -> sql.Composabl
 
 
 def _sums(bits: int) -> sql.Composed:
-    """Of the first bits of hashes, and of the next."""
+    """The sums of the first bits of the hashes, and of the following bits."""
     return sql.SQL(
         "coalesce(sum(h::bit({0})::bigint), 0), coalesce(sum((h << {0})::bit({0})::bigint), 0)"
     ).format(sql.Literal(bits))
@@ -218,7 +218,8 @@ def _text(column: sql.Identifier, field: Field, proven: Proven) -> sql.Composed:
 
 
 def _line(proven: Proven) -> sql.Composed:
-    """As COPY writes it, if no text is escaped. A text `\\N` is escaped as it is no NULL."""
+    """The line as COPY writes it if no text is escaped. A text `\\N` is escaped, because it is not
+    NULL."""
     parts = []
     for column, field in zip(proven.columns, proven.fields, strict=True):
         name = sql.Identifier(column)
@@ -243,6 +244,6 @@ def _key_text(proven: Proven) -> sql.Composed:
 
 
 def _joined(texts: Sequence[sql.Composed]) -> sql.Composed:
-    """One text of all; a function takes at most 100 arguments, so `||` joins them."""
+    """One text of all texts. A function takes at most 100 arguments, so they are joined by `||`."""
     whole = sql.SQL(" || ").join(sql.SQL("'|' || coalesce({}, 'N')").format(one) for one in texts)
     return sql.Composed([whole])

@@ -1,5 +1,5 @@
-"""Rows of another engine in a temporary table of the target: there the target itself compares them
-with its own, and copies those that differ."""
+"""Rows of another engine in a temporary table on the target. There the target itself compares them
+with its own rows, and copies those that differ."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TEMPORARY = "pg_temp"
 
 
 def stage(session: Connection, item: RelationPlan, table: Name, blocks: Iterable[bytes]) -> None:
-    """Make the table with the target's columns that are compared, what it computes included, and
-    fill it with lines of COPY. It is gone with the session."""
+    """Create the table with the compared columns of the target, including generated ones, and fill
+    it with lines of COPY. It exists until the session ends."""
     columns = sql.SQL(", ").join(sql.Identifier(one.target) for one in item.columns)
     into = sql.Identifier(table.schema, table.name)
     making = sql.SQL("create temporary table {} as select {} from only {} where false").format(
@@ -34,7 +34,7 @@ def stage(session: Connection, item: RelationPlan, table: Name, blocks: Iterable
 
 
 def staged_pair(item: RelationPlan, target: Server, staged: Name) -> Pair:
-    """How the staged rows of a relation, and those that the target has, are compared."""
+    """How the staged rows of a relation are compared with the target's."""
     assert item.reading is not None, "planned by another flow"
     columns = tuple(
         HashedColumn(one.target, one.target_type, HashBy.TEXT, computed=one.generated)

@@ -33,7 +33,8 @@ def read(connection: Connection, books: Books, run: str) -> LoadRun:
 
 
 def _applied(connection: Connection, books: Books, run: str = "") -> list[Applied]:
-    """Loads of a run, or of all that are not undone; the last one first, as they are undone."""
+    """The loads of a run, or of all runs that are not undone; in the order of undoing, the last one
+    first."""
     history = books.history(connection, [APPLY, UNDOING])
     restored: dict[str, list[int]] = {}
     for _, _, step, _, note in history:
@@ -135,7 +136,7 @@ def _undo(
 
 
 def _drop(connection: Connection, one: Applied) -> list[str]:
-    """A table that the load has created, unless it holds others' rows or others need it."""
+    """Drop a table that the load created, unless it has rows of others or others need it."""
     table = psycopg.sql.SQL("select 1 from {} limit 1").format(names.identifier(one.table))
     if connection.execute(table).fetchone():
         return [f"{one.table}: the table, which holds rows of others"]
@@ -149,7 +150,7 @@ def _drop(connection: Connection, one: Applied) -> list[str]:
 
 
 def watermark(connection: Connection, books: Books, load: Load) -> str:
-    """Of the newest run that has one for this table from these inputs by this field."""
+    """The watermark of the newest run that has one for this table, these inputs and this field."""
     for run in books.runs(connection):
         if run.state is State.ROLLED_BACK:
             continue

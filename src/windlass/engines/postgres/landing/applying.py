@@ -1,10 +1,10 @@
-"""Changes a table to what its staged rows say, in the caller's transaction, which holds the table's
-lock. What changes goes into the load's table of before-images.
+"""Changes a table as its staged rows say, in the caller's transaction, which holds the table's
+lock. What changes is kept in the load's table of before-images.
 
-A row of that has a kind: i, inserted: its identifying columns; u, updated, or d, deleted: all of
-the row as it was. `windlass_made` is a hash of the row as the load left it, by which undoing knows
-whether others have changed it since. Rows without identifying columns are known by their
-transaction.
+Each row of it has a kind: i, inserted: its identifying columns; u, updated, or d, deleted: the
+whole row as it was. `windlass_made` is a hash of the row as the load left it, from which undoing
+can see whether others have changed it since. Rows without identifying columns are recognised by
+their transaction.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TRUE = sql.SQL("true")
 
 
 def hash_of(alias: str, columns: Sequence[Column]) -> sql.Composed:
-    """Of a row's text: the same as long as the row is the same, in a session with the same
+    """A hash of a row's text: the same as long as the row is unchanged, in sessions with the same
     settings."""
     values = listed(
         sql.SQL("{}.{}").format(sql.Identifier(alias), one.identifier) for one in columns
@@ -41,7 +41,7 @@ def hash_of(alias: str, columns: Sequence[Column]) -> sql.Composed:
 
 
 def same_key(left: str, right: str, columns: Sequence[Column]) -> sql.Composed:
-    """A condition: two rows have the same key."""
+    """A condition: two rows have equal keys."""
     return sql.SQL(" and ").join(
         one.equals(
             sql.SQL("{}.{}").format(sql.Identifier(left), one.identifier),
@@ -94,8 +94,8 @@ class Change:
 
     @property
     def effective(self) -> LoadWords:
-        """The load's words. All rows of a table with a key are replaced by changing those that
-        differ, if all columns are given: the same rows in the end, without touching the others."""
+        """The words that take effect. If all columns are given, a table with a key is replaced by
+        changing only the rows that differ: the result is the same, without touching the others."""
         return effective_words(self.load, self.columns, self.rows)
 
     def _keyed(self, words: LoadWords) -> None:
@@ -133,7 +133,7 @@ class Change:
         )
 
     def _sliced(self, alias: str) -> sql.Composable:
-        """Rows of the table that are the load's to delete. The condition names columns alone."""
+        """A condition for the rows that the load may delete. It uses column names only."""
         if not self.load.words.slice:
             return _TRUE
         return sql.SQL(
@@ -177,7 +177,7 @@ class Change:
         )
 
     def _saved(self, kind: str, columns: Sequence[Column]) -> sql.Composed:
-        """The beginning of an INSERT of before-images."""
+        """The first part of an INSERT of before-images."""
         return sql.SQL('insert into {} ({}, {}, {}, {}) select {}::"char"').format(
             names.identifier(self.undo),
             sql.Identifier(names.KIND),
@@ -223,7 +223,7 @@ class Change:
         *,
         joined: bool = True,
     ) -> int:
-        """Set columns of rows, which are found once."""
+        """Set columns of rows; the rows are searched once."""
         source = sql.SQL("{} t").format(self._target)
         if joined:
             source = sql.SQL("{} join {} s on {}").format(source, self.rows.source, self._joined())
@@ -288,8 +288,8 @@ class Change:
         self.done["deleted"] = self._replace([mark], values, condition, joined=False)
 
     def _history(self) -> None:
-        """Close what has changed and what is missing, add what is new: a row is true from
-        `valid_from` until before `valid_to`, and now if that is NULL."""
+        """Close rows that have changed or are missing, and add new ones. A row is valid from
+        `valid_from` until before `valid_to`; NULL means that it is still valid."""
         words = self.load.words
         start, end = named(self.columns, [words.valid_from, words.valid_to])
         is_open = sql.SQL("t.{} is null").format(end.identifier)
@@ -344,7 +344,7 @@ class Change:
 
 
 def _differs(given: Sequence[Column]) -> sql.Composed:
-    """Byte by byte (record_image_ne): 1.0 is not 1.00, and a type needs no equality."""
+    """Compares bytes (record_image_ne): 1.0 differs from 1.00, and the type needs no equality."""
     if not given:
         return sql.SQL("false") + sql.SQL("")
     return sql.SQL(
@@ -376,8 +376,8 @@ def effective_words(load: Load, columns: Sequence[Column], rows: Rows) -> LoadWo
 
 
 def identifying(load: Load, columns: Sequence[Column], rows: Rows) -> tuple[Column, ...]:
-    """Columns by which a row that was loaded is found again: those of the load's key, or of a key
-    of the table that has no NULLs; none if there is none."""
+    """Columns by which a loaded row is found again: those of the load's key, or of a key of the
+    table without NULLs; empty if there is none."""
     words = load.words
     if words.history:
         return named(columns, [*words.key, words.valid_from])

@@ -56,7 +56,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """Of one input."""
+    """The bad rows of one input."""
 
     rows: int
     first: tuple[Trouble, ...]
@@ -68,15 +68,17 @@ class Bad:
 
 
 def reason_of(state: str | None, message: str, type_: str) -> str:
-    """Of an error of the server about a value, without the value."""
+    """The reason in a server's error about a value, without the value."""
     if state in _REASONS:
         return _REASONS[state].format(type_)
     return without_values(state, message)
 
 
 def refuse_more(load: Load, rows: int, note: Result) -> None:
-    """Raises:
-    BadRecord: so many rows of all inputs of a load are more than may be set aside.
+    """Check the limit for all inputs of a load together.
+
+    Raises:
+        BadRecord: so many rows of all inputs of a load are more than may be set aside.
     """
     if rows > load.bad.most:
         hint = ways_with_bad_records(rows, some_empty=False)
@@ -84,7 +86,7 @@ def refuse_more(load: Load, rows: int, note: Result) -> None:
 
 
 class BadRows:
-    """Those of one input, in the transaction that stages it."""
+    """The bad rows of one input, in the transaction that stages it."""
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class BadRows:
         staging: Staging,
         unreadable: Sequence[Unreadable] = (),
     ) -> None:
-        """`unreadable` are records that are not in the table, as they are none."""
+        """`unreadable` are records that could not be read, so they are not in the table."""
         self._connection, self._run, self._load = connection, run, load
         self._number, self.source, self._staging = number, source, staging
         self._unreadable = unreadable
@@ -108,21 +110,22 @@ class BadRows:
     def find(
         self, table: Name, columns: Sequence[StagedColumn], gone: Sequence[Trouble]
     ) -> list[Trouble]:
-        """Values that break a column's checks, or are texts of which no value can be made. `gone`
-        are of rows that have been taken out before, which counting records must not forget.
+        """Values that break a column's checks, and texts that are no valid values. `gone` are rows
+        that were taken out before, which must be included when records are counted.
 
         Raises:
             BadRecord: more rows are bad than may be.
         """
         found = self._invalid(table, [(one, one.cast) for one in columns if one.cast])
-        # a check of those might cast a text that is no value
+        # their checks might cast a text that is not a valid value
         found += self._checked(table, columns, [one.place for one in found])
         found = self._numbered(table, found, [one.record for one in gone])
         self._refuse_more([*gone, *found])
         return found
 
     def invalid(self, table: Name) -> list[Trouble]:
-        """Texts that are no values of what they are staged as. `find` refuses them, with others.
+        """Texts that are not valid values of the type they are staged as. `find` refuses them, with
+        others.
 
         Raises:
             BadRecord: so many rows are bad that not all of them were looked for.
@@ -164,7 +167,7 @@ class BadRows:
 
     @property
     def _most(self) -> int:
-        """How many to look for: one more than may be set aside, and those that are shown."""
+        """How many to look for: more than may be set aside, by as many as are shown."""
         return self._load.bad.most + SHOWN + 1
 
     def _soft(self, table: Name, column: StagedColumn, type_: str) -> list[Trouble]:
@@ -195,7 +198,7 @@ class BadRows:
             )
             for column, check in pairs
         )
-        query = sql.SQL(  # offset 0, so that no test is made of the rows that are left out
+        query = sql.SQL(  # offset 0, so that rows that are left out are not tested
             "select place::text, broken from (select ctid as place, array[{}] as broken from"
             " (select * , ctid from {} where ctid <> all ({}::tid[]) offset 0) rows offset 0) rows"
             " where pg_catalog.array_remove(broken, null) <> '{{}}' order by place limit {}"
@@ -221,7 +224,7 @@ class BadRows:
         )
 
     def described(self, one: Trouble, *, with_line: bool = True) -> dict[str, Any]:
-        """As `windlass.model.load.BadValue` has it. The line is looked for in the file."""
+        """The value as a `windlass.model.load.BadValue`. Its line is looked up in the file."""
         self._patience = self._patience or time.monotonic() + LINES_SECONDS
         if with_line and one.record not in self._lines and time.monotonic() < self._patience:
             self._lines[one.record] = self.source.line_of(one.record)
@@ -254,7 +257,7 @@ class BadRows:
         return [one.bad.record for one in self._unreadable]
 
     def all_described(self, found: Sequence[Trouble]) -> list[dict[str, Any]]:
-        """With the records that are none, in the order of the input; the first of them."""
+        """Bad values and unreadable records in the order of the input; only the first ones."""
         all_ = [*map(self.described, found), *(asdict(one.bad) for one in self._unreadable[:SHOWN])]
         return sorted(all_, key=lambda one: one["record"])[:SHOWN]
 
@@ -287,7 +290,7 @@ class BadRows:
         )
 
     def keep_unreadable(self) -> None:
-        """Put them into the load's table of refused ones."""
+        """Put unreadable records into the load's table of refused ones."""
         if not self._unreadable:
             return
         into = self._refused()
@@ -302,7 +305,7 @@ class BadRows:
             )  # fmt: skip
 
     def _refused(self) -> sql.Identifier:
-        """The table of all inputs of the load, in which one at a time writes."""
+        """The table for all inputs of the load. One input at a time writes to it."""
         into = names.identifier(names.refused(self._run, self._load.name))
         self._connection.execute(
             "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0))",
@@ -320,7 +323,7 @@ class BadRows:
 def records_of(
     connection: Connection, table: Name, places: Collection[str], skipped: Sequence[int]
 ) -> dict[str, int]:
-    """The numbers of the records in rows. `skipped` are records that were taken out, in order."""
+    """The record numbers of rows. `skipped` are records that were taken out, in order."""
     if not places:
         return {}
     query = sql.SQL(
@@ -337,8 +340,9 @@ def records_of(
     return found
 
 
-Probe = Callable[[sql.Composed], sql.Composed]  # of a condition on ctid, a query of these rows
-Span = tuple[tuple[int, int], tuple[int, int]]  # of ctids, half-open
+# makes a query of the rows that meet a condition on ctid
+Probe = Callable[[sql.Composed], sql.Composed]
+Span = tuple[tuple[int, int], tuple[int, int]]  # two ctids, half-open
 
 
 def halved(

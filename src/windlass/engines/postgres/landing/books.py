@@ -1,5 +1,5 @@
-"""What a landing needs of the journal, which it is given: engines import none.
-`windlass.journal.loads` has it."""
+"""What a landing needs of the journal. It is passed in, because engines import no journal;
+`windlass.journal.loads` implements it."""
 
 from __future__ import annotations
 

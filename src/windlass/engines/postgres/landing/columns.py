@@ -23,8 +23,8 @@ _PLAIN_TEXT = (25, 1042, 1043)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`base` is what a domain is made of, else the type itself; `plain` its bare name. `equality`
-    is an operator with its schema; empty: the type has none."""
+    """`base` is the type under a domain, otherwise the type itself; `plain` is its bare name.
+    `equality` is an operator with its schema; empty if the type has none."""
 
     name: str
     type: str
@@ -39,7 +39,7 @@ class Column:
     has_default: bool
     identity: str  # "": none, "a": always, "d": by default
     generated: bool
-    sequence: str  # that gives its values
+    sequence: str  # the sequence that fills it
     rights: str  # "i" to insert it, "u" to update it, "s" to set its sequence
 
     @property
@@ -73,7 +73,7 @@ class Column:
         return sql.SQL(" collate {}").format(sql.SQL(self.collation)) if self.collation else _NONE
 
     def equals(self, left: sql.Composable, right: sql.Composable) -> sql.Composed:
-        """Two values of this column are equal to the server; of a type without an equality, if
+        """A condition that two values are equal to the server; if the type has no equality, that
         their texts are."""
         if not self.equality:
             return sql.SQL("{}::pg_catalog.text operator(pg_catalog.=) {}::pg_catalog.text").format(
@@ -84,7 +84,7 @@ class Column:
 
     @property
     def described(self) -> TableColumn:
-        """The noun of `windlass.model.load`."""
+        """The column as `windlass.model.load` has it."""
         precision, scale = self.digits or (0, 0)
         exact = column_of(self.name, self.base, self.oid, self.modifier)
         kind: Kind | None = exact.kind
@@ -139,7 +139,7 @@ def read_columns_of_types(
 
 
 def named(columns: Iterable[Column], names: Sequence[str]) -> tuple[Column, ...]:
-    """Those of these names, in this order."""
+    """The columns with these names, in this order."""
     by_name = {one.name: one for one in columns}
     return tuple(by_name[name] for name in names)
 

@@ -1,8 +1,9 @@
-"""Rows that are only added, as they are, by one COPY into the table: half the work of staging them.
+"""Adds rows by one COPY into the table, if they are only added, unchanged: half the work of staging
+them.
 
-What COPY would take as another value (`windlass.engines.postgres.landing.staged_columns`) is looked
-for in the texts on their way, beside the server's work. Where there may be any, the COPY is
-rolled back and the rows are staged, where each is looked at exactly.
+COPY would silently change some values (`windlass.engines.postgres.landing.staged_columns`). Texts
+are checked for those while they are sent, in parallel with the server's work. If there may be one,
+the COPY is rolled back, and the rows are staged, where each value is checked exactly.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from windlass.model.load_words import Missing
 from windlass.model.relation import Name
 
 _WAITING_BLOCKS = 16
-_BLOCK_BYTES = 4 << 20  # of the reader beside; a longer record ends it, and the rows are staged
+# for the reader in the second thread; a longer record ends it, and the rows are staged
+_BLOCK_BYTES = 4 << 20
 
 
 class Suspicious(Exception):
-    """A value may not be kept as it is: the rows have to be staged."""
+    """A value might be changed, so the rows must be staged."""
 
 
 def can_be_direct(load: Load, given: Sequence[Column]) -> bool:
-    """Whether there is nothing to look up, compute, check or set aside."""
+    """Whether rows are only added, with nothing to look up, compute, check or set aside."""
     words = load.words
     adds_only = not words.key and words.missing is Missing.KEEP and not words.history
     is_alone = load.at_once and len(load.inputs) == 1
@@ -47,8 +49,8 @@ def can_be_direct(load: Load, given: Sequence[Column]) -> bool:
 
 
 def _pattern(column: Column) -> str | None:
-    """A regular expression of texts that the column may not keep; empty if it keeps all that COPY
-    takes, None if that is not known of a text."""
+    """A regular expression for texts that the column might change; empty if it keeps everything
+    that COPY accepts, None if a text does not show that."""
     wide, cast, checks = kept_in(column, is_text=True)
     if not checks and not cast:
         return ""
@@ -94,7 +96,7 @@ class Direct:
         except psycopg.DataError as error:
             raise Suspicious from error
         except psycopg.IntegrityError as error:
-            # a NULL, or the CHECK of a domain, is of a value
+            # an error about a value: NULL, or the CHECK of a domain
             if error.sqlstate != "23502" and error.diag.table_name:
                 raise
             raise Suspicious from error

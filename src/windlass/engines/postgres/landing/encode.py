@@ -111,7 +111,7 @@ def _stamps(array: Any) -> Any:
 
 
 def _within(array: Any, plain: Any, low: int, high: int, slow: Callable[[int], str]) -> Any:
-    """Arrow's text where years have four digits, else `slow` of the number."""
+    """Arrow's text for years of four digits, otherwise `slow` for each number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

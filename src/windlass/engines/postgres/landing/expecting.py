@@ -1,5 +1,5 @@
-"""Expectations of the staged rows, and what the words ask of their keys, as queries over all rows.
-Changes nothing of the table."""
+"""Checks expectations of the staged rows, and what words require of their keys, by queries over all
+rows. Does not change the table."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _absent(columns: Sequence[Column]) -> sql.Composed:
 
 
 def _doubled(rows: Rows, columns: Sequence[Column]) -> sql.Composed:
-    """Rows whose values others have too; NULL is no value."""
+    """A condition for rows whose values occur more than once; NULL does not count as a value."""
     keys = listed(_of(one) for one in columns)
     return sql.SQL(
         "(s.{input}, s.{place}) in (select {input}, {place} from (select {input}, {place},"
@@ -110,7 +110,7 @@ def _doubled(rows: Rows, columns: Sequence[Column]) -> sql.Composed:
 
 
 def _dangling(one: Expectation, column: Column) -> sql.Composed:
-    """`refers_to` is schema.table.column."""
+    """A condition for rows whose value is missing in `refers_to`, which is schema.table.column."""
     table, _, referred = one.refers_to.rpartition(".")
     name = Name.read(table)
     return sql.SQL(
@@ -168,7 +168,7 @@ def described_key(columns: Sequence[str], values: Sequence[object]) -> str:
 
 
 def _keep(connection: Connection, run: str, load: Load, rows: Rows, test: Test) -> None:
-    """The failing rows, in a table that stays."""
+    """Keep the failing rows in a table that stays."""
     table = names.identifier(names.failing(run, load.name))
     columns = listed(sql.SQL("s.{0}::text as {0}").format(one.identifier) for one in rows.columns)
     select = sql.SQL("select {}::text as expectation, {} from {} s where {}").format(

@@ -1,9 +1,9 @@
 """Rows of a table that change, found once and kept in a temporary table for the rest of the
 transaction, whose lock keeps them where they are.
 
-One join of the staged rows with the table serves the UPDATE and the INSERT of a merge. The UPDATE
-goes to each row by its position; a hash of the positions of the whole table took longer than the
-UPDATE itself.
+One join of the staged rows with the table serves both the UPDATE and the INSERT of a merge. The
+UPDATE finds each row by its position; a hash of the positions of the whole table took longer than
+the UPDATE itself.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ it, 3.8 s without."""
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`place` is where a row is, NULL if it is to be added; `wrote` the transaction that wrote it;
-    `o0`... are all `columns` of the table as they were, `n0`... what the `given` ones become."""
+    """`place` is the position of a row, NULL if it will be added; `wrote` is the transaction that
+    wrote it. `o0`... are the old values of all `columns`, `n0`... the new values of the `given`
+    ones."""
 
     connection: Connection
     target: sql.Identifier
@@ -69,7 +70,8 @@ class Found:
         ]
         if not sets:
             return 0
-        # to plan for reading rows by their position; what triggers do is not planned much worse
+        # make the planner read rows by their position; queries of triggers are not planned much
+        # worse
         cost = self._set_cost("0")
         rows = self._run(
             sql.SQL(

@@ -1,10 +1,10 @@
 """Locks a table that is to be changed. In a deadlock it is the load that gives way, never an
 application.
 
-SHARE ROW EXCLUSIVE lets others read, and lock rows for foreign keys. Writers wait for the load, and
-the load waits only briefly for them: before that becomes a deadlock it rolls back and tries again.
-A session that has locked rows (SELECT FOR UPDATE) and then waits for the table could still be in a
-deadlock with it: from the third attempt the lock is EXCLUSIVE, which waits for such sessions first.
+SHARE ROW EXCLUSIVE lets others read, and lock rows for foreign keys. Writers wait for the load, but
+the load waits only briefly for them: before a deadlock arises, it rolls back and tries again. A
+session that has locked rows (SELECT FOR UPDATE) and then waits for the table could still cause one,
+so from the third attempt the lock is EXCLUSIVE, which first waits for such sessions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _EXCLUSIVE_FROM = 2
 def lock_patiently(
     tables: Sequence[Name], stops: Stops, work: Callable[[Callable[[Connection], None]], Result]
 ) -> Result:
-    """Do `work`, a transaction, which is given what takes the locks of the tables in it.
+    """Do `work`, a transaction. It is called with a function that locks its tables.
 
     Raises:
         ConnectionLost: others have kept the tables locked all the time.
@@ -56,7 +56,7 @@ def lock_patiently(
 
 
 def _lock(tables: Sequence[Name], mode: LiteralString, connection: Connection) -> None:
-    """In the open transaction. Several are locked in the order of their names."""
+    """Lock tables in the open transaction, in the order of their names."""
     _set_timeout(connection, TABLE_TIMEOUT)
     for one in sorted(set(tables)):
         connection.execute(
@@ -72,7 +72,7 @@ def _set_timeout(connection: Connection, value: str) -> None:
 
 
 def needs_lock(load: Load) -> bool:
-    """Rows that are only added need none."""
+    """Whether the table must be locked: not if rows are only added."""
     words = load.words
     return bool(words.key) or words.missing is not Missing.KEEP or words.history
 

@@ -9,28 +9,28 @@ from windlass.model.relation import Name
 
 SCHEMA = "windlass"
 INPUT, PLACE = "windlass_input", "windlass_place"  # where a row comes from: input and position
-# of a row of a before-image: what became of the row, its hash then, and who wrote it before
+# in a before-image: what happened to the row, its hash afterwards, and who wrote it before
 KIND, MADE, WROTE = "windlass_kind", "windlass_made", "windlass_wrote"
 RESERVED = (INPUT, PLACE, KIND, MADE, WROTE)
 
 
 def short(load: str) -> str:
-    """Stands for a load, whose name may be longer than a table's can be."""
+    """A short name for a load, whose own may be longer than a table's can be."""
     return digest(load)[:8]
 
 
 def staged(run: str, load: str, number: int) -> Name:
-    """Of one input."""
+    """The staging table of one input."""
     return Name(SCHEMA, f"stage_{run}_{short(load)}_{number}")
 
 
 def texts(run: str, load: str, number: int) -> Name:
-    """Of one input whose values are looked at as texts."""
+    """The table of one input whose values are examined as texts."""
     return Name(SCHEMA, f"stage_{run}_{short(load)}_{number}_texts")
 
 
 def shaped(run: str, load: str) -> Name:
-    """Of all inputs, as they arrive in the table."""
+    """The rows of all inputs as they will arrive in the table."""
     return Name(SCHEMA, f"stage_{run}_{short(load)}_rows")
 
 
@@ -57,5 +57,5 @@ def identifier(name: Name) -> sql.Identifier:
 
 
 def like(run: str, load: str) -> Name:
-    """Never kept: it shows what types a table would have."""
+    """A table that is never kept: it shows which types a table would have."""
     return Name(SCHEMA, f"stage_{run}_{short(load)}_like")

@@ -1,8 +1,8 @@
-"""The staged rows of a load as they arrive in the table: a FROM item of its columns.
+"""The staged rows of a load as they will arrive in the table: a FROM item with its columns.
 
-Where every column gets a field as it is, that is the staging tables themselves. Where something is
-computed, or only the last of several rows counts, the rows are made once, in a table, so that what
-is checked is what is loaded.
+If every column gets a field unchanged, these are the staging tables themselves. If something is
+computed, or only the last of several rows counts, the rows are made once, in a table, so that the
+rows that are checked are the rows that are loaded.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class StagedInput:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`source` is what the rows are selected from; besides the `columns` it has
-    `windlass_input` and `windlass_place`, which say where a row comes from."""
+    """`source` is the FROM item. Besides the `columns` it has `windlass_input` and
+    `windlass_place`, which say where a row comes from."""
 
     source: sql.Composable
     columns: tuple[Column, ...]
@@ -80,7 +80,7 @@ def is_computed(load: Load, staging: Staging) -> bool:
 def rows_of(
     run: str, load: Load, staging: Staging, inputs: Sequence[StagedInput], *, computed: bool
 ) -> Rows:
-    """The rows of a load that is staged, and shaped where it is computed."""
+    """The rows of a staged load; made in a table if something is computed."""
     key = named(staging.given, load.words.key)
     shaped = names.shaped(run, load.name) if computed else None
     source = _of_table(shaped, staging) if shaped else _of_inputs(load, staging, inputs)
@@ -295,7 +295,7 @@ def _keep_last(connection: Connection, table: Name, key: Sequence[Column]) -> No
 
 
 def staged_inputs(load: Load, notes: Mapping[str, Mapping[str, object]]) -> list[StagedInput]:
-    """Of the journal's notes, by item, in their order."""
+    """The staged inputs, from the journal's notes, in order."""
     found = []
     for item, note in notes.items():
         name, _, number = item.rpartition(" ")

@@ -1,9 +1,9 @@
-"""How the fields of an input are staged, and what is looked at before their values count as values
-of the table's columns. Pure.
+"""How fields of an input are staged, and what is checked before their values count as values of the
+table's columns. Pure.
 
-COPY takes some texts as another value without an error: 1.005 as 1.01 in a numeric(10,2), a moment
-as a date, a time zone as nothing, a long text that ends with blanks. Such columns are staged
-in a type that keeps the value, and looked at there.
+COPY silently changes some texts: in a numeric(10,2), 1.005 becomes 1.01; a date drops the time of
+day, a timestamp the time zone; a long text loses trailing blanks. Such columns are staged in a type
+that keeps the value, and checked there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FRACTIONS = ("timestamp", "timestamptz", "time", "timetz", "interval")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A value is bad where `condition` holds, with {0} for the value."""
+    """A value is bad if `condition` holds; {0} stands for the value."""
 
     condition: str
     reason: str
@@ -46,8 +46,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class StagedColumn:
-    """A field in the staging table. It is staged as `type`; its texts must be values of
-    `cast`, if that is checked after COPY."""
+    """A field in the staging table. It is staged as `type`. If `cast` is set, its texts must be
+    values of that type, which is checked after COPY."""
 
     field: str
     name: str  # in the staging table
@@ -81,7 +81,8 @@ class StagedColumn:
 def plan_staged(
     load: Load, given: Sequence[Column], known: Mapping[str, Column]
 ) -> tuple[StagedColumn, ...]:
-    """One for each field. `given` are the columns that get values, `known` all of the table's."""
+    """One column for each field. `given` are the columns that get values, `known` all columns of
+    the table."""
     by_name = {one.name: one for one in given}
     return tuple(
         _staged(load, field, at, by_name, known) for at, field in enumerate(load.fields, start=1)
@@ -117,8 +118,8 @@ def _as_column(of: Field, name: str, column: Column, checks: tuple[Check, ...]) 
 
 
 def kept_in(column: Column, *, is_text: bool) -> tuple[str, str, tuple[Check, ...]]:
-    """The type that keeps a value of any text that the column's type takes, the type that the text
-    must be valid for later, and what is looked at then."""
+    """A type that keeps every text which the column's type accepts, the type for which the text
+    must be valid later, and what is checked then."""
     if column.is_domain:
         lost = _lost_digits(column, *column.digits) if column.digits else ()
         checks = [_cast_first(one, "pg_catalog.numeric") for one in lost]
@@ -169,7 +170,7 @@ def _without_modifier(column: Column) -> str:
 
 
 def _too_long(column: Column) -> Check:
-    """Blanks at the end do not count in a character(n)."""
+    """A check of the length. Trailing blanks do not count in a character(n)."""
     value = "{0}" if column.plain == "varchar" else "pg_catalog.rtrim({0}, ' ')"
     condition = f"pg_catalog.char_length({value}) > {column.longest}"
     return Check(condition, f"too long for {column.type}")
@@ -191,8 +192,8 @@ def _lost_digits(column: Column, precision: int, scale: int) -> list[Check]:
 
 
 def ordered_mark(load: Load, staging: Staging) -> sql.Composable:
-    """The watermark in a staging table: of the type that the source declares; a text of that of the
-    column it goes into, and compared as bytes if that is text as well."""
+    """The watermark in a staging table. It has the type that the source declares; a text has the
+    type of its column, and is compared as bytes if that is text as well."""
     staged = staging.by_field[load.watermark]
     own = next(
         (one.column for one in load.fields if one.name == load.watermark and one.column), None
@@ -211,7 +212,7 @@ def ordered_mark(load: Load, staging: Staging) -> sql.Composable:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """What one input of a load is staged as."""
+    """How one input of a load is staged."""
 
     columns: tuple[StagedColumn, ...]
     given: tuple[Column, ...]  # of the table, in the order of what is assigned

@@ -1,9 +1,9 @@
 """Copies the records of one input into a staging table, in one transaction with the journal's line.
 
-First as the values of the columns' types, which COPY makes. If one cannot be, all of them again as
-texts, in which every bad value is found. A row's position in the table (ctid) is in the order of
-the input: COPY and CREATE TABLE AS fill a table that their transaction has made from its beginning
-to its end (TABLE_INSERT_SKIP_FSM in tableam.h).
+First COPY converts the values to the columns' types. If one cannot be converted, all values are
+staged again as texts, in which every bad value is found. A row's position in the table (ctid)
+follows the order of the input: COPY and CREATE TABLE AS fill a table that their own transaction
+created from beginning to end (TABLE_INSERT_SKIP_FSM in tableam.h).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from windlass.model.relation import Name
 
 
 class Misfit(Exception):
-    """A value is not of its type: the input is staged as text, to find it."""
+    """A value is not of its type: the input will be staged as text, to find it."""
 
 
 def stage_typed(
@@ -109,7 +109,7 @@ def _staged(
 
 
 def create(connection: Connection, table: Name, columns: Sequence[sql.Composable]) -> None:
-    """An empty staging table; one that is there is of an attempt whose transaction is gone."""
+    """An empty staging table. An existing one is left by an attempt whose transaction is gone."""
     connection.execute(sql.SQL("drop table if exists {}").format(names.identifier(table)))
     connection.execute(
         sql.SQL("create unlogged table {} ({})").format(names.identifier(table), listed(columns))

@@ -159,7 +159,8 @@ def _fitting(load: Load, columns: dict[str, Column]) -> Iterator[Problem]:
 
 
 def _claimed(connection: Connection, load: Load, columns: Sequence[Column]) -> Iterator[Problem]:
-    """Types of columns that are there, as the user gives them; a collation only if one is given."""
+    """Problems with types that the user gives for existing columns. A collation only counts if one
+    is given."""
     there = {one.name: one for one in columns}
     for one in load.claimed:
         try:
@@ -177,11 +178,11 @@ def _claimed(connection: Connection, load: Load, columns: Sequence[Column]) -> I
 
 
 def _compiled(connection: Connection, load: Load, columns: tuple[Column, ...]) -> Iterator[Problem]:
-    """Every expression, over empty tables."""
+    """Try every expression on empty tables."""
     there = {one.name for one in columns}
     types = [(one.column, one.type) for one in load.assigned if one.column not in there]
     if types and not load.creates and {name for name, _ in types} - {one.name for one in load.adds}:
-        return  # named above all by the plan
+        return  # the plan reports these first
     try:
         with connection.transaction():
             known = (*columns, *(read_columns_of_types(connection, types, _LIKE) if types else ()))
@@ -192,7 +193,7 @@ def _compiled(connection: Connection, load: Load, columns: tuple[Column, ...]) -
     given = tuple(by_name[one.column] for one in load.assigned)
     staging = Staging(plan_staged(load, given, by_name), given)
     if set(load.words.key) - {one.name for one in given}:
-        return  # named with the words
+        return  # reported with the words
     _create(connection, _STAGED, [one.defined for one in staging.columns])
     _create(connection, _SHAPED, list(definitions(load, staging)))
     is_broken = False

@@ -1,7 +1,7 @@
-"""Puts back what one load has changed, as far as its rows are still what it made of them.
+"""Undoes what one load has changed, for rows that are still as the load left them.
 
-Whether they are is decided by the hash of each row (`windlass.engines.postgres.landing.applying`),
-or, of rows that no columns identify, by the transaction that wrote them (xmin).
+That is decided by the hash of each row (`windlass.engines.postgres.landing.applying`). For rows
+without identifying columns it is decided by the transaction that wrote them (xmin).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from windlass.model.units import plural
 
 SHOWN = 20
 _XMIN = (1 << 32) - 1
-_OLDEST = 1 << 31  # transactions: from then on an xmin may be of another one
+_OLDEST = 1 << 31  # after so many transactions, an xmin may belong to another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Applied:
 
     @property
     def own(self) -> tuple[int, ...]:
-        """Transactions of rows that are still what the load made, as xmin has them."""
+        """The transactions, as xmin has them, of rows that are still as the load left them."""
         return (self.xid & _XMIN, *self.restored)
 
 
@@ -114,7 +114,7 @@ class Undoing:
     # what others have done
 
     def changed(self) -> Changed:
-        """Rows that are no longer what the load made of them.
+        """Rows that are no longer as the load left them.
 
         Raises:
             WindlassError: the load is so old that they cannot be distinguished from others.
@@ -160,9 +160,9 @@ class Undoing:
     # statements
 
     def restore(self, others: Others, before: Sequence[Applied] = ()) -> int:
-        """How many rows are as they were before. With `Others.SKIP`, without those that others have
-        changed; with `Others.LOSE`, with them. Rows of the loads `before`, which are known by their
-        transactions, are put back in a subtransaction for each: `written` has it then."""
+        """Restore rows; returns how many. `Others.SKIP` leaves out those that others have changed;
+        `Others.LOSE` includes them. Rows of the loads `before`, which are recognised by their
+        transactions, are restored in a subtransaction for each load, which is then in `written`."""
         if not self._ident:
             self._check_age()
             done = self._run(
@@ -193,7 +193,7 @@ class Undoing:
         still = same if loses else _both(same, self._is_as_made)
         kind = sql.Identifier(names.KIND)
         delete = sql.SQL("delete from {} t using {} u where u.{} = {} and {}")
-        if loses:  # rows that others have put in the place of deleted ones
+        if loses:  # rows that others have inserted in the place of deleted ones
             self._run(delete.format(self._target, kept, kind, sql.Literal("d"), same))
         done = self._run(delete.format(self._target, kept, kind, sql.Literal("i"), still))
         settable = [one for one in self._columns if one.is_settable]
@@ -216,8 +216,8 @@ class Undoing:
     def _by_writer(
         self, before: Sequence[Applied], put_back: Callable[[sql.Composable], int]
     ) -> int:
-        """Put rows back apart by the load that had written them, so that they are known by a
-        transaction again."""
+        """Restore rows separately for each load that wrote them, so that they can be recognised by
+        a transaction again."""
         wrote = sql.Identifier("u", names.WROTE)
         rest: sql.Composable = sql.SQL("true")
         done = 0
@@ -233,7 +233,7 @@ class Undoing:
         return done + put_back(rest)
 
     def _subtransaction(self) -> str:
-        """The id of the open subtransaction, as xmin has it: of a row that it writes."""
+        """The id of the open subtransaction, as xmin of the rows that it writes."""
         make = "create temporary table windlass_wrote on commit drop as select 1 as one"
         self._connection.execute(make)
         row = self._connection.execute("select xmin::text from pg_temp.windlass_wrote").fetchone()
@@ -258,9 +258,9 @@ class Undoing:
     # conditions
 
     def _rows(self, *, own: bool) -> sql.Composed:
-        """The before-images whose rows are as the load left them; or, if not `own`, the others: one
-        that the load made is another or gone, or one that it deleted is there again. A row that was
-        deleted and inserted again is as the inserted one is, and not counted twice."""
+        """The before-images of rows that are still as the load left them; without `own`, those of
+        all other rows: a row that the load wrote was changed or is gone, or a row that it deleted
+        is back. A row that was deleted and inserted again counts once, as inserted."""
         arms = [
             "select u.* from {undo} u where u.{kind} <> 'd'"
             " and {made}exists (select from {table} t where {same} and {as_made})",
@@ -320,7 +320,7 @@ def _both(one: sql.Composable, other: sql.Composable) -> sql.Composed:
 def stayed_of(
     found: Mapping[str, Changed], others: Others, applied: Sequence[Applied]
 ) -> list[str]:
-    """What is not as it was before, for people."""
+    """What was not restored, for people."""
     said = [
         f"{load}: {plural(one.rows, 'row')} changed or deleted by others since the load"
         for load, one in found.items()

@@ -1,4 +1,4 @@
-"""One piece of work on one load: what commits with which line of the journal."""
+"""Each piece of work on one load, and the journal line that it commits with."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class LoadWork:
         return Staged(int(note["rows"]), int(note["refused"]), bad)
 
     def _load_at_once(self, source: Input) -> bool:
-        """Load without staging, if that can be; whether it is done."""
+        """Load without staging if that is possible; returns whether it was done."""
         with self.connection.transaction(force_rollback=True):
             known = self._known()
         given = named(known, [one.column for one in self.load.assigned])
@@ -104,8 +104,8 @@ class LoadWork:
         return result
 
     def _refuse_together(self, item: str, result: Result) -> None:
-        """What is set aside of this input, and of those that were staged beside it, of which one at
-        a time gets here.
+        """Check the limit for this input together with those that were staged in parallel. Only one
+        at a time gets here.
 
         Raises:
             BadRecord: it is more than may be.
@@ -132,7 +132,7 @@ class LoadWork:
         return True
 
     def _is_there(self, table: Name, rows: int) -> bool:
-        """An unlogged table that a crash has emptied has no blocks."""
+        """Whether the table still has its rows: after a crash, an unlogged table has no blocks."""
         row = self.connection.execute(
             "select pg_catalog.pg_relation_size(c.oid) from pg_catalog.pg_class c"
             " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
@@ -144,7 +144,7 @@ class LoadWork:
     # what is known of the load
 
     def _staging(self) -> Staging:
-        """Inside a transaction."""
+        """How the inputs are staged. Call inside a transaction."""
         load, known = self.load, self._known()
         given = named(known, [one.column for one in load.assigned])
         return Staging(plan_staged(load, given, {one.name: one for one in known}), given, known)
@@ -184,7 +184,7 @@ class LoadWork:
         return {item: line.note or {} for item, line in self.journal.lines(STAGE).items()}
 
     def rows(self) -> Rows:
-        """The staged rows; those that are computed are made now, if they have not been."""
+        """The staged rows. Computed rows are made now, unless they exist."""
         inputs = self._inputs()
         with self.connection.transaction(force_rollback=True):
             staging = self._staging()
@@ -283,8 +283,8 @@ class LoadWork:
         }
 
     def _watermark(self, rows: Rows) -> str:
-        """The highest that was staged, as its type writes it. After NaN or infinity no later row
-        would be found."""
+        """The highest staged watermark, as its type writes it. Not NaN or infinity, after which no
+        later row would be found."""
         if not self.load.watermark:
             return ""
         value = ordered_mark(self.load, self._staging())
@@ -297,7 +297,7 @@ class LoadWork:
         return str(row[0]) if row else ""
 
     def _create(self, rows: Rows) -> None:
-        """The table, with the key that identifies its rows from now on."""
+        """Create the table, with the key that identifies its rows from then on."""
         columns = [sql.SQL("{} {}").format(one.identifier, one.cast) for one in rows.columns]
         words = self.load.words
         if words.history:
@@ -319,8 +319,8 @@ class LoadWork:
         self.connection.execute(sql.SQL("alter table {} {}").format(table, added))
 
     def _set_sequences(self, columns: Sequence[Column], given: Sequence[Column]) -> None:
-        """Past the values that were loaded, so that the next row that an application inserts has
-        another one. Never lowered; not undone."""
+        """Move sequences past the loaded values, so that the next row that an application inserts
+        gets another one. They are never lowered, and this is not undone."""
         filled = {one.name for one in given}
         for column in columns:
             if column.sequence and column.name in filled:
@@ -339,7 +339,7 @@ class LoadWork:
                 )
 
     def clean_up(self) -> None:
-        """Only what staging made: before-images and refused rows stay."""
+        """Drop only what staging made: before-images and refused rows stay."""
         tables = [names.shaped(self.run, self.load.name)]
         tables += [one.table for one in staged_inputs(self.load, self._notes())]
         if tables:

@@ -1,8 +1,8 @@
 """Sessions of the replication protocol: for one slot, or one stream.
 
-They take no parameters and no prepared statements. Their settings come with the connection, and
-decide the text of the values in the stream: they are those of the server's own receiver, and
-otherwise those that our sessions copy with.
+They support no parameters and no prepared statements. Their settings are sent when connecting, and
+determine how values are written in the stream: they are the settings of the server's own receiver,
+and otherwise those with which our sessions copy.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ _EVENTS = {"ddl": "ddl_command_end", "drop": "sql_drop"}
 
 
 def make_triggers(connection: Connection, run: str, slot: str, *, side: str) -> bool:
-    """Make the event triggers of a run, or make them again; they fire always, also where triggers
-    are switched off. False if this role may not: then there is nothing of them."""
+    """Create the event triggers of a run, or replace them. They fire even where triggers are
+    switched off. Returns False, and creates nothing, if this role may not create them."""
     with explaining("making event triggers", side=side):
         try:
             with connection.transaction():
@@ -50,7 +50,7 @@ def _make(connection: Connection, run: str, slot: str) -> None:
 
 
 def drop_triggers(connection: Connection, run: str, slot: str, *, side: str) -> None:
-    """Nothing is left of them."""
+    """Drop them all."""
     with explaining("dropping event triggers", side=side), connection.transaction():
         _drop(connection, run, slot)
 

@@ -2,10 +2,10 @@
 
 Formats: the manual's "Logical Replication Message Formats". Values stay the bytes that came.
 
-Much of a follower's own time is spent here. Measured with rows of four columns: a length read by
-`Struct.unpack_from` is 1.4 times as fast as by `int.from_bytes` of a slice. Lengths are checked
-once for each message, at its end. Most rows are of a shape that their relation had before: reading
-such a row at once, instead of value by value, makes inserts of three columns 1.9 times as fast.
+A follower spends much of its time here. Measured with rows of four columns: reading a length by
+`Struct.unpack_from` is 1.4 times as fast as `int.from_bytes` of a slice. Lengths are checked once
+per message, at its end. Most rows have the same shape as an earlier row of their relation: reading
+such a row at once instead of value by value makes inserts of three columns 1.9 times as fast.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from windlass.engines.postgres.replication.messages import (
 )
 from windlass.errors import WindlassError
 
-# of a frame: 'w', where the data begin in the log, where the log ends, the server's clock
+# of a frame: 'w', where its data begin in the log, where the log ends, the server's clock
 HEADER_BYTES = 25
 
 _BEGIN = Struct("!QqI")
@@ -51,8 +51,9 @@ _COLUMN_TYPE = Struct("!Ii")
 _TEXT, _NULL, _SAME = b"tnu"
 _NEW, _KEY, _OLD = b"NKO"
 _CASCADE, _RESTART = 1, 2
-_SHAPES = 256  # that are kept of a relation
-_MISSES = 64  # rows that fitted no shape before one of them replaces what is known of its size
+_SHAPES = 256  # kept for each relation
+# so many rows must fit no shape before one of them replaces the known shape of its size
+_MISSES = 64
 
 _make = tuple.__new__  # a named tuple's own constructor takes 1.4 times as long
 
@@ -62,7 +63,7 @@ class _Wrong(Exception):
 
 
 class Decoder:
-    """Decodes one stream, in its order: changes refer to relations that came before them."""
+    """Decodes one stream, in order: changes refer to relations that came before them."""
 
     def __init__(self) -> None:
         self._rows: dict[int, _Rows] = {}  # by their relation's id
@@ -158,7 +159,7 @@ class Decoder:
 
 
 class _Rows:
-    """The rows of a relation. Those of the same size are mostly of the same shape."""
+    """The rows of a relation. Rows of the same size usually have the same shape."""
 
     __slots__ = ("_misses", "_shapes", "count", "relation")
 
@@ -169,7 +170,7 @@ class _Rows:
         self._misses = 0
 
     def last(self, data: bytes, at: int) -> Row:
-        """The row that is the rest of the message."""
+        """The row that makes up the rest of the message."""
         shape = self._shapes.get(len(data) - at)
         if shape is not None:
             unpack, heads, fill = shape
@@ -192,9 +193,9 @@ class _Rows:
                 self._shapes[size] = shape
 
 
-# What reads a row as heads and values in turn; the heads that it must have; and what takes the
-# values, followed by NULL and UNCHANGED, where some of them are not text. A head is a value's kind
-# and, of a text, its length; before the first one is the number of columns.
+# What reads a row as alternating heads and values; the heads that it must have; and what picks the
+# values, to which NULL and UNCHANGED are appended, if some are not text. A head is a value's kind
+# and, for a text, its length; the first head is preceded by the number of columns.
 _Shape = tuple[
     Callable[[bytes, int], tuple[bytes, ...]],
     tuple[bytes, ...],
@@ -203,7 +204,7 @@ _Shape = tuple[
 
 
 def _shape(row: Row) -> _Shape | None:
-    """None for rows of one column or none."""
+    """The shape of such a row; None for a row of one column or none."""
     count = len(row)
     if count < 2:
         return None
@@ -299,7 +300,7 @@ def _end(data: bytes, at: int) -> None:
 
 
 def _broken(frame: bytes, wrong: str) -> WindlassError:
-    """Without the message's contents, which are rows."""
+    """The error for a broken message. Its contents are not shown, because they are rows."""
     (start,) = _POSITION.unpack_from(frame, 1) if len(frame) >= HEADER_BYTES else (0,)
     kind = chr(frame[HEADER_BYTES]) if len(frame) > HEADER_BYTES else ""
     return WindlassError(

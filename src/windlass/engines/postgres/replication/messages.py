@@ -1,7 +1,7 @@
-"""What `pgoutput` says, as values. Manual: "Logical Replication Message Formats".
+"""The messages of `pgoutput` as values. Manual: "Logical Replication Message Formats".
 
-Change messages are named tuples: millions of them are made, and those are the fastest to make.
-Test what a message is by `type(message) is Insert`.
+Messages about changes are named tuples, because millions of them are made, and these are the
+fastest to make. Test the kind of a message by `type(message) is Insert`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Unchanged(Enum):
         return "UNCHANGED"
 
 
-# a value that is stored out of line, was not changed by the UPDATE, and is not sent
+# a value that is stored out of line, was not changed by the UPDATE, and so was not sent
 UNCHANGED = Unchanged.UNCHANGED
 
 # a value is the server's text, in the encoding of the stream's session (UTF-8); None is NULL
@@ -66,8 +66,9 @@ class RelationColumn(NamedTuple):
 class Relation:
     """A relation as later changes describe it.
 
-    Equal by identity only, which makes it a fast key: the decoder gives the same object as long
-    as the server describes the relation in the same way, and another one from where it does not.
+    Equal only by identity, which makes it a fast key: the decoder returns the same object as long
+    as the server describes the relation in the same way, and another one after the description has
+    changed.
     """
 
     id: int

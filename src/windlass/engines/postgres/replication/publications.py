@@ -1,4 +1,4 @@
-"""Publications: which relations' changes a server hands out. Always an explicit list."""
+"""Publications: the relations whose changes a server hands out. Always an explicit list."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def create(
 ) -> None:
     """Publish all changes of `relations`, in one statement.
 
-    With `via_root` changes of partitions come as their root's, since 13; a TRUNCATE of a single
-    partition does not come then. A relation without replica identity makes the
-    applications' UPDATE and DELETE fail from now on: there should be none among these.
+    With `via_root` (13 and newer), changes of partitions are sent as their root's; a TRUNCATE of a
+    single partition is then not sent. From now on, UPDATE and DELETE fail in applications for a
+    relation without replica identity: there should be none among these.
 
     Raises:
         WindlassError: it is there, a right is missing, or a lock was not granted in the session's

@@ -1,4 +1,4 @@
-"""What of a server can be read as changes: whose its relations are, and which are logged."""
+"""Which changes of a server can be read: who owns its relations, and which of them are logged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ReplicationRelation:
 
     schema: str
     name: str
-    is_owned: bool  # by this session's user, as publishing takes
+    is_owned: bool  # by this session's user, which publishing requires
     owner: str
     is_unlogged: bool
 

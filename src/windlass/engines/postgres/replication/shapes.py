@@ -1,5 +1,5 @@
-"""The shape of relations: what of their definition decides how rows are applied to them. Read from
-a server, or from what its event trigger noted."""
+"""The shape of relations: the parts of their definition that decide how rows are applied to them.
+Read from a server, or from what its event trigger noted."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ class Noted:
     """What an event trigger noted of a statement."""
 
     objects: tuple[str, ...]  # for people
-    made: tuple[Name, ...]  # tables that are new, and of which no row is followed
+    made: tuple[Name, ...]  # new tables, whose rows are not followed yet
     dropped: tuple[Name, ...]
-    shapes: tuple[Shape, ...]  # relations that it may have changed, as they are after it
+    shapes: tuple[Shape, ...]  # relations that the statement may have changed, as they are after it
     columns: tuple[tuple[Name, str], ...] = ()  # that were dropped
 
     @classmethod

@@ -1,7 +1,7 @@
 """Replication slots: what a server keeps of its log for one reader.
 
-Makes them, with the snapshot that they begin after; reads how they are; drops them. Whether one
-that holds much of the log has to go is decided elsewhere.
+Creates slots, with the snapshot that they begin after; reads their state; drops them. Whether a
+slot that holds much of the log must go is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SlotState:
     database: str
     is_temporary: bool
     active_pid: int | None  # of the session that reads it
-    restart_lsn: int | None  # from here on the log is kept; None: nothing is
+    restart_lsn: int | None  # from here on the log is kept; None if nothing is
     confirmed_lsn: int | None
     wal_status: str  # reserved, extended, unreserved, lost; empty before 13
     retained_bytes: int  # of the log
@@ -53,9 +53,9 @@ class SlotState:
 class HeldSlot:
     """A slot that was just made, and the session whose snapshot it begins after.
 
-    What was committed before `consistent_point` is in the snapshot, and nothing else; the slot
-    sends the rest. The snapshot lives until `release`, or until the session dies. A temporary slot
-    goes with the session.
+    The snapshot has exactly what was committed before `consistent_point`; the slot sends the rest.
+    The snapshot exists until `release`, or until the session dies. A temporary slot ends with the
+    session.
     """
 
     def __init__(self, connection: Connection, name: str, point: Lsn, snapshot: str) -> None:
@@ -64,8 +64,8 @@ class HeldSlot:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the session is there, as far as this end knows. It may not be asked anything:
-        a command would end the snapshot."""
+        """Whether the session exists, as far as this end knows. It must not be asked: any command
+        would end the snapshot."""
         pgconn = self._connection.pgconn
         try:
             if select.select([pgconn.socket], [], [], 0)[0]:
@@ -91,8 +91,8 @@ def create(
 ) -> HeldSlot:
     """Make a slot for `pgoutput` on the server that `like` reached, with an exported snapshot.
 
-    The server waits until all transactions have ended that had written when it began. With
-    `survives_failover` standbys get the slot too, since 17.
+    The server waits until all transactions that had already written have ended. With
+    `survives_failover` (17 and newer), standbys get the slot too.
 
     Raises:
         ConnectionLost: transactions did not end within `wait_seconds`; the hint names them. No slot
@@ -159,8 +159,8 @@ def drop(connection: Connection, name: str, *, side: str) -> bool:
 
 
 def way_on(side: str) -> str:
-    """What to do once the slot of a stream from this side is lost. For a source it needs no copy:
-    its stream can be begun again."""
+    """What to do when the slot of a stream from this side is lost. A stream from a source can be
+    restarted without a copy."""
     if side != "source":
         return "give the run up with windlass abandon, then begin again"
     return (
@@ -236,8 +236,8 @@ class Running:
 
 
 def read_running(connection: Connection, *, side: str) -> list[Running]:
-    """Transactions of the whole server that have written and not ended, the oldest first: a new
-    slot waits for them."""
+    """Transactions of the whole server that have written and not ended, oldest first. A new slot
+    waits for them."""
     try:
         with connection.cursor(row_factory=class_row(Running)) as cursor:
             return cursor.execute(load("running_transactions")).fetchall()
@@ -248,7 +248,7 @@ def read_running(connection: Connection, *, side: str) -> list[Running]:
 def _explain_creating(
     error: psycopg.Error, like: Connection, name: str, side: str, wait_seconds: float
 ) -> WindlassError:
-    """A slot that came into being in spite of the error is dropped."""
+    """Drop a slot that was created in spite of the error."""
     if error.sqlstate == "42710":
         return WindlassError(f"slot {name} is already on the {side}", side=side)
     found = explain(error, f"creating slot {name}", side=side)

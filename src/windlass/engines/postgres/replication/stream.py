@@ -1,8 +1,9 @@
-"""The stream of a logical replication slot: its frames, and what the server hears of our progress.
+"""The stream of a logical replication slot: its frames, and the reports of our progress to the
+server.
 
-Decides when the server hears of it; what is decoded, and what counts as safe, is left to others.
-psycopg starts the stream (its pull request 1219), and libpq's COPY functions read and write it.
-One thread reads; `confirm` and `wake` may be called from any.
+Decides when to report; what is decoded, and what counts as safe, is decided elsewhere. psycopg
+starts the stream (its pull request 1219); libpq's COPY functions read and write it. One thread
+reads; any thread may call `confirm` and `wake`.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from windlass.errors import ConnectionLost, SlotLost
 if TYPE_CHECKING:
     from windlass.engines.postgres.session import Address, Connection
 
-REPORT_SECONDS = 10.0  # at the least; the server ends a stream that is silent for a minute
+REPORT_SECONDS = 10.0  # at least this often; the server ends a stream that is silent for a minute
 _PROGRESS_SECONDS = 1.0  # between reports of progress
 _MOST_BYTES = 1 << 20  # of one read, if more is there
-_END_SECONDS = 5.0  # that the server has to end the stream
+_END_SECONDS = 5.0  # how long the server may take to end the stream
 _EPOCH = 946_684_800  # 2000-01-01 UTC
 
 # The server decodes a whole transaction before it sends any of it, and writes it to files where it
@@ -58,7 +59,7 @@ class Stream:
         self._connection, self._pgconn = connection, connection.pgconn
         self.slot, self.side = slot, side
         self.log_end: Lsn = NOWHERE  # of the server, as far as it has said
-        self.quiet_lsn: Lsn = NOWHERE  # of the keepalive that ended the last read, else NOWHERE
+        self.quiet_lsn: Lsn = NOWHERE  # as last reported by the server
         self._written = self._confirmed = self._reported = NOWHERE
         self._reported_at = time.monotonic()
         self._woken, self._waker = socket.socketpair()
@@ -68,10 +69,10 @@ class Stream:
         self._poll.register(self._woken, select.POLLIN)
 
     def read(self, timeout_seconds: float) -> list[bytes]:
-        """Frames that have arrived, in their order, each with its header; waits for the first.
+        """Frames that have arrived, in order, each with its header; waits for the first one.
 
-        There are none if the time is over, if `wake` was called, or if the server only showed that
-        it is alive: then `quiet_lsn` is as far as its log had nothing more for us.
+        Empty if the time is over, if `wake` was called, or if the server only showed that it is
+        alive. In that case everything in its log before `quiet_lsn` has been sent.
 
         Raises:
             ConnectionLost: the server has ended the stream, or is gone.
@@ -87,22 +88,22 @@ class Stream:
                     return frames
 
     def confirm(self, lsn: Lsn) -> None:
-        """All before `lsn` is safe on the other side: the server may forget it."""
+        """Everything before `lsn` is safe on the other side: the server may forget it."""
         if lsn > self._confirmed:
             self._confirmed = lsn
 
     def report(self, *, now: bool = False) -> None:
-        """Let the server know of our progress, if it is time to."""
+        """Report our progress to the server, if it is time to."""
         if now or time.monotonic() >= self._due_at:
             self._send_status()
 
     def wake(self) -> None:
-        """Make a `read` of another thread return."""
+        """Make a `read` in another thread return."""
         with suppress(OSError):  # full: it will wake; closed: there is nothing to wake
             self._waker.send(b"x")
 
     def close(self) -> None:
-        """End the stream in order if the server plays along, else at once."""
+        """End the stream properly if the server cooperates, otherwise at once."""
         with suppress(psycopg.Error, ConnectionLost, OSError):
             self._send_status()
             self._pgconn.put_copy_end()
@@ -113,8 +114,8 @@ class Stream:
         self._waker.close()
 
     def _take(self) -> list[bytes]:
-        """What has arrived. Whatever libpq or TLS hold in memory is taken before the socket is
-        waited for, which would not show it."""
+        """Everything that has arrived. What libpq or TLS hold in memory is taken before waiting for
+        the socket, which would not show it."""
         frames: list[bytes] = []
         take, add = self._pgconn.get_copy_data, frames.append
         size = heard_after = 0
@@ -145,7 +146,7 @@ class Stream:
         return frames
 
     def _hear(self, frame: bytes) -> None:
-        """A keepalive. The log up to there holds nothing for us that was not sent."""
+        """Handle a keepalive: everything in the log before its position has been sent."""
         if frame[0] != _KEEPALIVE:
             raise ConnectionLost(
                 f"the change stream has a frame of an unknown kind {chr(frame[0])!r}",
@@ -158,7 +159,8 @@ class Stream:
             self._send_status()
 
     def _await(self, seconds: float) -> bool:
-        """Wait for the server, at most until the next report; whether somebody has woken us."""
+        """Wait for the server, at most until the next report; returns whether somebody has woken
+        us."""
         until_report = max(0.0, self._due_at - time.monotonic())
         ready = self._poll.poll(min(seconds, until_report) * 1000)
         if any(handle == self._woken.fileno() for handle, _ in ready):
@@ -175,7 +177,8 @@ class Stream:
         self._reported, self._reported_at = confirmed, time.monotonic()
 
     def _flush(self, seconds: float) -> None:
-        """Give the kernel what libpq holds: a server that is busy sending may not read at once."""
+        """Pass what libpq holds to the kernel: a server that is busy sending may not read at
+        once."""
         deadline = time.monotonic() + seconds
         while self._pgconn.flush():
             left = deadline - time.monotonic()
@@ -221,7 +224,7 @@ class Stream:
 
     @property
     def _due_at(self) -> float:
-        """When the next report is to be sent."""
+        """When the next report is due."""
         has_progress = self._confirmed > self._reported
         return self._reported_at + (_PROGRESS_SECONDS if has_progress else REPORT_SECONDS)
 
@@ -243,7 +246,7 @@ def start(
 ) -> Stream:
     """Begin to read `slot`, through a new session to the server that `like` reached.
 
-    Transactions that end before `after`, or before what was confirmed earlier, are not sent.
+    Transactions that ended before `after`, or before what was confirmed earlier, are not sent.
 
     Raises:
         SlotLost: the slot is gone, or the server has removed what it needs; or more was confirmed
@@ -277,7 +280,7 @@ def start(
 
 
 def _decoding_memory(like: Connection, side: str) -> dict[str, str]:
-    """Nothing if somebody has set it, or if the server is older than 13."""
+    """The setting for decoding; empty if somebody has set it, or if the server is older than 13."""
     try:
         row = like.execute(_DECODING).fetchone()
     except psycopg.Error as error:
@@ -286,7 +289,8 @@ def _decoding_memory(like: Connection, side: str) -> dict[str, str]:
 
 
 def _check_confirmed(like: Connection, slot: str, after: Lsn, side: str) -> None:
-    """The side to which it is applied may be an older copy of what it was."""
+    """Check that no more was confirmed than is applied: the side that is applied to may be an older
+    copy."""
     state = read_slot(like, slot, side=side)
     if state is None or state.confirmed_lsn is None or state.confirmed_lsn <= after:
         return

@@ -13,7 +13,7 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A partition that holds rows. A foreign table is none of whose changes are in the log."""
+    """A partition that holds rows. A foreign table has no changes in the log."""
 
     oid: int
     name: Name

@@ -36,7 +36,7 @@ _OF_AFFINITY = {
 
 
 def columns(session: sqlite3.Connection, name: Name) -> list[str]:
-    """Those that can be selected; none if there is no such table."""
+    """The columns that can be selected; empty if there is no such table."""
     query = "select name from pragma_table_xinfo(?, ?) where hidden <> 1"
     return [one for (one,) in session.execute(query, (name.name, name.schema))]
 
@@ -54,7 +54,7 @@ def column(name: str, type_: str, *, not_null: bool = False, fills: bool = False
 
 
 def kind_of(declared: str) -> Kind | None:
-    """None: the declaration means nothing."""
+    """The kind of a declared type; None if the declaration means nothing."""
     word = " ".join(_NUMBERS.sub("", declared).upper().split())
     return _STORED_AS_TEXT.get(word) or (_OF_AFFINITY.get(affinity_of(declared)) if word else None)
 
@@ -80,7 +80,7 @@ def read_table(session: sqlite3.Connection, name: Name) -> Table | None:
     made = []
     for column_name, declared, not_null, has_default, _, hidden in found:
         fills = bool(has_default) or column_name == alias
-        # of an alias of the position, too: SQLite would make a number of a NULL
+        # also if it is an alias of the position: SQLite would turn NULL into a number
         is_needed = bool(not_null) or column_name == alias
         one = column(column_name, declared, not_null=is_needed, fills=fills)
         if hidden in (2, 3):
@@ -90,7 +90,7 @@ def read_table(session: sqlite3.Connection, name: Name) -> Table | None:
 
 
 def _alias_of_rowid(session: sqlite3.Connection, name: Name, primary: Sequence[str]) -> str:
-    """The column that is the position: a primary key without an index."""
+    """The column that is the position: a primary key without a separate index."""
     query = "select 1 from pragma_index_list(?, ?) where origin = 'pk'"
     has_index = session.execute(query, (name.name, name.schema)).fetchone() is not None
     return primary[0] if len(primary) == 1 and not has_index else ""
@@ -112,7 +112,7 @@ def _keys(
 
 
 def _rows(session: sqlite3.Connection, name: Name) -> int:
-    """About: as many as the last `analyze` has counted."""
+    """The approximate number of rows, as counted by the last `analyze`."""
     try:
         row = session.execute(
             "select max(cast(stat as integer)) from sqlite_stat1 where tbl = ?", (name.name,)
@@ -123,8 +123,8 @@ def _rows(session: sqlite3.Connection, name: Name) -> int:
 
 
 def positions(session: sqlite3.Connection, name: Name) -> tuple[str, ...]:
-    """The columns that tell all rows apart: the position, or the key of a table without one. None
-    if columns of the table have all of its names."""
+    """The columns that identify rows: the position, or the key of a table without positions. None
+    if columns of the table have all names of the position."""
     (without,) = session.execute(
         "select wr from pragma_table_list where schema = ? and name = ?", (name.schema, name.name)
     ).fetchone()
@@ -140,7 +140,7 @@ def positions(session: sqlite3.Connection, name: Name) -> tuple[str, ...]:
 
 
 def collations(session: sqlite3.Connection, name: Name) -> dict[str, str]:
-    """Of the columns of unique indexes, where it is not the usual one."""
+    """The collations of the columns of unique indexes, if they are not the default one."""
     rows = session.execute(
         "select x.name, x.coll from pragma_index_list(?, ?) as i,"
         " pragma_index_xinfo(i.name, ?) as x"

@@ -31,7 +31,8 @@ from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
-_INFINITE = ("nan", "inf", "-inf", "infinity", "-infinity")  # as texts of several sources
+# texts that mean infinity or NaN in several sources
+_INFINITE = ("nan", "inf", "-inf", "infinity", "-infinity")
 
 
 def open_landing(url: str, busy_seconds: float = BUSY_SECONDS) -> FileLanding:
@@ -77,7 +78,8 @@ class SqliteFile:
         return call()  # SQLite has a small cache, and needs no more
 
     def stage(self, staged: Path, load: Load, number: int, source: Input) -> Staged:
-        """The file itself is not locked: others read and write it."""
+        """Copy an input into the staged rows. The file itself is not locked: others can read and
+        write it."""
         doing = f"staging {source.place}"
         with self._staging, self._opener.session(doing, staged) as session:
             session.execute("begin")
@@ -111,7 +113,7 @@ def _given(column: TableColumn, text: str) -> Any:
     WindlassError: the text is no value of this column's.
     """
     try:
-        if column.kind in NUMBERS:  # 1e6 bounds integers, too
+        if column.kind in NUMBERS:  # 1e6 can be a bound of integers too
             number = float(text)
             return int(number) if number.is_integer() and abs(number) < 1e15 else number
         return converter(column)(text)
@@ -157,12 +159,12 @@ def _ordered(value: sql.Composable, column: TableColumn, given: Column | None) -
 
 
 def _type_known_as(_: Session, type_: str) -> str:
-    """SQLite keeps what was declared, and reads it without case and spaces."""
+    """The declared type as SQLite compares it, without case and spaces."""
     return "".join(type_.split()).casefold()
 
 
 def _exact_text(value: sql.Composable) -> sql.Composable:
-    """As it is: SQLite writes 15 digits of a number, Python all."""
+    """Unchanged: SQLite writes 15 digits of a number, Python writes all."""
     return value
 
 

@@ -1,5 +1,5 @@
-"""Converts a whole array of texts at once, where every one of them is of a usual form. The same as
-`windlass.engines.sqlite.landing.values` makes, which takes one value after the other."""
+"""Converts a whole array of texts at once if every one has a common form. The result is the same as
+that of `windlass.engines.sqlite.landing.values`, which converts value by value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _INTEGER = "^-?[0-9]{1,18}$"
-_FLOAT = r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$"  # 15 digits have one float each
+_FLOAT = r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$"  # each number of 15 digits is a different float
 _DATE = "^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 _MOMENT = "^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
 
@@ -36,7 +36,7 @@ def quickly(texts: pa.Array, column: TableColumn) -> list[Any] | None:
             case Kind.FLOAT64 if _all(texts, _FLOAT):
                 made = pc.cast(texts, pa.float64())
             case Kind.DECIMAL if _all(texts, _decimal(column)):
-                made = pc.cast(texts, pa.float64())  # whole ones become integers in the table
+                made = pc.cast(texts, pa.float64())  # whole numbers become integers in the table
             case Kind.DATE if _all(texts, _DATE):
                 pc.cast(texts, pa.date32())
                 made = texts

@@ -31,8 +31,8 @@ _HINTS = {
 
 @cache
 def _takes_json_for_unsafe() -> bool:
-    """Whether this SQLite refuses its own json_valid in the CHECK of a table: 3.40 does, as its
-    flag for harmless functions means the opposite for built-in ones."""
+    """Whether this SQLite refuses its own json_valid in a table's CHECK. 3.40 does, because its
+    flag for harmless functions has the opposite meaning for built-in ones."""
     with closing(sqlite3.connect(":memory:")) as probe:
         probe.execute("pragma trusted_schema = off")
         try:
@@ -53,7 +53,7 @@ def path_of_url(url: str) -> str:
 
 
 def now_in(zone: str) -> str:
-    """For expressions: the time in a zone, which SQLite knows only for UTC and its own."""
+    """The time in a zone, for expressions: SQLite only knows UTC and the local zone."""
     return datetime.now(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
@@ -85,7 +85,7 @@ class Opener:
 
     @contextmanager
     def transaction(self, doing: str, staged: Path | None = None) -> Iterator[sqlite3.Connection]:
-        """While it is open, no other process writes to the file."""
+        """A transaction. While it is open, no other process writes to the file."""
         with self.session(doing, staged, writes=True) as connection:
             connection.execute("pragma foreign_keys = on")
             connection.execute("begin immediate")
@@ -112,7 +112,7 @@ class Opener:
             isolation_level=None,
             check_same_thread=False,  # one thread at a time
         )
-        if not _takes_json_for_unsafe():  # only SQLite's own functions are there to be called
+        if not _takes_json_for_unsafe():  # only SQLite's own functions can be called
             connection.execute("pragma trusted_schema = off")
         connection.execute("pragma cell_size_check = on")
         connection.create_function("windlass_now", 1, now_in)
@@ -126,7 +126,7 @@ class Opener:
             raise self._explained(error, doing) from error
 
     def _explained(self, error: sqlite3.Error, doing: str) -> WindlassError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without its extension
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
         if code == sqlite3.SQLITE_INTERRUPT:
             return Interrupted("stopped on request")
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -1,4 +1,5 @@
-"""Copies an input into the file of staged rows, with every value as its column is to hold it."""
+"""Copies an input into the file of staged rows, converting each value as its column will store
+it."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ def target_column(load: Load, one: Assigned) -> TableColumn:
 
 
 def prepare(session: sqlite3.Connection, load: Load) -> None:
-    """Make the tables of staged rows. Their columns are declared as the table's, so that values
-    are changed by neither; those of keys compare as there."""
+    """Create the tables of staged rows. Their columns are declared like the table's, so that values
+    are not changed differently; keys also have the table's collations."""
     odd = collations(session, load.table.name)
     columns = []
     for one in load.assigned:
@@ -70,7 +71,7 @@ def prepare(session: sqlite3.Connection, load: Load) -> None:
 
 
 class Fields:
-    """The values of a batch, by field; those that are asked for."""
+    """The requested values of a batch, by field."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch, self._made = batch, dict[str, Values]()
@@ -85,8 +86,8 @@ class Fields:
 
 @dataclass
 class Filling:
-    """One input on its way. A batch is a transaction, so that the table, which expressions may
-    read, is locked for no longer."""
+    """One input that is being staged. Each batch is a transaction, so that the table, which
+    expressions may read, is not locked for longer."""
 
     session: sqlite3.Connection
     load: Load
@@ -114,7 +115,8 @@ class Filling:
             self.session.execute("commit")
             if self.refusing.is_over:
                 break
-        self.session.execute("begin immediate")  # so that of two inputs one counts the other's
+        # so that each of two inputs counts the other's bad records
+        self.session.execute("begin immediate")
         self.refusing.check()
         found = Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
         staged.note_done(self.session, self.number, self.source.place, found)
@@ -122,7 +124,7 @@ class Filling:
         return found
 
     def _forget_earlier(self) -> None:
-        """What a killed process has staged of this input."""
+        """Remove what a killed process has staged of this input."""
         for table, by in ((staged_rows(), INPUT), (bad_rows(), "input")):
             query = statement("delete from {table} where {by} = ?", table=table, by=names(by))
             self.session.execute(query, (self.number,))
@@ -146,7 +148,7 @@ class Filling:
         )  # fmt: skip
 
     def _type_of(self, name: str) -> str:
-        """What expressions find a field as."""
+        """The type of a field in expressions."""
         found = field_column(self.load, name)
         return found.type if found else ""
 
@@ -189,8 +191,8 @@ class Filling:
     def _computed(
         self, fields: Fields, records: Sequence[int], faults: Faults
     ) -> dict[str, Values]:
-        """The expressions over the batch, by column. Fields that go into a column, or have the
-        name of one, are as that column has them."""
+        """The expressions' results for the batch, by column. Fields that go into a column, or have
+        its name, have that column's type."""
         self.session.execute("delete from temp.windlass_batch")
         converted = []
         for name in fields.names:

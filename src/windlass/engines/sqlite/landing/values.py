@@ -1,9 +1,9 @@
-"""Converts values of an input to the declared type of a SQLite column. Pure, and strict: a value
-that does not fit exactly is refused, as SQLite itself would store anything.
+"""Converts an input's values to the declared type of an SQLite column. Pure, and strict: a value
+that does not fit exactly is refused, because SQLite itself would store anything.
 
-Declarations are read as https://www.sqlite.org/datatype3.html says, and beyond that: the length of
-a VARCHAR, the digits of a DECIMAL, and dates, times and UUIDs, which are stored as text. A moment
-with a time zone is stored in UTC without one, as SQLite's own functions for dates write it.
+Declarations are read as https://www.sqlite.org/datatype3.html defines. In addition, the length of a
+VARCHAR, the digits of a DECIMAL, and dates, times and UUIDs, which are stored as text, are checked.
+A moment with a time zone is stored in UTC without it, as SQLite's own date functions write it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FALSE_ZERO = re.compile(r"[+-]?[0.]*([eE].*)?")
 
 
 class Unfit(ValueError):
-    """A value that the column cannot hold; the text says why, and not which value."""
+    """A value that the column cannot hold. The text says why, without the value."""
 
 
 def plain(value: Any) -> Plain:
@@ -90,7 +90,7 @@ def converter(column: TableColumn) -> Convert:
 
 
 def _written(value: Plain) -> str:
-    """As text; bytes are none."""
+    """The value as text; bytes are not text."""
     if isinstance(value, bytes):
         raise Unfit("bytes, and the column has none")
     return value if isinstance(value, str) else repr(value)
@@ -241,7 +241,7 @@ def _no_constant(_: str) -> None:
 
 
 def _kept(value: Plain) -> Plain:
-    """What SQLite, which knows the declared type as one of numbers, would not change."""
+    """The value, unless SQLite would change it because the declared type is numeric."""
     if isinstance(value, str):
         if "\0" in value:
             raise Unfit("NUL in text")

@@ -1,5 +1,5 @@
-"""Reads many rows at once: SQLite joins what is made of each, so Python is entered once per block
-and not once per row."""
+"""Reads many rows at once: SQLite joins the results for each row, so that Python is called once per
+block instead of once per row."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from windlass.model.chunk import KeyRange, Range
 Row = tuple[Any, ...]
 MOST_ROWS = 2000  # of a block, about
 _WANTED_BYTES = 256 << 10
-# A block that would be larger is read again in smaller ones, and one row alone without this limit:
-# a value can have a gigabyte.
+# A block that would be too large is read again in smaller ones, and a single row without this
+# limit: a value can have a gigabyte.
 _LARGEST_BYTES = 16 << 20
 
 
 def batches(
     session: sqlite3.Connection, order: Order, range_: Range, columns: sql.Composable
 ) -> Iterator[list[Row]]:
-    """What is selected of each row, for expressions that are short."""
+    """The rows in batches, for short expressions."""
     where, given = condition(order, range_)
     query = statement(
         "select {columns} from {table}{where}",
@@ -38,8 +38,8 @@ def batches(
 
 
 def balanced(parts: Sequence[sql.Composable]) -> sql.Composable:
-    """`a || b || c`, in parentheses so that no expression is deeper than the 1,000 that SQLite
-    allows: a table can have 2,000 columns."""
+    """`a || b || c` with parentheses, so that no expression is nested deeper than the 1,000 levels
+    that SQLite allows: a table can have 2,000 columns."""
     groups = [sql.SQL(" || ").join(parts[at : at + 30]) for at in range(0, len(parts), 30)]
     if len(groups) < 2:
         return groups[0] if groups else sql.SQL("''")
@@ -47,14 +47,15 @@ def balanced(parts: Sequence[sql.Composable]) -> sql.Composable:
 
 
 class Blocks:
-    """Aggregates over the rows of a block, all of whose values may be in them. For rows that have
-    numbers: a block is a range of them, as one with a LIMIT takes twice as long (3.40.1)."""
+    """Aggregates over blocks of rows, whose values may all be in the result. Only for tables with
+    row numbers: a block is a range of them, because one with a LIMIT takes twice as long
+    (3.40.1)."""
 
     def __init__(
         self, session: sqlite3.Connection, order: Order, aggregates: sql.Composable
     ) -> None:
         self._session = session
-        self._width = 200  # in numbers, of which rows may have few
+        self._width = 200  # in numbers, of which few may have rows
         parts = {"number": names(order.number), "table": order.rows}
         self._first = statement("select min({number}) from {table} where {number} >= ?", **parts)
         self._query = statement(
@@ -64,7 +65,7 @@ class Blocks:
         )
 
     def read(self, range_: Range, size: Callable[[Row], int]) -> Iterator[Row]:
-        """The aggregates of each block with rows; `size` is about how many bytes are in them."""
+        """The aggregates of each block that has rows. `size` is the approximate size in bytes."""
         low, high = numbers_of(range_)
         most = self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_BYTES)
         try:
@@ -85,7 +86,7 @@ class Blocks:
             self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
 
     def _one(self, low: int, last: int, most: int) -> Row | None:
-        """None if it is too large."""
+        """The aggregates of one block; None if they are too large."""
         try:
             return self._fetched(self._query, low, last)
         except sqlite3.DataError:
@@ -98,7 +99,7 @@ class Blocks:
             self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_BYTES)
 
     def _after_gap(self, low: int, high: int) -> int:
-        """The next number that a row has."""
+        """The next number that has a row."""
         (found,) = self._fetched(self._first, low)
         return high + 1 if found is None else int(found)
 
@@ -112,7 +113,7 @@ class Blocks:
 
 
 def numbers_of(range_: Range) -> tuple[int, int]:
-    """The first and the last that a row of the range can have."""
+    """The first and the last number that a row in the range can have."""
     if not isinstance(range_, KeyRange):
         return LEAST, MOST
     low = LEAST if range_.low is None else int(range_.low[0])

@@ -1,5 +1,5 @@
-"""The structure of an SQLite file, as nouns of a translation. Reads the catalog, never rows, except
-to learn the next number of a column that counts up."""
+"""The structure of an SQLite file, as nouns of a translation. Reads the catalog; reads rows only to
+find the next number of a column that counts up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ _BY_CASE = {"NOCASE": "lower({})", "RTRIM": "rtrim({})"}  # the same order, as e
 
 
 def read_schema(session: sqlite3.Connection) -> SourceSchema:
-    """Tables of a virtual table's own are no tables, as its engine makes them."""
+    """The schema. The tables that a virtual table uses internally are left out, as its engine makes
+    them."""
     tables, views, others = [], [], []
     for name, kind, without_rowid, text in _rows(session, _RELATIONS):
         if kind == "table":
@@ -65,7 +66,7 @@ _RELATIONS = (
 
 
 def _rows(session: sqlite3.Connection, query: str, *given: object) -> list[_Row]:
-    """With texts as such: those of a catalog are UTF-8."""
+    """Rows with their texts decoded: the catalog's are always UTF-8."""
     return [
         tuple(one.decode() if isinstance(one, bytes) else one for one in row)
         for row in session.execute(query, given).fetchall()
@@ -112,7 +113,8 @@ class _Reader:
     def _column(self, row: _Row, counting: str) -> SourceColumn:
         name, type_, not_null, default, key, hidden = row
         generated = hidden in (_VIRTUAL, _STORED)
-        is_key = bool(key) and (self._without_rowid or name == counting)  # others may be NULL
+        # columns of other keys may be NULL
+        is_key = bool(key) and (self._without_rowid or name == counting)
         return SourceColumn(
             name,
             type_,
@@ -168,14 +170,14 @@ class _Reader:
         by_key: dict[int, list[_Row]] = {}
         for row in rows:
             by_key.setdefault(row[0], []).append(row)
-        # SQLite lists them from the last to the first of the statement
+        # SQLite lists them in reverse order
         return [self._foreign_key(parts, number) for number, parts in enumerate(by_key.values())]
 
     def _foreign_key(self, parts: list[_Row], number: int) -> ForeignKey:
         columns = tuple(part[3] for part in parts)
         parent = self._spelled(parts[0][2])
         referred = tuple(part[4] for part in parts)
-        if None in referred:  # the parent's primary key
+        if None in referred:  # no columns given: the parent's primary key
             referred = tuple(
                 row[0]
                 for row in _rows(
@@ -205,7 +207,7 @@ class _Reader:
         return made
 
     def _spelled(self, table: str) -> str:
-        """As the table itself is: a reference may differ by case."""
+        """The table's name as its definition has it: a reference may differ by case."""
         found = _rows(
             self._session,
             "select name from pragma_table_list where schema = 'main' and name = ? collate nocase",

@@ -1,5 +1,5 @@
-"""Which types and forms a column can have: by its declaration, or by what people have decided. All
-its values choose among them; none is guessed from some. Pure."""
+"""Which types and forms a column can have: by its declaration, or by the user's choice. All its
+values decide among them; nothing is guessed from a few. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from windlass.model.translation import Answers, Field, Sort, SourceColumn, Type
 BIGINT = Type(Sort.INTEGER, bits=64)
 DOUBLE = Type(Sort.FLOAT, bits=64)
 BYTES = Type(Sort.BYTES)
-# most digits of a decimal that `printf` makes of a double with room to spare
+# most digits for which `printf` writes a double as a decimal, with room to spare
 _SCALED_DIGITS = 13
 _DECIMAL = re.compile(r"(?:NUMERIC|DECIMAL|DEC|MONEY|NUMBER)\w* ?\( ?(\d+) ?(?:, ?(\d+) ?)?\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Fields of which the first that fits all values is taken. `wanted` is what people are asked
-    for if none does."""
+    """The candidates for a column; the first one that fits all values is used. `wanted` is what the
+    user is asked for if none fits."""
 
     column: SourceColumn
     fields: tuple[Field, ...]
@@ -72,7 +72,7 @@ def _declared(column: SourceColumn) -> list[tuple[Type, str]]:
             return [(boolean, ""), (boolean, "letters"), (boolean, "words")]
         case Affinity.NUMBER:
             return _decimals(word)
-    # no affinity, or that of numbers by a word that means nothing: any value
+    # no affinity, or a numeric one by a word without meaning: any value is possible
     text, integer, double, blob = (
         (Type(Sort.TEXT, ignores_case=by_case), ""), (BIGINT, ""), (DOUBLE, ""), (BYTES, ""),
     )  # fmt: skip
@@ -80,7 +80,7 @@ def _declared(column: SourceColumn) -> list[tuple[Type, str]]:
 
 
 def _named(word: str) -> list[tuple[Type, str]]:
-    """Of a word that has a meaning beyond SQLite's own rules."""
+    """The type for a word that means something beyond SQLite's own rules."""
     date, time = Type(Sort.DATE), Type(Sort.TIME)
     timestamp, instant = Type(Sort.TIMESTAMP), Type(Sort.INSTANT)
     if word == "DATE":

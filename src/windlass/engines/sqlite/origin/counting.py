@@ -1,5 +1,5 @@
-"""Counts, over all rows of a table, how many values have each form that a column can have, and what
-its texts are made of."""
+"""Counts, over all rows of a table, how many values have each form that a column can have, and
+which characters its texts have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.chunk import Range, Whole
 from windlass.model.translation import Sort, Type
 
-# of a statement's 2,000 result columns, a column can need more than ten
+# SQLite allows 2,000 result columns in a statement; a column can need more than ten
 _COLUMNS_AT_ONCE = 100
 _NEGATIVE = "{0} < 0"
 _VALUE_BYTES = 8  # of what is no text
@@ -30,14 +30,14 @@ SPECIAL = (b"\\", b"\t", b"\n", b"\r")  # what COPY's text form escapes
 
 @dataclass
 class Counted:
-    """Of a column's values."""
+    """What was counted of a column's values."""
 
     values: int = 0  # without NULLs
     fitting: list[int] = field(default_factory=list)  # by the choice's fields
     bytes: int = 0
-    is_text_fine: bool = True  # UTF-8 without NUL
+    is_text_fine: bool = True  # all texts are UTF-8 without NUL
     has_special: bool = False
-    odd: int = 0  # floats, as those of `windlass.engines.sqlite.origin.seen.Seen`
+    odd: int = 0  # floats that are odd as in `windlass.engines.sqlite.origin.seen.Seen`
     fractional: int = 0
     small: int = 0
     negative: int = 0
@@ -48,9 +48,10 @@ def count_forms(
 ) -> tuple[int, list[Counted]]:
     """The number of rows, and what was counted of each choice's column.
 
-    One scan looks whether each row has the first form of every column, which costs half of what
-    the columns do one by one. So these are counted only if a row has not: in one scan the first
-    form of each, in another the others of those columns that have other values.
+    One scan checks whether each row has the first form of every column, at half the cost of
+    checking the columns one by one. Only if a row does not, the columns are counted: one scan
+    counts the first form of each, another the other forms of columns that have other values. If
+    rows have numbers, each session reads a part of the table.
 
     Of a table with numbered rows, each session reads a part.
     """
@@ -80,8 +81,8 @@ def _some(pairs: Sequence[_Pair]) -> Iterator[Sequence[_Pair]]:
 def _look_at_rows(
     sessions: Sequence[sqlite3.Connection], order: Order, pairs: Sequence[_Pair]
 ) -> tuple[int, bool]:
-    """The number of rows, and whether all have the first form of every column; then what `_count`
-    would count is known."""
+    """The number of rows, and whether all have the first form of every column. If so, it is known
+    what `_count` would count."""
     tests = [_in_a_row(choice, order) for choice, _ in pairs]
     floats = [choice for choice, _ in pairs if choice.fields[0].type.sort is Sort.FLOAT]
     counted = [
@@ -111,7 +112,8 @@ def _counted(condition: sql.Composable) -> sql.Composable:
 
 
 def _in_a_row(choice: Choice, order: Order) -> sql.Composable:
-    """If the value has the first form, or is NULL. Not every one that has must pass."""
+    """A condition that the value has the first form or is NULL. It may be false for some values
+    that do."""
     field, column = choice.fields[0], names(choice.column.name)
     if order.number == field.name and field.type == Type(Sort.INTEGER, bits=64):
         return sql.SQL("1")
@@ -126,7 +128,7 @@ def _in_a_row(choice: Choice, order: Order) -> sql.Composable:
 
 
 def _has_one_zero(choice: Choice) -> bool:
-    """If SQLite keeps no negative zero in it."""
+    """Whether SQLite never stores a negative zero in it."""
     return affinity_of(choice.column.type.upper().strip()) is Affinity.REAL
 
 
@@ -167,7 +169,7 @@ def _scan(
 
 
 def _estimate(pairs: Sequence[_Pair]) -> None:
-    """The bytes of what is no text."""
+    """Add the approximate size of values that are not text."""
     for choice, one in pairs:
         one.bytes += 0 if _may_be_text(choice) else one.values * _VALUE_BYTES
 
@@ -220,8 +222,8 @@ def _portions(
     tests: Sequence[sql.Composable],
     texts: Sequence[sql.Composable],
 ) -> Iterator[tuple[Sequence[int], Sequence[bytes | None]]]:
-    """Counts of some rows, first that of them, and their texts: joined by a comma, which is no part
-    of a longer character."""
+    """Counts for groups of rows, the first being the number of rows; and the rows' texts, joined by
+    a comma, which is never part of a longer character."""
     counts = [verbatim("count(*)"), *tests]
     if order.number:
         joined = [verbatim("group_concat({})").format(one) for one in texts]

@@ -1,5 +1,5 @@
-"""What only the text of a CREATE statement tells: checks, expressions, collations, names of
-constraints. SQLite has accepted the text, so it is well formed. Pure."""
+"""Parts of a definition that only the text of the CREATE statement has: checks, expressions,
+collations, names of constraints. SQLite has accepted the text, so it is well-formed. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_TABLES = {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"}
 
 @dataclass
 class Foreign:
-    """What of a foreign key no pragma has."""
+    """Parts of a foreign key that no pragma reports."""
 
     columns: tuple[str, ...]
     name: str = ""
@@ -30,7 +30,7 @@ class Foreign:
 
 @dataclass
 class Definition:
-    """Of a table. Names of columns are in lower case where they are keys."""
+    """The definition of a table. Columns' names are in lower case where they are keys."""
 
     checks: list[tuple[str, str]] = field(default_factory=list)  # name, expression
     generated: dict[str, str] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class _Part:
     ) -> None:
         self._sql, self._tokens, self._column = sql, tokens, column
         self._columns, self._into = columns, into
-        self._name = ""  # that the next constraint has
+        self._name = ""  # the name of the next constraint
         self._referring: tuple[str, ...] = (column,)
 
     def read(self, at: int) -> None:
@@ -75,7 +75,7 @@ class _Part:
             at = self._one(at)
 
     def _one(self, at: int) -> int:
-        """Reads what begins there, and returns where the next begins."""
+        """Read the part that begins here; returns the position of the next."""
         into = self._into
         match self._word(at):
             case "CONSTRAINT":
@@ -111,7 +111,7 @@ class _Part:
                 into.foreign[-1].is_deferrable = True
             case "DEFERRED" if into.foreign and into.foreign[-1].is_deferrable:
                 into.foreign[-1].is_deferred = True
-        if self._tokens[at].text == "(":  # of a type, or a list of columns
+        if self._tokens[at].text == "(":  # of a type's arguments, or a list of columns
             return group_end(self._tokens, at) + 1
         return at + 1
 
@@ -126,7 +126,8 @@ class _Part:
         return clear(self._sql, self._tokens[opening + 1 : closing], self._columns)
 
     def _listed(self, at: int) -> tuple[str, ...]:
-        """The columns in the parentheses that begin there; without any, the part's own."""
+        """The columns in the parentheses that begin here; without parentheses, the part's own
+        column."""
         if at >= len(self._tokens) or self._tokens[at].text != "(":
             return (self._column,)
         inside = self._tokens[at + 1 : group_end(self._tokens, at)]
@@ -139,7 +140,7 @@ class _Part:
 
 
 def read_default(text: str) -> str:
-    """A default as the catalog has it, as an expression: a name without a meaning is a text."""
+    """A default from the catalog, as an expression. A name without a meaning is a text."""
     tokens = tokens_of(text)
     if len(tokens) == 1:
         (token,) = tokens
@@ -175,7 +176,7 @@ def read_index(sql: str, columns: Collection[str]) -> IndexText:
 
 
 def read_view(sql: str) -> str:
-    """Its query."""
+    """The query of a view."""
     tokens = tokens_of(sql)
     at = next(at for at, one in enumerate(tokens) if one.upper == "AS")
     return sql[tokens[at].end :].strip().rstrip(";").strip()

@@ -1,5 +1,5 @@
-"""Digests of rows: the text of each as `windlass.model.translation.Digest` has it, which SQLite
-makes, hashed here."""
+"""Digests of rows. SQLite makes the text of each row, as `windlass.model.translation.Digest`
+defines it; it is hashed here."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def digest(
 def _texts(
     session: sqlite3.Connection, order: Order, range_: Range, made: Sequence[sql.Composable]
 ) -> Iterator[Sequence[Sequence[bytes]]]:
-    """For many rows at once, what is made of each: joined by a byte that UTF-8 never has.
+    """The texts of many rows at once, joined by a byte that never occurs in UTF-8.
 
     Raises:
         WindlassError: a text is not UTF-8.
@@ -89,7 +89,7 @@ def buckets(
     key: Sequence[Field],
     seen: Seen,
 ) -> Mapping[int, Digest]:
-    """By the key's text; by the row's without a key."""
+    """Digests by bucket: of the key's text, or of the row's text if there is no key."""
     found: dict[int, list[int]] = {}
     wanted = row_text(fields, seen)
     made = [wanted, row_text(key, seen)] if key else [wanted]

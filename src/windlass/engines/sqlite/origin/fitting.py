@@ -1,4 +1,4 @@
-"""Which types hold all values of a table, and what people have to decide where none does."""
+"""Finds types that hold all values of a table, and what the user must decide if there are none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Found:
 def fit_table(
     sessions: Sequence[sqlite3.Connection], table: SourceTable, answers: Answers
 ) -> Found:
-    """By one session or several.
+    """Fit a table, with one session or several.
 
     Raises:
         BadSpec: an answer is no type.
@@ -86,7 +86,7 @@ def _seen(rows: int, counted: Mapping[str, Counted], fields: Sequence[Field]) ->
 
 
 def _fitting(choice: Choice, counted: Counted) -> tuple[Field, bool]:
-    """The first that all values fit; else the last."""
+    """The first field that all values fit; otherwise the last one."""
     for field, fitting in zip(choice.fields, counted.fitting, strict=True):
         if fitting == counted.values:
             return field, True

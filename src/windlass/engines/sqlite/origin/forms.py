@@ -1,8 +1,8 @@
-"""How values are written in an SQLite file: which values have a form, and the expression that makes
-the text of their sort of them. Pure, but for the functions that sessions are given.
+"""How values are written in an SQLite file: conditions for values that have a form, and expressions
+that make the text of their sort. Pure, except for the functions that sessions provide.
 
 A form is chosen by all values of a column (`windlass.engines.sqlite.origin.choosing`), so its
-expression does not look at other values.
+expression need not handle other values.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _INTEGER = "typeof({0}) = 'integer'"
 _REAL = "typeof({0}) = 'real'"
 _NUMBER = "typeof({0}) in ('integer', 'real')"
 _TEXT = "typeof({0}) = 'text'"
-# of ASCII alone, and without NUL, at which SQLite's functions of texts stop
+# only ASCII, and without NUL, at which SQLite's text functions stop
 _ASCII = _TEXT + " and length({0}) = length(cast({0} as blob))"
-# date('2026-02-31') is '2026-02-31', until something is added to it
-# by expressions, as a column of numbers would turn '0001' into one
+# date('2026-02-31') is '2026-02-31' until something is added to it; compared with expressions, as a
+# numeric column would turn '0001' into 1
 _IN_ERA = "substr({0}, 1, 4) >= '0001'"
 _DAY = _ASCII + " and length({0}) = 10 and date({0}, '+0 days') = {0} and " + _IN_ERA
 _MOMENT = _ASCII + (
@@ -40,7 +40,7 @@ _MINUTE = _ASCII + (
 
 
 def _fraction(rest: str) -> str:
-    """Nothing, or a point and one to six digits."""
+    """A condition: nothing follows, or a point and one to six digits."""
     return (
         f" and ({rest} = '' or (length({rest}) between 2 and 7 and substr({rest}, 1, 1) = '.'"
         f" and substr({rest}, 2) not glob '*[^0-9]*'))"
@@ -55,7 +55,8 @@ _AFTER_HOUR, _AFTER_MOMENT = "substr({0}, 9)", "substr({0}, 20)"
 
 
 def _tested(function: str, limits: str) -> str:
-    """Of a number, or the text of one. A text is given as bytes, as it may not be UTF-8."""
+    """A condition for a number or the text of one. A text is passed as bytes, because it may not be
+    UTF-8."""
     return (
         "case typeof({0}) when 'blob' then 0 when 'text'"
         f" then windlass_fits_{function}(cast({{0}} as blob), {limits})"
@@ -65,14 +66,14 @@ def _tested(function: str, limits: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`fits` is a condition, `value` the text of a value that fits; `{0}` is the column, and what
-    else is in braces comes from the type."""
+    """`fits` is a condition, `value` the text of a value that fits. `{0}` stands for the column;
+    other words in braces are filled in from the type."""
 
     fits: str
     value: str = "{0}"
     hashed: str = ""  # the same as `value` if empty
-    printed: str = ""  # a part of a format that makes the same of a column without NULL
-    is_text: bool = False  # as the file has it: characters are escaped, bytes may be no UTF-8
+    printed: str = ""  # a part of a format that gives the same for a column without NULL
+    is_text: bool = False  # the file's own text: characters are escaped, and bytes may not be UTF-8
 
 
 _HEX = "lower(hex({0}))"
@@ -90,8 +91,8 @@ _DECIMALS = {
         _NUMBER + " and abs({0}) < 9e999",
         "case typeof({0}) when 'integer' then {0} else windlass_decimal({0}, {scale}) end",
     ),
-    # n / 100.0 is correctly rounded, as reading the digits of n with two of them behind a point is:
-    # if it is the same double, these digits are what it was written with
+    # n / 100.0 is correctly rounded, and so is reading the digits of n with two of them after the
+    # point. So if it is the same double, it was written with these digits.
     "scaled": Form(
         _NUMBER + " and abs({0}) < {whole}"
         " and cast(round({0} * {power}) as integer) / {power} = {0}",
@@ -162,9 +163,9 @@ _LOCALS = {
         _TEXT + " and windlass_fits_local(cast({0} as blob), {zone})", "windlass_local({0}, {zone})"
     ),
 }
-_INTERVALS = {  # microseconds
+_INTERVALS = {  # in microseconds
     "": Form(
-        # the least integer has no positive one
+        # the smallest integer has no positive counterpart
         _INTEGER + " and {0} >= -9223372036854775807",
         "printf('%s%d:%02d:%02d.%06d', case when {0} < 0 then '-' else '' end,"
         " abs({0}) / 3600000000, abs({0}) / 60000000 % 60, abs({0}) / 1000000 % 60,"
@@ -189,7 +190,7 @@ _UUIDS = {
     "bytes": Form("typeof({0}) = 'blob' and length({0}) = 16", f"windlass_uuid({_HEX})"),
 }
 _DOCUMENTS = {
-    # a text that is a number is one in a column that SQLite takes for one of numbers
+    # SQLite stores a text that is a number as a number in a numeric column
     "": Form(
         "case typeof({0}) when 'text' then windlass_fits_json(cast({0} as blob))"
         " when 'blob' then 0 else abs({0}) < 9e999 end",
@@ -240,7 +241,7 @@ def fits(column: str, type_: Type, form: str) -> sql.Composable:
 
 
 def value(field: Field) -> sql.Composable:
-    """The text in which it travels, without escapes; NULL for NULL only if it is tested before."""
+    """The text that is copied, without escapes. NULL for NULL only if it is tested before."""
     return _filled(form_of(field).value, field.name, field.type)
 
 

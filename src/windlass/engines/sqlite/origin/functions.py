@@ -1,6 +1,6 @@
-"""What sessions with an SQLite file are given to make and check values that its own functions
-cannot, or not exactly. Each takes and returns single values; NULL is not passed to them, except by
-conditions, where it does not count."""
+"""Functions that sessions with an SQLite file get, to make and check values where its own functions
+cannot, or not exactly. Each takes and returns single values. NULL is only passed to conditions, for
+which it does not count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)")
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_EXPONENT = 1000  # of a decimal that anybody means
+_MOST_EXPONENT = 1000  # of a decimal; larger ones are not meant seriously
 _EXACT = 1 << 53
 
 
@@ -31,7 +31,7 @@ class Misfit(ValueError):
 
 
 def _exact(value: Value) -> Decimal:
-    """A number, or a text of one, in the fewest digits that give the same."""
+    """The number, or the number in a text, with the fewest digits that identify it."""
     if isinstance(value, bytes):
         raise Misfit
     text = repr(value) if isinstance(value, float) else str(value)
@@ -47,7 +47,7 @@ def _exact(value: Value) -> Decimal:
 
 
 def decimal(value: Value, scale: int) -> str:
-    """Without an exponent; with all digits of a scale, or at least those that count."""
+    """A decimal without an exponent; with all digits of a scale, or as many as are significant."""
     number = _exact(value)
     if not number:
         number = abs(number)  # there is no negative zero
@@ -86,7 +86,7 @@ def double(value: Value) -> float:
 
 
 def _fits_float(value: Value, bits: int) -> bool:
-    """A text fits if it is how a double is written, in the fewest digits or in seventeen."""
+    """Whether a text is how a double is written: with the fewest digits, or with seventeen."""
     number = double(value)
     if isinstance(value, int) and abs(value) > _EXACT and int(number) != value:
         return False
@@ -119,8 +119,8 @@ def instant(value: Value) -> str:
 
 
 def local(value: Value, zone: str) -> str:
-    """A time in a zone, as the moment that it is. Of two, the later one, as to PostgreSQL; a time
-    that a clock jumped over has none."""
+    """A local time in a zone as a moment. If two moments are possible it is the later one, as for
+    PostgreSQL; a time that was skipped by the clock is no moment."""
     there = _zone_of(zone)
     try:
         time = datetime.fromisoformat(str(value))
@@ -141,7 +141,7 @@ def _fits_local(value: Value, zone: str) -> bool:
 
 
 def address(value: Value) -> str:
-    """As PostgreSQL prints it: with the last four bytes of some as IPv4 addresses."""
+    """An address as PostgreSQL prints it: for some, the last four bytes are written as IPv4."""
     found = ip_address(str(value))
     if isinstance(found, IPv4Address):
         return str(found)
@@ -164,7 +164,7 @@ def uuid(digits: str) -> str:
 
 
 def _fits(convert: Callable[..., Any]) -> Callable[..., int]:
-    """A condition: it can be converted. Bytes are those of a text."""
+    """A condition for values that can be converted. Bytes are the bytes of a text."""
 
     def test(value: Value | None, *rest: int | str) -> int:
         if value is None:
@@ -203,7 +203,8 @@ def add_functions(session: sqlite3.Connection) -> None:
 
 
 def add_hash(session: sqlite3.Connection, hashed: Callable[[str], str]) -> None:
-    """Of texts and whole numbers, whose text is the same wherever it is written; others fail."""
+    """Add a function that hashes texts and whole numbers, whose text is the same everywhere; it
+    fails for other values."""
 
     def hash_of(value: object) -> str | None:
         if value is None:
@@ -216,11 +217,11 @@ def add_hash(session: sqlite3.Connection, hashed: Callable[[str], str]) -> None:
 
 
 FLOAT_FORMAT = "%!.17g"
-# a double that `printf` may not write exactly; so may be a negative zero
+# doubles that `printf` may not write exactly, and perhaps negative zero
 ODD = "not (abs({0}) between 1e-20 and 1e20)"
 
-# one that has no more than 120 binary digits after the point, 60 if it is not small; or a zero, but
-# no negative one, of which only its bits tell
+# doubles with at most 120 binary digits after the point, or 60 if they are not small; not negative
+# zero, which only its bits show
 SIMPLE = "abs({0}) between 1e-20 and 9007199254740991"
 SMALL = "abs({0}) < 0.00390625"
 FRACTIONAL = f"not ({SIMPLE} or ({{0}} = 0 and windlass_bits({{0}}) = '0000000000000000'))"
@@ -228,11 +229,11 @@ FRACTIONAL = f"not ({SIMPLE} or ({{0}} = 0 and windlass_bits({{0}}) = '000000000
 
 @cache
 def is_printed() -> bool:
-    """Whether SQLite's `printf` writes digits that give the same double.
+    """Whether SQLite's `printf` writes digits that identify the double.
 
-    It is faster than a function of ours, and exact for all doubles but `ODD` where `long double`
-    has 64 bits or more: of 60,000 doubles of any exponent 181 were off by one bit, none of 10**-30
-    to 10**30 (3.40.1). So it is tried before it is used.
+    It is faster than a function of ours. Where `long double` has 64 bits or more, it is exact for
+    all doubles except `ODD`: of 60,000 doubles of any exponent, 181 were off by one bit, none of
+    them between 10**-30 and 10**30 (3.40.1). So this is tested before it is used.
     """
     tried = [(0.1 + at / 7919) * 10.0**exponent for exponent in range(-19, 19) for at in range(25)]
     session = sqlite3.connect(":memory:")
@@ -245,7 +246,7 @@ def is_printed() -> bool:
 
 
 def float_text() -> str:
-    """An expression for a double in digits that give the same double."""
+    """An expression that writes a double in digits that identify it."""
     if not is_printed():
         return "windlass_float({0})"
     return f"case when {ODD} then windlass_float({{0}}) else printf('{FLOAT_FORMAT}', {{0}}) end"

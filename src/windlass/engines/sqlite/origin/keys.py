@@ -1,5 +1,5 @@
-"""Whether a table's rows keep its own keys as the target would enforce them: SQLite has rows with
-NULL in a primary key, and rows that refer to none, as it checks references only when asked."""
+"""Whether a table's rows satisfy its own keys as the target would enforce them. SQLite can have
+NULL in a primary key, and rows without a parent, as it checks references only on request."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _nulls(table: SourceTable, rows: int, counted: Mapping[str, Counted]) -> Ite
 
 
 def _case(table: SourceTable, fields: Sequence[Field]) -> Iterator[Loss]:
-    """Keys that SQLite compares without case, as it does for ASCII's letters only."""
+    """Losses for keys that SQLite compares without case, which it does only for ASCII letters."""
     by_case = {one.name for one in fields if one.type.ignores_case}
     keys = [*([table.primary_key] if table.primary_key else []), *table.uniques]
     for key in keys:
@@ -63,8 +63,8 @@ def _case(table: SourceTable, fields: Sequence[Field]) -> Iterator[Loss]:
 
 
 def _has_parents(session: sqlite3.Connection, table: SourceTable) -> bool:
-    """Whether every reference is to a key of a table: SQLite takes others, and planning refuses
-    them. Only compiled, so nothing is read."""
+    """Whether every reference is to a key of a table. SQLite accepts others, which planning
+    refuses. The query is only compiled, so nothing is read."""
     for key in table.foreign_keys:
         query = "select 1 from sqlite_schema where type = 'table' and name = ?"
         if not session.execute(query, (key.refers_to.name,)).fetchone():
@@ -80,8 +80,8 @@ def _has_parents(session: sqlite3.Connection, table: SourceTable) -> bool:
 
 
 def _orphans(session: sqlite3.Connection, table: SourceTable, key: ForeignKey) -> int:
-    """Rows that refer to no row by the target's equality: SQLite's own check ignores case where the
-    parent's column does. The first comparison is by the parent's index, the second exact."""
+    """Rows without a parent by the target's equality: SQLite's own check ignores case if the
+    parent's column does. The first comparison uses the parent's index, the second one is exact."""
     pairs = [
         verbatim("parent.{0} = child.{1} and parent.{0} = child.{1} collate binary").format(
             names(referred), names(column)

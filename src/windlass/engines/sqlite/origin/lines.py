@@ -1,6 +1,6 @@
-"""Rows as lines of PostgreSQL's COPY in text format, which SQLite itself makes.
+"""Rows as lines of PostgreSQL's COPY in text format, made by SQLite itself.
 
-By `printf`, which takes 60 % of the time of a chain of `||` (3.40.1, 1M rows of 8 columns).
+Uses `printf`, which takes 60 % of the time of a chain of `||` (3.40.1, 1M rows of 8 columns).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from windlass.engines.statements import listed, names, verbatim
 from windlass.model.chunk import Range
 from windlass.model.translation import Field, Reading, Sort
 
-# Of a text without any of the four, which is nearly every one, `replace` would make four copies.
+# Nearly every text has none of the four characters; `replace` would still copy it four times.
 _ESCAPED = (
     "case when instr({0}, '\\') or instr({0}, char(9)) or instr({0}, char(10))"
     " or instr({0}, char(13)) then replace(replace(replace(replace({0}, '\\', '\\\\'),"
     " char(9), '\\t'), char(10), '\\n'), char(13), '\\r') else {0} end"
 )
-_LARGEST_BYTES = 1 << 20  # of rows at once, where they have no numbers
+_LARGEST_BYTES = 1 << 20  # of rows at once, if they have no numbers
 
 
-# a double in hexadecimal digits, which is exact for all but those of `Seen.fractional`
+# a double in hexadecimal digits, exact for all except those of `Seen.fractional`
 _WHOLE = "cast(abs({0}) as integer)"
 _REST = "cast((abs({0}) - cast(abs({0}) as integer)) * 1152921504606846976.0 as integer)"
 _HEX = "0x%x.%015x"
@@ -41,7 +41,7 @@ _SIGNED = "case when {0} < 0 then '-' else '' end"
 
 
 def line(fields: Sequence[Field], seen: Seen, *, is_hashed: bool = False) -> sql.Composable:
-    """With its end."""
+    """A line, with its line end."""
     parts = [
         _hex(field, seen) if is_hashed and field.type.sort is Sort.FLOAT else _part(field, seen)
         for field in fields

@@ -1,5 +1,5 @@
-"""What is said about values that fit no type, or arrive in another form: how many there are, and
-the key of the first. A row's other values are never shown."""
+"""What is reported about values that fit no type, or arrive in another form: how many there are,
+and the key of the first one. Other values of a row are never shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from windlass.model.translation import Field, Sort, SourceTable
 from windlass.model.units import plural
 from windlass.model.wording import word
 
-# of a value: COPY's text form writes two digits for each byte, and a line has at most 1 GB
+# of a value: COPY's text form writes each byte as two digits, and a line has at most 1 GB
 MOST_BYTES = 500_000_000
 _COMPARES = {"NOCASE": "without case", "RTRIM": "without blanks at the end"}
 _WAYS = {
@@ -33,7 +33,7 @@ _WAYS = {
 
 
 class Namer:
-    """Of one table."""
+    """Reports on one table."""
 
     def __init__(self, session: sqlite3.Connection, table: SourceTable, order: Order) -> None:
         self._session, self._table, self._order = session, table, order
@@ -64,7 +64,7 @@ class Namer:
         return Problem(self.about(choice), message, hint)
 
     def bad_text(self, choice: Choice) -> Problem:
-        """PostgreSQL has no text with these."""
+        """The problem of texts that PostgreSQL cannot store."""
         column = choice.column.name
         wrong = nul = 0
         first = ""
@@ -98,10 +98,11 @@ class Namer:
         return [Problem(self.about(choice), f"{message}{self._first(test)}", hint)]
 
     def noticed(self, choice: Choice, field: Field) -> list[Loss]:
-        """What arrives as it is stored, where that is not how it may have been meant."""
+        """Notices about values that arrive as they are stored, although they may have been meant
+        differently."""
         found: list[Loss] = []
         about, declared = self.about(choice), choice.column.type
-        is_short = field.form == "scaled"  # of thirteen digits at most
+        is_short = field.form == "scaled"  # at most thirteen digits
         if field.type.sort is Sort.DECIMAL and not is_short and (many := self._long(field)):
             message = (
                 f"{plural(many, 'value')} of {declared or 'no type'} with 16 or 17 digits: SQLite"
@@ -132,7 +133,7 @@ class Namer:
         return take_census(self._session, table, [column])[1][0]
 
     def _long(self, field: Field) -> int:
-        """A decimal survives in a double up to fifteen digits."""
+        """How many values are too long for a double, which keeps decimals of fifteen digits."""
         test = "typeof({0}) = 'real' and cast(printf('%!.15g', {0}) as real) <> {0}"
         return self._total(test, field.name)
 

@@ -53,7 +53,7 @@ class _File(File):
 
 
 class SqliteOrigin:
-    """In WAL mode others can write without being seen; otherwise their commits wait."""
+    """In WAL mode others can write unnoticed; otherwise their commits wait."""
 
     dialect = "sqlite"
     schema = "public"
@@ -129,7 +129,8 @@ class SqliteOrigin:
         return found
 
     def check(self) -> None:
-        """Its sessions live as long as the process. See `windlass.engines.origin.Origin`."""
+        """Nothing to check: the sessions exist as long as the process. See
+        `windlass.engines.origin.Origin`."""
         if not self._is_held:
             raise SnapshotLost(f"the snapshot of {self.place} is gone", side="source")
 
@@ -179,7 +180,7 @@ class SqliteOrigin:
             yield from digests.rows_of(session, order, reading.fields, key, buckets)
 
     def know(self, table: str, seen: Seen) -> None:
-        """What the table's definition says of its values, where no scan has looked."""
+        """What the table's definition shows about its values, if no scan has examined them."""
         self._seen[table] = seen
 
     def _seen_of(self, reading: Reading) -> Seen:

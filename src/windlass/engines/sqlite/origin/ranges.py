@@ -1,5 +1,5 @@
-"""Ranges of a table's rows, in the order in which SQLite keeps them: by the row's number, or by the
-primary key of a table WITHOUT ROWID."""
+"""Ranges of a table's rows in SQLite's own order: by the row's number, or by the primary key of a
+table WITHOUT ROWID."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from windlass.model.chunk import KeyRange, Range, Whole
 from windlass.model.translation import Selected
 
 _NUMBERS = ("rowid", "_rowid_", "oid")  # names of the row's number, where no column has them
-_LEAST_NUMBERS = 50_000  # that are worth several sessions
+_LEAST_NUMBERS = 50_000  # fewer are not worth several sessions
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`number` is the name of the row's number, a column or not; empty if it has none that can be
-    named. `key` are the columns of the key by which rows are kept instead."""
+    """`number` is the name of the row's number, which may be a column; empty if there is none that
+    can be named. `key` are the columns of the key that rows are ordered by instead."""
 
     table: str
     number: str = ""
     key: tuple[str, ...] = ()
     selected: Selected | None = None
-    inner: str = ""  # the row's number in the table itself, where a mapping is read
+    inner: str = ""  # the name of the row's number in the table itself, if a mapping is read
 
     @property
     def rows(self) -> sql.Composable:
@@ -44,7 +44,7 @@ class Order:
 
 
 def read_order(session: sqlite3.Connection, table: str, selected: Selected | None = None) -> Order:
-    """The keys of a mapped table are read as one range where its rows have no numbers."""
+    """The order of a table. A mapped table without row numbers is read as one range."""
     found = _read_order(session, table)
     if selected is None:
         return found
@@ -94,8 +94,8 @@ def cut(session: sqlite3.Connection, order: Order, count: int) -> Sequence[Range
 
 
 def parts(session: sqlite3.Connection, order: Order, count: int) -> Sequence[Range]:
-    """At most `count` ranges of row numbers, as wide as each other: at once, but with as many rows
-    each only where numbers have no gaps."""
+    """At most `count` ranges of row numbers, all equally wide. This takes no scan, but the ranges
+    have equally many rows only if numbers have no gaps."""
     query = statement(
         "select (select min({number}) from {table}), (select max({number}) from {table})",
         number=names(order.number),
@@ -124,7 +124,7 @@ def _numbers(session: sqlite3.Connection, order: Order, count: int) -> list[tupl
 
 
 def _keys(session: sqlite3.Connection, order: Order, count: int) -> list[tuple[str, ...]]:
-    """Every so many rows: one scan, in the order in which they are kept."""
+    """Every so many rows, the key; from one scan in the order of the table."""
     table = order.rows
     (rows,) = session.execute(statement("select count(*) from {table}", table=table)).fetchone()
     if rows < count:
@@ -145,7 +145,7 @@ def _keys(session: sqlite3.Connection, order: Order, count: int) -> list[tuple[s
 
 
 def _written(class_: bytes, value: int | float | bytes) -> str:
-    """A value of any class, exactly. A row's number is one without its class."""
+    """A value of any storage class, exactly. A row's number is written without its class."""
     if class_ == b"integer":
         return str(value)
     if isinstance(value, float):
@@ -159,7 +159,8 @@ def _written(class_: bytes, value: int | float | bytes) -> str:
 
 
 def _read(text: str) -> tuple[sql.Composable, int | float | bytes]:
-    """What `_written` wrote, as a parameter with its mark: text is given as bytes."""
+    """The value that `_written` wrote, as a parameter with its placeholder; text is passed as
+    bytes."""
     if text[0] == "'":
         return sql.SQL("cast(? as text)"), text[1:-1].encode()
     if text[0] in "tx":
@@ -169,7 +170,7 @@ def _read(text: str) -> tuple[sql.Composable, int | float | bytes]:
 
 
 def condition(order: Order, range_: Range) -> tuple[sql.Composable, list[object]]:
-    """A WHERE clause, and its parameters; nothing for all rows.
+    """A WHERE clause with its parameters; empty for all rows.
 
     Raises:
         WindlassError: it is no range of this table's.

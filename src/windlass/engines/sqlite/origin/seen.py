@@ -1,5 +1,5 @@
-"""What a scan of all rows has seen of a table's columns, by which their texts are made faster. It
-holds in the snapshot of the scan only."""
+"""What a scan of all rows has found about a table's columns, so that their texts can be made
+faster. Valid only in the snapshot of the scan."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ class Seen:
 
 
 def unseen(columns: Iterable[str]) -> Seen:
-    """Anything may be in any of them."""
+    """Columns that were not scanned: any of them may have any value."""
     names = frozenset(columns)
     return Seen(names, names, names, names, names, names)

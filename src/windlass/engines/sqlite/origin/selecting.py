@@ -12,7 +12,8 @@ NUMBER = "windlass number"
 
 
 def rows_of(table: str, selected: Selected | None, number: str = "") -> sql.Composable:
-    """A FROM item. SQLite reads through it, as it is no more than expressions and a condition."""
+    """The table, or its mapping, as a FROM item. A mapping is only expressions and a condition, so
+    SQLite merges it into the query."""
     if selected is None:
         return names(table)
     columns = [

@@ -1,6 +1,5 @@
-"""SQLite's own SQL as tokens: what its schema keeps as text is read by them, never by patterns that
-a text or a comment could fool. Pure. https://www.sqlite.org/lang_createtable.html
-"""
+"""SQLite's own SQL as tokens. Texts in its schema are read by tokens, never by patterns that a text
+or a comment could mislead. Pure. https://www.sqlite.org/lang_createtable.html"""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ _TOKEN = re.compile(
 class Sort(Enum):
     BLOB = "blob"
     TEXT = "text"
-    QUOTED = "quoted"  # a name in quotes; in double ones it can be a text by accident
+    QUOTED = "quoted"  # a name in quotes; in double quotes it may also be a text
     NUMBER = "number"
     WORD = "word"
     MARK = "mark"
@@ -39,12 +38,13 @@ class Token:
 
     @property
     def upper(self) -> str:
-        """Of a word; empty for all else, so a name in quotes is no keyword."""
+        """The word in upper case; empty for anything else, so that a quoted name is never a
+        keyword."""
         return self.text.upper() if self.sort is Sort.WORD else ""
 
     @property
     def name(self) -> str:
-        """What it names, without quotes. SQLite takes a text in place of a name, too."""
+        """The name, without quotes. SQLite also accepts a text in place of a name."""
         if self.sort not in (Sort.QUOTED, Sort.TEXT):
             return self.text
         last = self.text[-1]
@@ -70,7 +70,7 @@ def group_end(tokens: Sequence[Token], at: int) -> int:
 
 
 def parts_of(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
-    """What is between the commas that are in no parentheses."""
+    """The parts between commas that are not inside parentheses."""
     begin = at = 0
     while at < len(tokens):
         if tokens[at].text == "(":
@@ -88,10 +88,9 @@ def written(sql: str, tokens: Sequence[Token]) -> str:
 
 
 def clear(sql: str, tokens: Sequence[Token], names: Collection[str]) -> str:
-    """The text of an expression in the plain form of SQL: no comments, names in double quotes where
-    they have any, and what SQLite takes for a text, as none of `names` is called like that, in
-    single ones. https://www.sqlite.org/quirks.html#dblquote
-    """
+    """The expression in plain SQL: without comments, with quoted names in double quotes, and in
+    single quotes what SQLite reads as a text because none of `names` is called that.
+    https://www.sqlite.org/quirks.html#dblquote"""
     known = {name.lower() for name in names}
     pieces, end = [], tokens[0].start if tokens else 0
     for token in tokens:

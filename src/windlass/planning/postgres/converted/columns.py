@@ -1,4 +1,4 @@
-"""How the columns of tables arrive, and what that loses. Pure: rows are counted by who asks."""
+"""How the columns of tables arrive, and what is lost. Pure: whoever calls this counts rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from windlass.model.units import several
 from windlass.model.wording import word
 
 Counts = Callable[[PgTable, Sequence[tuple[str, str]]], Sequence[int]]
-"""Of a table: how many rows, and how many meet each condition over a column."""
+"""For a table, how many rows it has, and how many meet each condition on a column."""
 
 
 @dataclass
@@ -38,7 +38,8 @@ def arrive(
     target: Destination,
     counts: Counts | None,
 ) -> Arriving:
-    """`answers` are types by column, as the user wrote them; without `counts` no row is counted."""
+    """`answers` are types by column, as the user wrote them. Without `counts`, no rows are
+    counted."""
     found = Arriving()
     given = {name.lower(): type_ for name, type_ in answers.items()}
     used: set[str] = set()

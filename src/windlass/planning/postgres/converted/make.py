@@ -28,7 +28,7 @@ from windlass.spec.migrate import Spec
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What has been read before a plan is made. Without `counts` no rows are looked at."""
+    """What was read before planning. Without `counts`, no rows are looked at."""
 
     server: Server
     structure: PgStructure
@@ -38,7 +38,7 @@ class Read:
 
 
 def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> ConversionPlan:
-    """With its problems."""
+    """The plan, with its problems."""
     wanted = Wanted(spec.schemas, spec.include, spec.exclude, spec.allow_unmatched)
     migrates = read.counts is not None
     standing = read.standing if migrates else Standing(True)
@@ -143,7 +143,7 @@ def _view(
 
 
 def _tried(plan: ConversionPlan, target: Destination) -> tuple[ConversionPlan, list[Loss]]:
-    """Without what the target does not take."""
+    """The plan without the statements that the target refuses, and the losses."""
     refused = target.tried(plan)
     losses: list[Loss] = []
     tables = []
@@ -169,7 +169,7 @@ def _tried(plan: ConversionPlan, target: Destination) -> tuple[ConversionPlan, l
 def _unmakeable(
     plan: ConversionPlan, target: Destination, others: Sequence[Problem]
 ) -> Iterator[Problem]:
-    """What no other problem explains."""
+    """Statements that the target refuses for a reason that no other problem explains."""
     if others:
         return
     refused = target.tried(plan)
@@ -182,7 +182,7 @@ def _unmakeable(
 def _parents_first(
     made: Sequence[TableConversion], tables: Iterable[PgTable]
 ) -> list[TableConversion]:
-    """A table after those that it refers to, where there is no circle."""
+    """Each table after those that it refers to, except within a cycle."""
     by_name = {one.source: one for one in made}
     needs = {
         table.name: [one.refers_to for one in table.constraints if one.refers_to in by_name]

@@ -1,5 +1,5 @@
-"""Tables of another engine: what of their definitions can be made there, proven by values, and what
-cannot, with its text. Pure: rows are read by who proves."""
+"""Tables of another engine: which parts of their definitions can be made there, proven by values,
+and which cannot, with their text. Pure: the caller reads rows."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from windlass.planning.postgres.converted.columns import Arriving
 from windlass.planning.postgres.converted.scope import Scope
 
 Prove = Callable[[PgTable, Sequence[ColumnPlan], Sequence[Tried]], Sequence[int]]
-"""For each expression, how many rows give something else; -1: it cannot be computed."""
+"""For each expression, the number of rows for which it gives something else; -1 if it cannot be
+computed."""
 Value = Callable[[str, str], Any]
-"""A constant of the source's, as a template carries it."""
+"""A constant of the source's SQL as the value that a template takes."""
 
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _METHODS = ("btree", "hash")
@@ -39,14 +40,15 @@ _NAME = 56  # characters, before a number that makes a name unique: MySQL takes 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a plan asks the source. Without `prove` nothing is proven, as nothing is made."""
+    """What a plan asks the source. Without `prove` nothing is proven, because nothing will be
+    made."""
 
     value: Value
     prove: Prove | None
 
 
 class Drafting:
-    """Of one table."""
+    """Drafts one table."""
 
     def __init__(
         self, table: PgTable, scope: Scope, arriving: Arriving, target: Destination, ask: Asking
@@ -259,7 +261,8 @@ class Drafting:
     def _indexes(
         self, draft: TableDraft, proven: Mapping[str, str], taken: set[str]
     ) -> Iterator[Made]:
-        """Unique constraints, too: an index that is built once the rows are there is as good."""
+        """Indexes, including unique constraints: a unique index that is built after the rows is
+        equivalent."""
         for constraint in self._table.constraints:
             if constraint.kind == "u" and not self._is_temporal(constraint):
                 if constraint.is_deferrable:
@@ -280,7 +283,7 @@ class Drafting:
             yield from self._index(draft, made, taken, one.definition)
 
     def _check_equal(self, name: str, columns: Sequence[str]) -> None:
-        """A key is weaker where texts differ of values that are the same."""
+        """A key is weaker if equal values can have different texts."""
         for column in columns:
             if column and (two := self._named[column][1].distinct):
                 message = f"key {name} is less strict: {two} are two values of {column}"

@@ -1,4 +1,4 @@
-"""The definitions of a source with mapped tables, as its plan has decided: for a comparison."""
+"""The definitions of a source with mapped tables, as its plan decided them; for a comparison."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Again:
 def as_planned(
     plan: Plan, entries: Sequence[Entry], fed: Mapping[Name, Name], users_of: UsersOf
 ) -> Again:
-    """Nothing is counted again: what the plan leaves out stays left out."""
+    """The entries and names as planned. Nothing is counted again: what the plan leaves out stays
+    left out."""
     tables = {one.mapping.relation: one.mapping for one in plan.relations if one.mapping}
     if not tables:
         return Again(entries, fed, {})

@@ -30,11 +30,12 @@ from windlass.planning.postgres.mapped.trees import (
 from windlass.planning.postgres.select import describe, left_out
 
 UsersOf = Callable[[Name], Mapping[Name, frozenset[str]]]
-"""The columns of a table that each view or function uses; an empty name for a whole row."""
+"""For a table, the columns that each view or function uses; an empty name stands for a whole
+row."""
 
 _QUERIES = {"VIEW", "MATERIALIZED VIEW"}
 _CALLED_AFTER = {"CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "TRIGGER", "RULE", "POLICY"}
-# what a dropped column takes along, as the plan shows that it is dropped
+# dropped along with a column; the plan shows that the column is dropped
 _GOES_WITH_COLUMN = {*ATTRIBUTES, "DEFAULT", "SEQUENCE", "TABLE"}
 _KINDS = {
     "CONSTRAINT": LossClass.CONSTRAINTS,
@@ -64,7 +65,7 @@ def names_of(one: Mapped) -> Names:
     for column in one.columns:
         alias = before.get(column.target, column.target)
         while column.target not in before and alias in taken:
-            alias += "_"  # a query of the source never names what is computed
+            alias += "_"  # a query of the source never uses a computed column
         taken.add(alias)
         aliases.append(alias)
     return Names(one.relation, one.into, names, retyped(one), recounted(one), tuple(aliases))
@@ -76,7 +77,7 @@ class Rewriting:
     def __init__(
         self, tables: Mapping[Name, Mapped], sequences: Mapping[Name, Name], broken: Broken
     ) -> None:
-        """`sequences` have other names as they follow their table into another schema."""
+        """`sequences` maps the names of sequences that follow their table into another schema."""
         self._tables, self._broken = tables, broken
         self.names = {name: names_of(one) for name, one in tables.items()}
         self._relations = {name: one.new for name, one in self.names.items()} | dict(sequences)
@@ -86,14 +87,15 @@ class Rewriting:
         self._bodies: Mapping[Name, str] = {}
 
     def rewrite(self, entries: Sequence[Entry], users_of: UsersOf) -> Rewritten:
-        """In the same order. An entry that needs one that is left out is left out, too."""
+        """Rewrite the entries, in their order. An entry that needs one that is left out is left out
+        too."""
         self._add_indexes(entries)
         used = {name: users_of(name) for name in self._tables}
         owned = set(self._owned_by_dropped(entries))
         self._bodies = _bodies(entries)
         for entry in entries:
             if entry.kind == "SEQUENCE" and Name(entry.schema, entry.tag) in owned:
-                self._lost[entry.id] = entry  # as the server drops it with its column
+                self._lost[entry.id] = entry  # the server drops it together with its column
                 continue
             missing = [self._lost[id_] for id_ in entry.depends_on if id_ in self._lost]
             if missing:
@@ -111,7 +113,8 @@ class Rewriting:
         return self._done
 
     def _add_indexes(self, entries: Iterable[Entry]) -> None:
-        """They are in the schema of their table."""
+        """Add indexes to the relations that get another name: they follow their table into its
+        schema."""
         for entry in entries:
             if entry.kind != "INDEX" or not self._may_name(entry):
                 continue
@@ -143,8 +146,10 @@ class Rewriting:
     def _check_users(
         self, entry: Entry, used: Mapping[Name, Mapping[Name, frozenset[str]]]
     ) -> None:
-        """Raises:
-        Unmapped: the entry is a view or the like that uses a column that it could not use.
+        """Check that the entry uses no column that it could not use any more.
+
+        Raises:
+            Unmapped: the entry is a view or the like that uses a column that it could not use.
         """
         name = Name(entry.schema, entry.tag.partition("(")[0])
         for table, users in used.items():
@@ -170,7 +175,8 @@ class Rewriting:
         return _retagged(replace(entry, definition=text, drop=drop), own, self._relations)
 
     def _rewritten(self, entry: Entry, text: str, own: list[Names]) -> str:
-        """The text, statement by statement. `own` gets the table that it is of."""
+        """The entry's text, rewritten statement by statement. `own` collects the table that it
+        belongs to."""
         pieces: list[str] = []
         done = 0
         try:
@@ -251,7 +257,8 @@ class Rewriting:
                     self._done.losses.append(loss)
 
     def _check_trigger(self, tree: Node, own: Names) -> None:
-        """What its function calls the columns of the row is in a body that nobody reads."""
+        """Check a trigger's function: it may name columns of the row in its body, which is not
+        rewritten."""
         function = Name(*(one.sval for one in tree.funcname[-2:])) if tree.funcname[1:] else None
         body = self._bodies.get(function, "") if function else ""
         given = {one.name for one in self._tables[own.old].given}
@@ -291,7 +298,7 @@ def _printed(tree: Node) -> str:
 
 
 def _retagged(entry: Entry, own: Sequence[Names], relations: Mapping[Name, Name]) -> Entry:
-    """With the schema and the tag that pg_dump would give it."""
+    """The entry with the schema and the tag that pg_dump would give it."""
     moved = relations.get(Name(entry.schema, entry.tag))
     if moved is not None:  # a table, an index or a sequence
         return replace(entry, schema=moved.schema, tag=moved.name)
@@ -323,7 +330,7 @@ def _attribute_tag(tag: str, one: Names) -> str:
 
 
 def _of_index(entry: Entry, relations: Mapping[Name, Name]) -> Entry:
-    """A comment on an index or a sequence is in its schema."""
+    """The entry, if it is a comment on an index or a sequence that has moved."""
     if entry.kind not in ATTRIBUTES:
         return entry
     for old, new in relations.items():

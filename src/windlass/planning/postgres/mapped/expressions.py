@@ -8,7 +8,7 @@ from windlass.engines.postgres.syntax import Node, SyntaxProblem, nodes, parse, 
 
 Volatile = Callable[[set[str]], set[str]]
 
-# whose results differ from one transaction to the next, or hold what is not for the target
+# their results differ between transactions, or are not meant for the target
 _UNSTEADY = {"now", "transaction_timestamp", "statement_timestamp", "current_setting"}
 
 

@@ -36,7 +36,8 @@ def as_read(plan: Plan, source: MappedSource, request: Request) -> Plan:
 
 
 def _as_read(item: RelationPlan, source: MappedSource) -> RelationPlan:
-    """Columns keep the names that they have after the mapping: it is read through that."""
+    """The relation as it is read. Columns keep their mapped names, because it is read through the
+    mapping."""
     name = _real(item.relation.name, source.called)
     if name not in source.tables:
         return item

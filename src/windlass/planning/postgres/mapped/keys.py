@@ -23,7 +23,7 @@ Broken = Callable[[Resolved, str], int | Refused]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What may be asked of the source's rows."""
+    """What may be asked about the source's rows."""
 
     where: Broken
     doubles: Doubles
@@ -51,7 +51,7 @@ def null_problems(one: Resolved, counts: Counts) -> Iterator[Problem]:
 def key_findings(
     entries: Sequence[Entry], tables: Mapping[Name, Resolved], counts: Counts
 ) -> Iterator[Problem | tuple[Entry, Loss]]:
-    """Unique keys over columns whose values change: problems, and entries that are lost."""
+    """Unique keys over columns whose values change: problems, or entries that are lost."""
     for entry in entries:
         for tree in _trees(entry, ("CONSTRAINT", "INDEX")):
             table = subject(tree)
@@ -68,7 +68,8 @@ def key_findings(
 
 
 def _key(tree: Node) -> tuple[list[str], set[str]]:
-    """The columns of a unique key; and those that something else has to hold for."""
+    """The columns of a unique key. For an index with a condition or over expressions, and for an
+    exclusion, none; then the second part has all columns that it depends on."""
     if tree.tag == "IndexStmt" and tree.unique:
         names = [one.name for one in tree.indexParams if one.name]
         whole = len(names) == len(tree.indexParams) and tree.whereClause is None
@@ -182,8 +183,8 @@ def _types(one: Resolved | None, columns: Sequence[str]) -> list[str]:
 
 
 def _kinds(one: Resolved | None, columns: Sequence[str]) -> list[str]:
-    """How the values of columns change; the same on both sides of a key only where they are kept,
-    or hashed."""
+    """How the values of columns change. Both sides of a key must change alike: values are kept or
+    hashed."""
     if one is None:
         return [""] * len(columns)
     names = one.mapping.names

@@ -26,8 +26,8 @@ Describe = Callable[[Name, str, Sequence[str]], Sequence[Column | Refused]]
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A table's mapping, and the table as it is read through it. `arriving` has the types that the
-    target's columns get, where values are cast on the way."""
+    """A table's mapping, and the table as it is read through it. `arriving` has the types of the
+    target's columns, if values are cast on the way."""
 
     mapping: Mapped
     relation: CatalogRelation
@@ -101,7 +101,7 @@ def _relation(text: str, catalog: Catalog) -> tuple[CatalogRelation | None, Prob
 
 
 def _into(text: str, name: Name, schemas: Mapping[str, str]) -> tuple[Name, str]:
-    """The new name, in the schema as it is called before schemas get other names."""
+    """The new name, with the schema's name before schemas are renamed."""
     if not text:
         return name, ""
     schema, dot, table = text.rpartition(".")
@@ -205,7 +205,8 @@ class _Table:
         return found[1:]
 
     def _column(self, one: MappedColumn, held: Mapping[str, Column]) -> Column:
-        """As it is read: with the type of the source's values, or of what is computed."""
+        """The column as it is read, with the type of the source's values or of the computed
+        ones."""
         before = next((each for each in self._relation.columns if each.name == one.source), None)
         if not one.is_changed:
             assert before is not None
@@ -222,7 +223,7 @@ class _Table:
         )
 
     def _check_generated(self, mapping: Mapped) -> None:
-        """What the target would compute of other values is another value."""
+        """Refuse generated columns whose inputs change: the target would compute other values."""
         names = mapping.names
         for column in mapping.given:
             if column.generated and names.get(column.name) in self._spec.types:
@@ -231,7 +232,7 @@ class _Table:
 
 
 def retyped(mapping: Mapped) -> frozenset[str]:
-    """Columns of the source whose successors have another type than what uses them can take."""
+    """Columns of the source that get another type, which objects that use them cannot take."""
     names = mapping.names
     return frozenset(
         one.name
@@ -244,7 +245,7 @@ _NUMBERS = {"smallint", "integer", "bigint"}
 
 
 def recounted(mapping: Mapped) -> frozenset[str]:
-    """Columns of the source that are whole numbers, as their successors are."""
+    """Columns of the source that are whole numbers before and after."""
     names = mapping.names
     return frozenset(
         one.name
@@ -277,8 +278,8 @@ def _cast(column: Column, takes: Column | None) -> Column:
 
 
 def _keys(relation: CatalogRelation, mapping: Mapped) -> dict[str, Any]:
-    """Columns that identify rows still do so as they are, and by their hashes; not by values that
-    may have become equal."""
+    """Identifying columns still identify rows if they are kept or hashed; not if their values may
+    have become equal."""
     names = mapping.names
     lost = {old for old, new in names.items() if mapping.column(new).how not in ("", "hash")}
     kept = all(one in names and one not in lost for one in relation.keyset)

@@ -1,5 +1,5 @@
-"""What a spec says of a table's columns, in the order in which the target has them. Pure: types,
-and what the server thinks of expressions, are found elsewhere (`resolve`)."""
+"""What a spec says about a table's columns, in the target's order. Pure: types, and what the server
+thinks of expressions, are found in `resolve`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Ruled:
 
 
 Hashed = Callable[[str, str], str]
-"""The expression that hashes a column, by its name and type. ValueError: there is none."""
+"""The expression that hashes a column, by name and type. Raises ValueError if there is none."""
 
 
 def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec], hashed: Hashed) -> Ruled:
-    """Apply the rules. A column of the source that a rule renames or hides arrives in its place;
-    one that no rule names arrives as it is; what is computed besides comes last."""
+    """Apply the rules. A column that a rule renames or hides arrives in its place, and one without
+    a rule arrives unchanged. Computed columns come last."""
     known = {column.name: column for column in given}
     found = Ruled()
     made = dict(_made(known, rules, hashed, found))
@@ -46,7 +46,7 @@ def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec], hashed: Hash
 def _made(
     known: Mapping[str, Column], rules: Mapping[str, ColumnSpec], hashed: Hashed, found: Ruled
 ) -> Iterator[tuple[str, MappedColumn]]:
-    """By their names on the target; those that only say where a column goes are left to
+    """The columns that rules make, by name on the target. Rules that only rename are left to
     `_consumed`."""
     for name, rule in rules.items():
         if rule.drop or rule.to:
@@ -87,7 +87,8 @@ def _column(
 def _consumed(
     known: Mapping[str, Column], rules: Mapping[str, ColumnSpec], made: dict[str, MappedColumn]
 ) -> dict[str, list[str]]:
-    """By column of the source, what arrives in its place. Adds those that arrive as they are."""
+    """For each column of the source, what arrives in its place. Adds columns that arrive
+    unchanged."""
     places: dict[str, list[str]] = {}
     for name, one in made.items():
         if one.source:

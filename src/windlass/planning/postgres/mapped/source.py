@@ -1,5 +1,6 @@
-"""A source as it would be if its tables already had the form in which they arrive: its catalog, its
-definitions. So everything else is planned as for any source; `finish` puts the real names back."""
+"""A source as it would be if its tables already had the form in which they arrive: its catalog and
+its definitions. So everything else is planned as for any source; `finish` restores the real
+names."""
 
 from __future__ import annotations
 
@@ -49,14 +50,15 @@ class Asked:
     """What the user wants of which tables."""
 
     mapping: Mapping[str, MappingSpec]
-    schemas: Mapping[str, str]  # that get another name
+    schemas: Mapping[str, str]  # schemas that are renamed
     hash_key: str  # identifies the key of the environment; empty: there is none
-    chosen: Collection[Name]  # the selected relations
+    chosen: Collection[Name]  # identifies the key in the environment; empty if there is none
 
 
 @dataclass(frozen=True, slots=True)
 class MappedSource:
-    """`called` has the real names of the tables, and of the sequences that go with them."""
+    """The source in its new form. `called` has the real names of the tables, and of the sequences
+    that go with them."""
 
     read: SourceRead
     entries: Sequence[Entry]
@@ -70,7 +72,7 @@ class MappedSource:
 def mapped_source(
     asked: Asked, read: SourceRead, entries: Sequence[Entry], asking: Asking
 ) -> MappedSource:
-    """If something is wrong with the mapping itself, the source is as it is."""
+    """The source in its new form. If the mapping itself is wrong, the source stays as it is."""
     found = resolve(
         asked.mapping,
         read.catalog,
@@ -113,8 +115,8 @@ def mapped_source(
 
 
 def _new_schemas(entries: Sequence[Entry], tables: Iterable[Mapped]) -> list[Entry]:
-    """Of tables that go into a schema which the source does not have: it is theirs who own one of
-    the tables."""
+    """CREATE SCHEMA entries for new schemas that tables go into. The owner of one of the tables
+    owns the schema."""
     known = {entry.tag for entry in entries if entry.kind == "SCHEMA"} | {"public"}
     owners = {Name(one.schema, one.tag): one.owner for one in entries if one.kind == "TABLE"}
     wanted = {
@@ -155,8 +157,8 @@ def _broken(tables: Mapping[Name, Resolved], counts: Counts) -> Broken:
 def moved_sequences(
     sequences: Mapping[Name, Name], tables: Mapping[Name, Mapped]
 ) -> dict[Name, Name]:
-    """A sequence that a column owns is in the schema of its table. `sequences` have the tables that
-    they belong to."""
+    """New names of sequences: one that a column owns follows its table's schema. `sequences` has
+    the table of each."""
     return {
         name: Name(tables[owner].into.schema, name.name)
         for name, owner in sequences.items()
@@ -204,7 +206,7 @@ def _sequence(one: SequenceOwner, called: Callable[[Name], Name]) -> SequenceOwn
 
 
 def _key(one: KeyConstraint, names: Mapping[Name, Names]) -> KeyConstraint | None:
-    """None where it is lost."""
+    """The key with the new names; None if it is lost."""
     if one.relation not in names:
         return one
     try:

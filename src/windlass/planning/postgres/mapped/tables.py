@@ -13,13 +13,13 @@ from windlass.planning.postgres.mapped.expressions import type_node
 from windlass.planning.postgres.mapped.trees import Names, Unmapped, columns_in, rename_columns
 
 Broken = Callable[[Mapping, str, str], str]
-"""Of a table, a check by its name, and its condition: what is wrong with it on the rows that
-arrive; nothing if all fulfil it."""
+"""Given a table, the name of a check and its condition: what is wrong with it on the rows that
+arrive; empty if all rows meet it."""
 
 
 @dataclass(slots=True)
 class Table:
-    """One table, what its definition loses, and what people have to decide."""
+    """One table, what its definition loses, and what people must decide."""
 
     one: Mapping
     own: Names
@@ -30,7 +30,7 @@ class Table:
     gone: set[tuple[Name, str]]  # constraints of a table that are not made
 
     def rewrite(self, tree: Node) -> None:
-        """In place."""
+        """Rewrite the tree in place."""
         if tree.inhRelations or tree.ofTypename is not None or tree.partbound is not None:
             message = "has the columns of a parent table or of a type: it cannot be mapped"
             self.problems.append(
@@ -57,7 +57,7 @@ class Table:
         return definition
 
     def _kept(self, one: MappedColumn, definition: Node) -> Iterator[Node]:
-        """The column's own constraints that hold for its new values."""
+        """The column's own constraints that are valid for its new values."""
         for part in definition.constraints or ():
             if part.contype == "CONSTR_GENERATED":
                 if not one.is_changed and self._is_computed(one, part):
@@ -101,7 +101,7 @@ class Table:
                 yield part
 
     def _holds(self, part: Node) -> bool:
-        """Whether a check can be made; if not, it is a loss."""
+        """Whether a check can be created; otherwise it is a loss."""
         used = columns_in(part.raw_expr) if part.raw_expr is not None else set()
         text = expression_to_text(part.raw_expr) if part.raw_expr is not None else ""
         try:

@@ -16,7 +16,7 @@ from windlass.model.relation import Name
 
 
 class Unmapped(Exception):
-    """Why a definition cannot be carried over."""
+    """A definition cannot be carried over, for this reason."""
 
 
 class Dropped(Unmapped):
@@ -25,8 +25,8 @@ class Dropped(Unmapped):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Of a mapped table: its new name, and its columns' by the old ones; a dropped one has none.
-    `retyped` are those whose successors have another type."""
+    """The names of a mapped table: its new name, and its columns' new names by the old ones;
+    dropped columns have none. `retyped` are columns that get another type."""
 
     old: Name
     new: Name
@@ -50,7 +50,7 @@ class Names:
 
     @property
     def is_plain(self) -> bool:
-        """Whether a definition means the same without being changed."""
+        """Whether a definition stays valid unchanged."""
         return self.old == self.new and not self.renames
 
 
@@ -85,7 +85,7 @@ def _name(range_: Node) -> Name:
     return Name(range_.schemaname, range_.relname)
 
 
-# of ALTER TABLE, those whose name is a column's
+# commands of ALTER TABLE whose name is that of a column
 _OF_COLUMN = {
     "AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull", "AT_SetStatistics", "AT_SetOptions",
     "AT_ResetOptions", "AT_SetStorage", "AT_SetCompression", "AT_AddIdentity", "AT_SetIdentity",
@@ -210,7 +210,7 @@ def _rename_pair(parts: Any, names: Mapping[Name, Name]) -> None:
 
 
 def _rename_string(string: Node, names: Mapping[Name, Name]) -> None:
-    """`'shop.users_id_seq'`, as nextval() and regclass have it."""
+    """Names in strings such as `'shop.users_id_seq'`, which nextval() and regclass take."""
     for old, new in names.items():
         if string.sval == qualified(old):
             string.sval = qualified(new)

@@ -30,7 +30,7 @@ class Fitted:
 
     @property
     def name(self) -> Name:
-        """Before schemas are mapped."""
+        """The name before schemas are mapped."""
         if self.table.mapping is not None:
             return self.table.mapping.into
         return folded_name(self.table.name, self.schema)
@@ -39,20 +39,21 @@ class Fitted:
         return next(one for one in self.fit.fields if one.name == column)
 
     def translated(self, text: str, dialect: str) -> str | None:
-        """An expression over its columns in PostgreSQL's SQL; None where that cannot be."""
+        """An expression over the table's columns in PostgreSQL's SQL; None if it cannot be
+        translated."""
         names = given_names(self.table)
         booleans = {folded(one.name) for one in self.fit.fields if one.type.sort is Sort.BOOLEAN}
         return translated(text, dialect, names, booleans)
 
 
 def unscanned(table: SourceTable, schema: str) -> Fitted:
-    """A table that nobody has selected."""
+    """A table that is not selected, and so not scanned."""
     fields = tuple(Field(one.name, Type(Sort.TEXT)) for one in table.columns)
     return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema)
 
 
 Sample = Callable[[Fitted], bytes]
-"""Lines of COPY of some of a table's rows, with all of its columns in their order."""
+"""Some rows of a table as lines of COPY, with all columns in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Archive:
         return id_
 
     def add_check(self, one: Fitted, name: str, condition: str, table: int) -> None:
-        """It is made once the rows are in."""
+        """Add a check. It is created after the rows are copied."""
         self.add(
             "CHECK CONSTRAINT",
             Name(one.name.schema, f"{one.name.name} {name}"),
@@ -127,8 +128,8 @@ class Archive:
 
     def unlike(self, one: Fitted, condition: str) -> str:
         """What contradicts an expression, for people: some of the source's rows for which the
-        condition is true, or the target's error; empty if nothing does."""
-        if one.fit.problems:  # nothing starts before they are solved
+        condition is true, or the target's error. Empty if nothing does."""
+        if one.fit.problems:  # the run cannot start before these are solved
             return ""
         lines = self.trials.sample(one)
         found = self.trials.count(_trial_table(one), TRIAL, lines, condition)

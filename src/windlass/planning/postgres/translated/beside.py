@@ -37,8 +37,9 @@ def add_limits(archive: Archive, one: Fitted, table: int, names: Free) -> None:
 
 
 def add_on_update(archive: Archive, one: Fitted, table: int) -> None:
-    """A trigger that sets columns to the present moment where a row changes, and its UPDATE leaves
-    them as they are: what MySQL does, except for an UPDATE that sets them to what they are."""
+    """A trigger that sets columns to the current time when a row changes and its UPDATE leaves them
+    unchanged. MySQL does the same, except for an UPDATE that sets them to the value that they
+    have."""
     columns = [each for each in one.table.columns if each.on_update]
     if not columns:
         return
@@ -83,7 +84,7 @@ def add_on_update(archive: Archive, one: Fitted, table: int) -> None:
 
 
 def add_ignoring_case(archive: Archive, one: Fitted, key: Key, table: int, free: Free) -> None:
-    """Texts that differ by case only are equal to the source: a second index refuses them."""
+    """The source treats texts that differ only by case as equal. A second index refuses them."""
     parts = [
         f"lower({quoted(folded(name))})"
         if one.field(name).type.ignores_case

@@ -15,15 +15,15 @@ from windlass.planning.postgres.translated.moments import generated
 
 
 class Defaults:
-    """Of one table."""
+    """Translates the defaults of one table."""
 
     def __init__(self, dialect: str, table: Name) -> None:
         self._dialect, self._table = dialect, table
         self.losses: list[Loss] = []
 
     def of(self, column: SourceColumn, type_: Type) -> str | None:
-        """An expression of PostgreSQL's; None, and a loss if it means something, where there is
-        none."""
+        """The default as an expression of PostgreSQL's. None if there is none, and also a loss if
+        it had a meaning."""
         try:
             found = self._found(column.default, type_)
         except ValueError:
@@ -47,23 +47,25 @@ class Defaults:
         return None if value is None else _written(value, type_)
 
     def lose(self, column: SourceColumn) -> None:
-        """The column has none on the target."""
+        """Report that the column has no default on the target."""
         message = f"column {column.name} has no default on the target: {column.default}"
         self.losses.append(Loss(str(self._table), message, LossClass.BEHAVIOUR))
 
 
 def _written(value: str | bytes | Bits | int | Decimal | bool, type_: Type) -> str:
-    """Raises:
-    ValueError: the type has no such value.
+    """The value as SQL of its type.
+
+    Raises:
+        ValueError: the type has no such value.
     """
     if isinstance(value, bytes | Bits):
         return _cast(_of_binary(value, type_), type_)
     if type_.sort is Sort.BOOLEAN and value in (0, 1, "0", "1"):
         return "true" if value in (1, "1") else "false"
     if isinstance(value, bool):
-        value = int(value)  # to both engines
+        value = int(value)  # both engines treat it as a number
     if isinstance(value, Decimal) and type_.sort is Sort.TEXT:
-        value = str(float(value))  # as the source makes a text of it
+        value = str(float(value))  # the text that the source makes of it
     if type_.sort is Sort.BYTES:
         value = f"\\x{str(value).encode().hex()}"
     if type_.sort is Sort.SET:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def translated(
     text: str, dialect: str, columns: Mapping[str, str], booleans: Collection[str] = ()
 ) -> str | None:
-    """An expression over columns of one table, whose names on the target `columns` has by their
-    names in lower case. `booleans` are those (on the target) that become boolean: the source
-    compares them with 0 and 1. None: it cannot be read, or names something else."""
-    import sqlglot  # not everybody has it: see `windlass.engines.registry`
+    """Translate an expression over the columns of one table. `columns` has their names on the
+    target by their names in lower case. `booleans` are columns of the target that become boolean,
+    which the source compares with 0 and 1. None if it cannot be read, or names anything else."""
+    import sqlglot  # not everybody has it installed: see `windlass.engines.registry`
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
@@ -93,7 +93,7 @@ def expression_fault(text: str, dialect: str) -> str:
 
 
 def compare_as_boolean(column: exp.Expression) -> None:
-    """0 and 1 that a column is compared with become false and true."""
+    """Turn 0 and 1, where a column is compared with them, into false and true."""
     from sqlglot import exp
 
     compared = column.parent
@@ -110,7 +110,7 @@ def compare_as_boolean(column: exp.Expression) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """`b'101'`, without what is around them."""
+    """The digits of `b'101'`."""
 
     digits: str
 
@@ -152,8 +152,9 @@ def literal(text: str, dialect: str) -> str | bytes | Bits | int | Decimal | boo
 
 
 def constant(text: str, dialect: str) -> str | None:
-    """An expression of literals and of operators that mean the same everywhere; None: it has more.
-    Functions are not translated here: `random()` is another one on each side."""
+    """An expression of literals and of operators that mean the same everywhere. None if it contains
+    anything else. Functions are not translated here, as `random()` for example differs between
+    engines."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError

@@ -23,7 +23,7 @@ class Sources:
     tables: Sequence[Fitted]
     server: Server
     cut: Cut
-    chunks: Callable[[int, int], int]  # of a table with so many bytes and rows
+    chunks: Callable[[int, int], int]  # how many chunks a table of so many bytes and rows gets
 
 
 def as_read(plan: Plan, sources: Sources) -> Plan:
@@ -62,7 +62,7 @@ def _as_read(item: RelationPlan, one: Fitted, sources: Sources) -> RelationPlan:
 
 
 def _named(item: RelationPlan, one: Fitted) -> RelationPlan:
-    """With the real name of a mapped table."""
+    """The relation with the real name of its mapped table."""
     name = folded_name(one.table.name, one.schema)
     return replace(
         item,
@@ -90,6 +90,6 @@ def _key(one: Fitted, columns: set[str]) -> tuple[str, ...]:
 
 
 def to_copy(reading: Reading, columns: Sequence[ColumnPlan]) -> Reading:
-    """What is read to be copied: without what the target computes."""
+    """What is read for the copy: everything except columns that the target computes."""
     computed = {column.source for column in columns if column.generated}
     return replace(reading, fields=tuple(one for one in reading.fields if one.name not in computed))

@@ -36,7 +36,7 @@ _HINT = "leave it out of mapping"
 @dataclass(slots=True)
 class MappedTables:
     """The source's structure with mapped tables in their new form, and what is wrong or lost.
-    `called` has the tables' real names by those that they are planned under."""
+    `called` has the tables' real names, by the names under which they are planned."""
 
     schema: SourceSchema
     called: dict[Name, Name] = field(default_factory=dict)
@@ -114,7 +114,7 @@ def _meeting(
 
 
 class _Mapping:
-    """Of one table."""
+    """The mapping of one table."""
 
     def __init__(
         self,
@@ -165,8 +165,10 @@ class _Mapping:
         return None if self.faults else made
 
     def _hashed(self, column: str, type_: str) -> str:
-        """Raises:
-        ValueError: of such a type there is no hash, as its text depends on who writes it.
+        """The expression that hashes a column.
+
+        Raises:
+            ValueError: of such a type there is no hash, as its text depends on who writes it.
         """
         if self._dialect == "sqlite":
             return 'windlass_hash("{}")'.format(column.replace('"', '""'))
@@ -179,7 +181,7 @@ class _Mapping:
         return f"sha2(concat(@windlass_outer, {inner}), 256)"
 
     def _plain(self, one: MappedColumn) -> MappedColumn:
-        """In SQL that every engine has, instead of PostgreSQL's."""
+        """The column in SQL that every engine understands, instead of PostgreSQL's."""
         if one.how == "null":
             return replace(one, expression="null")
         if one.how == "value":
@@ -187,7 +189,8 @@ class _Mapping:
         return one
 
     def _selected(self, one: MappedColumn) -> tuple[str, str, str]:
-        """In MySQL an expression has one type, and texts are in UTF-8."""
+        """The column as it is selected. In MySQL an expression gets one type, and texts are in
+        UTF-8."""
         if self._dialect == "sqlite" or one.how != "sql":
             return one.target, one.source, one.expression
         cast = _CASTS.get(self._type(one).partition("(")[0], "")
@@ -224,8 +227,8 @@ class _Mapping:
         )
 
     def _type(self, one: MappedColumn) -> str:
-        """SQLite's values say what they are; MySQL's computed ones are read as text, unless a type
-        is asked for."""
+        """The type of a computed column. SQLite's values carry their types; MySQL's computed values
+        are read as text, unless the spec asks for a type."""
         if self._dialect == "sqlite":
             return ""
         asked = self._spec.types.get(one.target, "text").lower().replace(" ", "")
@@ -245,10 +248,10 @@ class _Mapping:
             self.faults.append((message, hint))
 
     def _rest(self, mapping: Mapped) -> dict[str, Any]:
-        """Keys, indexes and the like over the new names. Expressions keep the old ones, under which
-        they are translated."""
+        """Keys, indexes and the like with the new names. Expressions keep the old names, under
+        which they are translated later."""
         table, names = self._table, mapping.names
-        # hashes tell rows apart as their values do
+        # hashes identify rows just as their values do
         changed = {old for old in mapping.changed if mapping.column(names[old]).how != "hash"}
         keys = [self._key(key, names, changed) for key in table.uniques]
         primary = self._key(table.primary_key, names, changed) if table.primary_key else None
@@ -338,7 +341,8 @@ def _literal(value: object) -> str:
 def _referring(
     table: SourceTable, tables: Mapping[Name, SourceTable], found: MappedTables
 ) -> SourceTable:
-    """With the new names of the columns that it refers to, and without keys that cannot hold."""
+    """The table with the new names of columns that it refers to, and without foreign keys that
+    cannot hold."""
     parents = tuple(tables[one.refers_to] for one in table.foreign_keys if one.refers_to in tables)
     if not parents and table.mapping is None:
         return table

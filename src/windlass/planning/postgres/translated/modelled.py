@@ -15,7 +15,7 @@ from windlass.model.units import several
 from windlass.planning.postgres.translated.naming import folded
 
 MIGRATIONS = "django_migrations"
-# what migrations fill: in a new project, rows in these are the migrations' own
+# tables that migrations fill: in a new project their rows were written by migrations
 REFILLED = (MIGRATIONS, "django_content_type", "auth_permission", "django_site")
 MOST_NAMED = 10
 UTC = ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu")
@@ -25,7 +25,7 @@ UTC = ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu")
 class ModelColumn:
     name: str
     field: str  # shop.Order.created
-    type: str  # as the target's format_type writes it, if the target knows it
+    type: str  # as the target's format_type prints it, if the target knows the type
     not_null: bool = False
     is_generated: bool = False
     fills_itself: bool = False
@@ -42,8 +42,8 @@ class ModelTable:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a project says about the target. `there` are tables that the target has; `is_making`:
-    their rows are those of migrations that were interrupted."""
+    """What a project reports about the target. `there` are tables that exist on the target.
+    `is_making`: migrations were interrupted while they filled them."""
 
     schema: str
     zone: str  # of times without one, on the source
@@ -58,11 +58,11 @@ class Described:
 
     @property
     def filled(self) -> list[ModelTable]:
-        """Tables that are there, or will be."""
+        """Tables that exist or will be created."""
         return [one for one in self.tables.values() if one.is_made or one.name in self.there]
 
     def table(self, source: SourceTable) -> ModelTable | None:
-        """The one that takes a table's rows."""
+        """The table that takes a table's rows."""
         found = self.tables.get(source.name.name)
         return found if found in self.filled else None
 
@@ -81,7 +81,8 @@ class Described:
         return f"timestamptz in {self.zone}" if is_instant else type_
 
     def is_accepted(self, name: Name) -> bool:
-        """Whether rows of a table of the target may be replaced: migrations have put them there."""
+        """Whether the rows of a table of the target may be replaced, because migrations have
+        written them."""
         return name.schema == self.schema and (
             self.is_making or name.name in REFILLED or name.name not in self.there
         )
@@ -90,7 +91,7 @@ class Described:
 def with_tables(
     relations: Iterable[CatalogRelation], described: Described
 ) -> tuple[CatalogRelation, ...]:
-    """The target's relations, and those that the migrations will make."""
+    """The target's relations, plus those that the migrations will create."""
     missing = [one for one in described.filled if one.name not in described.there]
     referred = {each.refers for one in described.filled for each in one.columns}
     made = [
@@ -117,7 +118,7 @@ def with_tables(
 def problems_of(
     described: Described, tables: Sequence[SourceTable], chosen: Sequence[SourceTable]
 ) -> Iterator[Problem]:
-    """What the project and the source do not agree about. `tables` are all of the source's."""
+    """Where the project and the source disagree. `tables` are all tables of the source."""
     if not described.schema:
         hint = "the first schema of its search_path is not there: create it, or set another one"
         yield Problem("target", "has no schema that the project's tables would be made in", hint)
@@ -138,8 +139,8 @@ def problems_of(
 
 
 def _apart(described: Described, chosen: Collection[str]) -> Iterator[Problem]:
-    """Tables that refer to each other, of which only some are selected: the keys of the target
-    would not hold, or the rows that migrations made would be there twice."""
+    """Problems for tables that refer to each other if only some are selected: keys of the target
+    would not hold, or rows that migrations made would exist twice."""
     for one in described.filled:
         for column in one.columns:
             other = column.refers
@@ -153,7 +154,8 @@ def _apart(described: Described, chosen: Collection[str]) -> Iterator[Problem]:
 
 
 def orphans_of(table: SourceTable, fit: Fit) -> Iterator[Problem]:
-    """Foreign keys of the target hold from the beginning."""
+    """Problems for rows without a parent: foreign keys of the target are valid from the
+    beginning."""
     for name in fit.orphaned:
         key = next(one for one in table.foreign_keys if one.name == name)
         message = f"some rows of {', '.join(key.columns)} refer to no row of {key.refers_to.name}"
@@ -176,7 +178,7 @@ def losses_of(described: Described, wanted: Sequence[SourceTable]) -> Iterator[L
 
 
 def with_fields(plan: Plan, described: Described) -> Plan:
-    """Each column with the field of the model that it is."""
+    """The plan with the model's field for each column."""
     fields = {
         (one.name, each.name): each.field
         for one in described.tables.values()

@@ -1,7 +1,7 @@
-"""Defaults that are the present moment, in the words that SQLite and MySQL have for it.
+"""Defaults that mean the current time, in the forms that SQLite and MySQL have for it.
 
-What is no such word is left to people: an expression that is translated word by word can become a
-moment that never passes, as PostgreSQL's `'now'::timestamp` does in a default.
+Any other expression is left to people: translated word by word it could become a constant time, as
+PostgreSQL's `'now'::timestamp` does in a default.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A value that is new for each row. `format` is `to_char`'s, where the source makes a text."""
+    """A value that is new for each row. `format` is for `to_char`, if the source makes a text of
+    it."""
 
     kind: Kind
     format: str = ""
 
     def of(self, sort: Sort) -> str | None:
-        """An expression of PostgreSQL's with values of that sort."""
+        """An expression of PostgreSQL's whose values are of this sort."""
         if sort is Sort.TEXT and self.format:
             return f"to_char(CURRENT_TIMESTAMP AT TIME ZONE 'UTC', {_quoted(self.format)})"
         return _OF.get((self.kind, sort))
@@ -104,7 +105,7 @@ _FORMATS = {
 
 
 def generated(text: str, dialect: str) -> Generated | None:
-    """None: it is another expression."""
+    """The generated value that a default stands for; None if it is another expression."""
     bare = _bare(text)
     if dialect != "sqlite":
         found = _CALL.fullmatch(bare.lower())
@@ -124,7 +125,7 @@ def generated(text: str, dialect: str) -> Generated | None:
 
 
 def _bare(text: str) -> str:
-    """Without parentheses around all of it, and without blanks that mean nothing."""
+    """The text without enclosing parentheses and without insignificant blanks."""
     text = text.strip()
     while text.startswith("(") and text.endswith(")"):
         text = text[1:-1].strip()

@@ -18,8 +18,8 @@ def folded(name: str) -> str:
 
 
 def folded_name(name: Name, schema: str = "") -> Name:
-    """The name before schemas are mapped. `schema` takes the place of the source's, for an engine
-    whose schemas are no choice of the user's."""
+    """The name before schemas are mapped. `schema` replaces the source's schema, for engines where
+    users do not choose it."""
     return Name(schema or folded(name.schema), folded(name.name))
 
 
@@ -30,7 +30,7 @@ def in_schema(pattern: str, old: str, schema: str) -> str:
 
 
 def naming_problems(schema: SourceSchema) -> Iterator[Problem]:
-    """Names that are too long, or of which two become the same."""
+    """Names that are too long, and names that become the same."""
     tables = [one.name for one in schema.tables] + [one.name for one in schema.views]
     yield from _clashes([(folded_name(one).plain, str(one)) for one in tables], "relation")
     for table in schema.tables:
@@ -56,8 +56,8 @@ def _clashes(names: Iterable[tuple[str, str]], what: str) -> Iterator[Problem]:
 
 
 def given_names(table: SourceTable) -> dict[str, str]:
-    """The columns that an expression of the source may name, by those names in lower case: those
-    that have the same values on the target."""
+    """The columns that an expression of the source may use, by name in lower case: those whose
+    values stay the same on the target."""
     if table.mapping is None:
         return {one.name.lower(): folded(one.name) for one in table.columns}
     names, changed = table.mapping.names, table.mapping.changed

@@ -48,8 +48,8 @@ BYTES_PER_BLOCK = 8192
 def catalog_of(
     server: Server, tables: Sequence[Fitted], computed: Collection[tuple[Name, str]]
 ) -> Catalog:
-    """Every table, with the types that all of its values have. `computed` are columns that the
-    target computes as the source does."""
+    """All tables, with types that hold all of their values. `computed` are columns that the target
+    computes just as the source does."""
     return Catalog(
         server=server,
         standing=Standing(instance=server.identity, may_create=False, standby=False),
@@ -113,9 +113,9 @@ def archive_of(
     views: Sequence[SourceView] = (),
     default: str = "",
 ) -> Archive:
-    """The definitions of all tables and views, in an order in which they can be made. What was
-    translated is tried on the target with some rows of the source, and rolled back. `default` is
-    the schema that takes the place of the source's."""
+    """The definitions of all tables and views, in an order in which they can be created. Translated
+    expressions are tried on the target with some rows of the source, and rolled back. `default` is
+    the schema that replaces the source's."""
     archive = Archive(dialect, owner, trials)
     free: dict[str, Free] = {}
     for schema in sorted({one.name.schema for one in tables} - {"public"}):
@@ -192,7 +192,8 @@ def _table(archive: Archive, one: Fitted, number: int) -> int:
 
 
 def _computing(archive: Archive, one: Fitted, column: SourceColumn) -> str:
-    """What computes a column on the target as on the source; empty, and a loss, if nothing does."""
+    """The clause that computes a column on the target as on the source. Empty, and a loss, if there
+    is none."""
     type_ = type_name(one.field(column.name).type)
     expression = one.translated(column.generated, archive.dialect)
     adding = f"ALTER TABLE {{table}} ADD windlass_added {type_} GENERATED ALWAYS AS"

@@ -1,6 +1,5 @@
-"""Views of another engine in PostgreSQL's SQL, in an order in which they can be made. What is
-written here is tried on the target, and rolled back. Whether it means the same, its rows tell.
-"""
+"""Views of another engine in PostgreSQL's SQL, in an order in which they can be created. Each is
+tried on the target, and rolled back. Whether it means the same is shown by its rows."""
 
 from __future__ import annotations
 
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A view's query over names of the target, without their schemas; and what it reads, by name
-    in lower case."""
+    """A view's query with names of the target, without schemas; and the names, in lower case, of
+    what it reads."""
 
     tree: Any
     reads: frozenset[str]
 
     def text(self, schemas: Mapping[str, str]) -> str:
-        """With the schemas of what it reads; without those that have none."""
+        """The query with the schemas of what it reads."""
         from sqlglot import ErrorLevel, exp
 
         tree = self.tree.copy()
@@ -43,7 +42,7 @@ class Query:
 
 
 def translated_query(text: str, dialect: str, tables: Collection[Fitted]) -> Query | None:
-    """None: it cannot be read."""
+    """The query, translated; None if it cannot be read."""
     import sqlglot  # not everybody has it: see `windlass.engines.registry`
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
@@ -70,7 +69,7 @@ def translated_query(text: str, dialect: str, tables: Collection[Fitted]) -> Que
 
 
 def _read_tables(tree: exp.Expr) -> list[exp.Table]:
-    """Those that no WITH defines."""
+    """Tables of the query that no WITH defines."""
     from sqlglot import exp
 
     own = {one.alias_or_name for one in tree.find_all(exp.CTE)}
@@ -78,7 +77,7 @@ def _read_tables(tree: exp.Expr) -> list[exp.Table]:
 
 
 def _booleans(tables: Collection[Fitted]) -> set[str]:
-    """Columns that are boolean wherever they occur."""
+    """Names of columns that are boolean in every table that has them."""
     kinds: dict[str, set[bool]] = {}
     for one in tables:
         for field in one.fit.fields:
@@ -88,7 +87,7 @@ def _booleans(tables: Collection[Fitted]) -> set[str]:
 
 
 def _adapt(tree: exp.Expr, dialect: str, booleans: Collection[str]) -> None:
-    """What has another meaning under the same name."""
+    """Replace functions and operators that mean something else in PostgreSQL."""
     from sqlglot import exp
 
     from windlass.planning.postgres.translated.expressions import compare_as_boolean
@@ -98,9 +97,9 @@ def _adapt(tree: exp.Expr, dialect: str, booleans: Collection[str]) -> None:
             compare_as_boolean(column)
     if dialect != "sqlite":
         return
-    for like in list(tree.find_all(exp.Like)):  # without case there
+    for like in list(tree.find_all(exp.Like)):  # ignores case in the source
         like.replace(exp.ILike(this=like.this, expression=like.expression))
-    for mean in list(tree.find_all(exp.Avg)):  # always a floating-point number there
+    for mean in list(tree.find_all(exp.Avg)):  # always a floating-point number in the source
         mean.set("this", exp.cast(mean.this.copy(), "double"))
 
 
@@ -130,7 +129,7 @@ class _Adding:
         default: str,
     ) -> None:
         self._archive, self._tables, self._default = archive, tables, default
-        # over a mapped table, whose rows are others, nothing could be proven
+        # the rows of a mapped table differ, so a view over it could not be proven
         self._mapped = {folded(one.table.name.name) for one in tables if one.table.mapping}
         tables = [one for one in tables if one.table.mapping is None]
         self._ids = {one.name.name: ids[one.table.name] for one in tables}
@@ -192,7 +191,7 @@ def _trial_table(one: Fitted) -> str:
 
 
 def relations_of(archive: Archive, views: Sequence[SourceView]) -> list[CatalogRelation]:
-    """The views that are made, as the catalog would have them."""
+    """The views that will be created, as the catalog would show them."""
     return [
         CatalogRelation(
             name=archive.views[one.name],
@@ -206,7 +205,7 @@ def relations_of(archive: Archive, views: Sequence[SourceView]) -> list[CatalogR
 
 
 def after_rows(plan: Plan) -> Plan:
-    """With views made when the rows are in, which have to prove them."""
+    """The plan with views created after the rows, which must prove them."""
     statements = tuple(
         replace(one, phase=Phase.REST) if one.kind == "VIEW" else one for one in plan.statements
     )
