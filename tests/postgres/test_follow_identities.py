@@ -9,7 +9,7 @@ import pytest
 
 from awaiting import until
 from command import DONE, REFUSED, windlass
-from follow_runs import FOLLOW, following, until_lag_known
+from follow_runs import FOLLOW, VERSIONS, following, until_lag_known
 from killing import kill
 from servers import Database, Pair
 
@@ -32,9 +32,9 @@ SET = [("codes", "i"), ("kept", "d"), ("log", "f")]
 WIDE = ("--yes", "--json", "--max-lag", "10s", "--max-freeze", "20s")
 
 
-@pytest.fixture
-def pair(logical: Callable[[int], Database]) -> Pair:
-    made = Pair(logical(16), logical(18))
+@pytest.fixture(params=VERSIONS)
+def pair(request: pytest.FixtureRequest, logical: Callable[[int], Database]) -> Pair:
+    made = Pair(*map(logical, request.param))
     made.source.run(*MADE)
     return made
 

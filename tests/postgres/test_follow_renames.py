@@ -10,6 +10,7 @@ import pytest
 from awaiting import until
 from command import DONE, REFUSED, STOPPED, finish, windlass
 from cutovers import WIDE
+from follow_runs import VERSIONS
 from pursued import FOLLOW, TABLES, following
 from servers import Database, Pair
 
@@ -55,9 +56,9 @@ STANDING = {
 }
 
 
-@pytest.fixture
-def pair(logical: Callable[[int], Database]) -> Pair:
-    found = Pair(logical(16), logical(18))
+@pytest.fixture(params=VERSIONS)
+def pair(request: pytest.FixtureRequest, logical: Callable[[int], Database]) -> Pair:
+    found = Pair(*map(logical, request.param))
     found.source.run(*TABLES, *MORE)
     return found
 

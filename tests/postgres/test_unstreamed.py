@@ -11,8 +11,8 @@ import pytest
 
 from awaiting import until
 from command import DONE, REFUSED, Running, windlass
+from follow_runs import VERSIONS, phase, until_lag_known
 from follow_runs import following as following_now
-from follow_runs import phase, until_lag_known
 from killing import kill
 from servers import Database, Pair
 
@@ -42,9 +42,9 @@ HELD = {
 }
 
 
-@pytest.fixture
-def pair(logical: Callable[[int], Database]) -> Pair:
-    found = Pair(logical(16), logical(18))
+@pytest.fixture(params=VERSIONS)
+def pair(request: pytest.FixtureRequest, logical: Callable[[int], Database]) -> Pair:
+    found = Pair(*map(logical, request.param))
     found.source.run(*MADE)
     # of somebody else, and to stay so
     found.target.run("select lo_from_bytea(31337, 'others')")

@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+import pytest
 
 from awaiting import until
 from command import Running, start
 from servers import Pair
 
+NEWEST = "from windlass.following join windlass.run using (run) order by started_at desc limit 1"
 _LAG = "select lag_ms from windlass.applied where direction = 'forward'"
+# source and target: the way back goes to the older one
+VERSIONS = [
+    pytest.param((16, 18), id="16-18"),
+    pytest.param((15, 18), id="15-18", marks=pytest.mark.full),
+    pytest.param((15, 16), id="15-16", marks=pytest.mark.full),
+]
 FOLLOW = ("migrate", "--follow", "--jobs", "2", "--json")
 
 
@@ -35,6 +43,6 @@ def until_lag_known(pair: Pair, follower: Running) -> None:
 
 def phase(pair: Pair) -> str:
     try:
-        return str(pair.target.value("select phase from windlass.following"))
+        return str(pair.target.value(f"select phase {NEWEST}"))
     except psycopg.errors.UndefinedTable:
         return ""

@@ -71,6 +71,7 @@ SHARES = {
     "test_follow_identities": 2,
     "test_follow_renames": 1,
     "test_follow_resync": 1,
+    "test_follow_ways": 1,
     "test_follower": 7,
     "test_follower_stops": 3,
     "test_following_reported": 1,

@@ -26,6 +26,7 @@ from windlass.journal.records import Line
 from windlass.model.outcome import Outcome, Reason, State
 from windlass.run.hints import RESUME, way_on
 
+UNDO = "undo the run: windlass rollback R"
 AGAIN = "windlass migrate -f shop.yaml"
 
 WAYS = [
@@ -51,7 +52,7 @@ WAYS = [
 
 @pytest.mark.parametrize(("error", "hint"), WAYS, ids=str)
 def test_a_hint_says_what_ends_the_trouble(error: WindlassError, hint: str) -> None:
-    assert way_on(error, "R") == hint
+    assert way_on(error, UNDO) == hint
 
 
 @pytest.mark.parametrize("verb", ["migrate", "rewrite"])
@@ -110,7 +111,7 @@ def test_a_target_that_has_become_read_only_is_opened_first() -> None:
     class ReadOnly(Exception):
         sqlstate = "25006"
 
-    hint = way_on(explain(ReadOnly("cannot execute INSERT"), "copying", side="target"), "R")
+    hint = way_on(explain(ReadOnly("cannot execute INSERT"), "copying", side="target"), UNDO)
     assert "lift that; then" in hint and hint.endswith("windlass rollback R")
 
 

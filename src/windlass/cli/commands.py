@@ -176,7 +176,8 @@ def verify(
             )
 
         flow = comparison_of(spec.flow).name
-        return run_watched(voice, flow, run, rows, repairs=not spec.mapping)
+        repairs = not spec.mapping and not spec.follow
+        return run_watched(voice, flow, run, rows, repairs=repairs, follows=spec.follow)
 
 
 def _verifying(spec: Spec) -> Spec:

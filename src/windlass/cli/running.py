@@ -23,13 +23,15 @@ def run_watched(
     rows: Differing | None = None,
     *,
     repairs: bool = True,
+    follows: bool = False,
 ) -> int:
     """Run a flow while it is watched, and report how it ended. `repairs`: whether rows that differ
-    can be repaired, if the flow repairs at all."""
+    can be repaired, if the flow repairs at all; `follows`: whether a run follows its source there.
+    """
     from windlass.cli.watch import watching  # imported late, as it loads the display
 
     words = flow_named(flow).words
-    words = replace(words, repairs=words.repairs and repairs)
+    words = replace(words, repairs=words.repairs and repairs, follows=words.follows or follows)
     with watching(voice, words.opening) as emit:
         outcome = run(emit)
     if rows is not None:

@@ -53,7 +53,7 @@ def outcome_line(outcome: Outcome, words: Words) -> str:
     lines = [headline(outcome, words, 1000), *why(outcome, 1000)]
     if outcome.course.resumed:
         lines.append(f"  An earlier run was resumed: {outcome.run}.")
-    if outcome.course.repaired:
+    if outcome.course.repaired and not words.follows:
         lines.append(f"  Repaired by run {outcome.run}; windlass rollback {outcome.run} undoes it.")
     if outcome.state is State.DIFFERENT:
         names = [item.source for item in outcome.relations if item.differs]

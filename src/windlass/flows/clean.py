@@ -25,6 +25,7 @@ from windlass.flows.registry import journalled
 from windlass.flows.rollback import find_run
 from windlass.inplace.backup import drop_backup
 from windlass.journal import door, records
+from windlass.journal.following import undoing
 from windlass.model.flow import resolve
 from windlass.model.outcome import UNFINISHED, State
 from windlass.model.past import Left
@@ -65,7 +66,7 @@ def read_left(connection: Connection, run: str = "") -> list[Left]:
     if run and run not in {one.run for one in lost}:
         found = find_run(connection, run)
         if found.state in UNFINISHED:
-            hint = "resume it, or undo it with windlass rollback, first"
+            hint = f"resume it, or undo it first: {undoing(connection, found)}"
             message = f"is {found.state}, and needs what it has left"
             raise Refused([Problem(f"run {run}", message, hint)])
     ended = [one for one in runs if one.state not in UNFINISHED]

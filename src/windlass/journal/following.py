@@ -15,6 +15,7 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from windlass.errors import RunLost
+from windlass.journal.records import Run
 from windlass.model.following import Applied, Asked, Direction, Phase, Purpose
 
 Session = Connection[Any]
@@ -38,6 +39,12 @@ def read_phase(connection: Session, run: str) -> tuple[Phase, dict[str, Any]] | 
         "select phase, detail from windlass.following where run = %s", (run,)
     ).fetchone()
     return (Phase(row[0]), row[1]) if row else None
+
+
+def undoing(connection: Session, run: Run) -> str:
+    """What to run in order to undo a run: one that still follows has to be ended first."""
+    found = read_phase(connection, run.run) if run.flow == "follow" else None
+    return (found[0] if found else Phase.ABANDONED).undoing(run.run)
 
 
 def read_followed(connection: Session) -> list[tuple[str, Phase]]:

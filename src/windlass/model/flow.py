@@ -133,6 +133,7 @@ class Words:
     opening: str  # what it does before the plan is known: "Reading both databases"
     kept: str = ""  # what stays of a run that stops, where it is not in one database
     repairs: bool = True  # whether `windlass verify` can repair rows that differ
+    follows: bool = False  # whether a run follows its source, and is ended before it is rolled back
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ class Journalled:
     status: str
     detail: str = ""  # as `status`, with all that is known of one run
     left: str = ""  # what an ended run left besides schemas
+    # of a run's context: how a run that stopped is given up, where that is not by `undo`
+    way_out: str = ""
     skips_rows: bool = False  # whether `undo` takes `others`, to leave out rows that others changed
     beside: str = ""  # restores a table beside, and takes its name too; empty: none can be
 

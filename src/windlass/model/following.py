@@ -29,6 +29,13 @@ class Phase(StrEnum):
         """Whether applications write to the target: the point of no return is passed."""
         return self in (Phase.SWITCHED, Phase.FREEZING_BACK)
 
+    def undoing(self, run: str) -> str:
+        """What to run in order to undo a run in this phase; one that still follows has to be ended
+        before it is rolled back."""
+        if self.is_over:
+            return f"windlass rollback {run}"
+        return f"windlass {'finish' if self.target_is_open else 'abandon'} {run}"
+
 
 class Direction(StrEnum):
     """Which way the changes of a stream go."""
@@ -39,6 +46,12 @@ class Direction(StrEnum):
     @property
     def other(self) -> Direction:
         return Direction.BACK if self is Direction.FORWARD else Direction.FORWARD
+
+
+def turned(text: str) -> str:
+    """A message about a stream, for the other direction: source and target change places."""
+    text = text.replace("the target", "\0").replace("the source", "the target")
+    return text.replace("\0", "the source")
 
 
 UNSURE = "unsure"  # in a note of a late write: it may have been written before the freeze

@@ -200,8 +200,8 @@ def _failed(
     if not run.has_begun and flow.resumes:
         return _not_begun(run, error), None
     if isinstance(error, Refused):
-        return _ended(run, State.STOPPED, _refused_late(flow, run, error)), None
-    undo = run.run_id if run.has_begun and flow.journalled else ""
+        return _ended(run, State.STOPPED, _refused_late(_undo(flow, run), error)), None
+    undo = _undo(flow, run) if run.has_begun else ""
     resume = RESUME if run.has_begun else SAME
     reason = reason_of(error, with_side(error), way_on(error, undo, resume=resume))
     outcome = _ended(run, State.STOPPED, reason)
@@ -219,12 +219,21 @@ def _ended(run: Conducted, state: State, reason: Reason = NO_REASON) -> Outcome:
     return outcome
 
 
-def _refused_late(flow: Flow[Any], run: Conducted, error: Refused) -> Reason:
+def _undo(flow: Flow[Any], run: Conducted) -> str:
+    """How a run that has begun is undone or ended; empty if neither is recorded."""
+    if flow.journalled is None:
+        return ""
+    if flow.journalled.way_out:
+        way: str = resolve(flow.journalled.way_out)(run)
+        return way
+    return f"undo the run: windlass rollback {run.run_id}"
+
+
+def _refused_late(undo: str, error: Refused) -> Reason:
     """Problems that came up after the run began."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in error.problems)
     hints = "; ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
-    undo, resume = run.run_id if flow.journalled else "", RESUME
-    return Reason(reasons, way_on(WindlassError(reasons, hint=hints), undo, resume=resume))
+    return Reason(reasons, way_on(WindlassError(reasons, hint=hints), undo))
 
 
 def _not_begun(run: Conducted, error: WindlassError) -> Outcome:

@@ -8,16 +8,15 @@ SAME = "run the same command again"
 RESUME = f"{SAME} to resume"
 
 
-def way_on(error: WindlassError, run: str = "", *, resume: str = RESUME) -> str:
-    """What to do. If the cause passes by itself, only the same command is needed. `run` is named if
-    undoing it is another way."""
+def way_on(error: WindlassError, undo: str = "", *, resume: str = RESUME) -> str:
+    """What to do. If the cause passes by itself, only the same command is needed. `undo` says how
+    the run is undone or ended, if that is another way."""
     if isinstance(error, CannotResume) or SAME in error.hint:
         return error.hint
     if error.retryable or isinstance(error, TargetFull):
         return f"{error.hint}; then {resume}" if error.hint else resume
     cause = error.hint or "remove the cause"
-    undo = f". Or undo the run: windlass rollback {run}" if run else ""
-    return f"{cause}; then {resume}{undo}"
+    return f"{cause}; then {resume}{f'. Or {undo}' if undo else ''}"
 
 
 def resumes(hint: str) -> bool:

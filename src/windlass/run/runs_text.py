@@ -63,7 +63,7 @@ def statuses_text(
         if status.kept.backup and status.state is State.DONE:
             blocks += ["", f"  {status.kept.backup} has what {status.run} changed. To put it back:"]
             blocks.append(f"    {rollback(status.run)}")
-        if status.kept.set_aside and status.state is not State.ROLLED_BACK:
+        if _is_kept(status):
             count = plural(status.kept.set_aside, "object")
             size = (
                 f" ({bytes_text(status.kept.set_aside_bytes)})"
@@ -77,6 +77,12 @@ def statuses_text(
 
 def _is_followed(status: RunStatus) -> bool:
     return status.following is not None and not status.following.phase.is_over
+
+
+def _is_kept(status: RunStatus) -> bool:
+    """Whether a rollback would put back what was set aside. A run that follows is ended first."""
+    is_undone = status.state is State.ROLLED_BACK
+    return bool(status.kept.set_aside) and not is_undone and not _is_followed(status)
 
 
 def following_lines(status: RunStatus, width: int) -> Iterator[str]:
@@ -187,7 +193,7 @@ def detail_text(
                        f"    {rollback(status.run)}"])  # fmt: skip
     elif may_resume(status):
         blocks.append([f"  {_way_on(status)}"])
-    if status.kept.set_aside and status.state is not State.ROLLED_BACK:
+    if _is_kept(status):
         count = plural(status.kept.set_aside, "object")
         blocks.append([f"  {count} set aside. To put them back:", f"    {rollback(status.run)}"])
     return "\n\n".join("\n".join(block) for block in blocks if block)

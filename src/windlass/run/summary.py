@@ -65,6 +65,8 @@ def summary_text(
         ]
         return "\n\n".join("\n".join(block) for block in blocks if block)
     again = again if _resumes(outcome) else ""
+    if words.follows and (outcome.state in _UNFINISHED or outcome.course.repaired):
+        rollback = ""  # is refused as long as it follows
     blocks = [
         [headline(outcome, words, width), *why(outcome, width, again=again)],
         list(_totals(outcome)),

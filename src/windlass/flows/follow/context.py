@@ -9,6 +9,7 @@ from typing import Any
 from windlass.engines.postgres.lock import end_sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import CannotResume, Refused
+from windlass.flows.follow.advice import advising
 from windlass.flows.follow.begin import begin_run, forget_run, settled_phase
 from windlass.flows.follow.finding import FollowFinder
 from windlass.flows.follow.hold import FollowHold
@@ -111,7 +112,8 @@ class Following(Migration):
     def _begin_copying(self, is_new: bool) -> None:
         assert self._found is not None
         try:
-            begin_stream(self)
+            with advising(self, Phase.COPYING):
+                begin_stream(self)
             resume(self, self.journal, self._found, self.request.started_by)
         except CannotResume as error:
             if not is_new:

@@ -15,7 +15,13 @@ from windlass.engines.postgres.session import Address
 from windlass.errors import Refused, WindlassError
 from windlass.flows.follow.begin import settled_phase
 from windlass.flows.follow.identities import IDENTITIES, left_of_identities, put_back
-from windlass.flows.follow.removal import left_of, remove_source_side, remove_streams, writing
+from windlass.flows.follow.removal import (
+    REMOVED,
+    left_of,
+    remove_source_side,
+    remove_streams,
+    writing,
+)
 from windlass.flows.holding import parse_sides
 from windlass.following.fence import CLOSED, Before, Fence
 from windlass.following.limit import Limit
@@ -30,8 +36,8 @@ from windlass.model.units import several
 from windlass.spec.migrate import Spec
 
 Session = Connection[Any]
+Notice = Callable[[str], None]
 FOLLOWER_SECONDS = 15.0  # how long the process that follows may take to notice and end
-REMOVED = "removed"  # in the details of a run of which nothing is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +105,14 @@ def end_following(
         followed = replace(followed, phase=phase)
         already = followed.phase is end and bool(followed.detail.get(REMOVED))
         if not already:
-            if problems := _problems(followed, end):
+            if problems := problems_of(followed, end):
                 raise Refused(problems)
             with writing(source, "windlass end") as there:  # before anything is changed
                 _check_source(there, followed)
             ask(Ending(followed.run.run, followed.phase, followed.run.source_name, end))
             _settle(session, followed, end)
             stop_follower(session, followed.run.run)
-            if end is Phase.ABANDONED:
-                _open_target(session, followed)
-            _remove(session, source, followed)
-            records.set_state(session, followed.run.run, _STATES[end])
-            note_detail(session, followed.run.run, {REMOVED: True})
+            _clear(session, source, followed, end)
         nothing_left = _look_for_rest(session, source, followed)
         notices = list(_closed_notice(source)) if end is Phase.FINISHED else []
     for notice in notices:
@@ -126,6 +128,33 @@ def end_following(
     )
 
 
+def give_up(session: Session, source: Address, run: records.Run, notice: Notice) -> None:
+    """Abandon a run whose process has ended; `session` has the target's lock. Nothing to do if the
+    run is over.
+
+    Raises:
+        Refused: applications write to the target, or a cutover is in progress.
+    """
+    found = read_phase(session, run.run)
+    if found is None or found[0].is_over:
+        return
+    followed = Followed(run, settled_phase(run.run, session, source, notice), found[1])
+    if problems := problems_of(followed, Phase.ABANDONED):
+        raise Refused(problems)
+    _settle(session, followed, Phase.ABANDONED)
+    end_sessions(session, f"windlass {run.run}")
+    _clear(session, source, followed, Phase.ABANDONED)
+
+
+def _clear(session: Session, source: Address, followed: Followed, end: Phase) -> None:
+    """Nothing follows any more: remove what was needed for that."""
+    if end is Phase.ABANDONED:
+        _open_target(session, followed)
+    _remove(session, source, followed)
+    records.set_state(session, followed.run.run, _STATES[end])
+    note_detail(session, followed.run.run, {REMOVED: True})
+
+
 _STATES = {Phase.FINISHED: State.DONE, Phase.ABANDONED: State.ABANDONED}
 _MESSAGES = {
     Phase.FINISHED: "run {} is finished: the target is the one that is written to",
@@ -133,7 +162,7 @@ _MESSAGES = {
 }
 
 
-def _problems(followed: Followed, end: Phase) -> list[Problem]:
+def problems_of(followed: Followed, end: Phase) -> list[Problem]:
     object_, phase = f"run {followed.run.run}", followed.phase
     if phase.is_over and phase is not end:
         return [Problem(object_, f"is {phase} already", f"windlass {_VERBS[phase]} finishes that")]

@@ -15,6 +15,7 @@ from windlass.engines.postgres.replication.messages import Relation, RelationCol
 from windlass.engines.postgres.replication.trees import read_user_types
 from windlass.engines.postgres.session import Connection
 from windlass.following.routes import Routes
+from windlass.model.following import turned
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -45,17 +46,18 @@ def fitting_problems(
         hint = "change the table on the target, or remove it there: then the run makes it"
         yield Problem(str(forth[name]), "; ".join(texts), hint)
     if back:
-        turned = {
+        backward = {
             one.enters: one.root or one.relation.name
             for one in filled
             if one.relation.name not in found
         }
-        routes = Routes(turned, types=read_user_types(target, side="target"))
-        relations = {name: one for name, one in there.items() if name in turned}
+        routes = Routes(backward, types=read_user_types(target, side="target"))
+        relations = {name: one for name, one in there.items() if name in backward}
         for name, texts in _apart(routes, source, relations).items():
+            why = turned("; ".join(texts))
             yield Problem(
                 str(name),
-                f"no row of it could go back to the source after a cutover: {_turned(texts)}",
+                f"no row of it could go back to the source after a cutover: {why}",
                 f"give both sides the same columns, or go without a way back: {word('no-reverse')}",
             )
 
@@ -66,12 +68,6 @@ def _apart(
     routes.read(applied)
     found = {name: routes.apart(one) for name, one in relations.items()}
     return {name: texts for name, texts in found.items() if texts}
-
-
-def _turned(texts: list[str]) -> str:
-    """The texts for the other direction, with source and target exchanged."""
-    text = "; ".join(texts).replace("the target", "\0").replace("the source", "the target")
-    return text.replace("\0", "the source")
 
 
 def _described(read: Connection, names: Iterable[Name]) -> dict[Name, Relation]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from windlass.engines.postgres.fencing import write_regardless
 from windlass.engines.postgres.hold import Hold
@@ -29,6 +30,13 @@ class FollowHold(Hold):
         """Let it write its journal even while the target is closed to others, after a flip back."""
         super()._connect_target()
         write_regardless(self.control)
+
+    def leave_source_for(self, act: Callable[[], None]) -> None:
+        """Do what the locks of the session that has read the source would prevent; a new session
+        reads it afterwards."""
+        self.leave_source()
+        act()
+        self._connect_source()
 
     def cancel(self) -> None:
         """Also end waits for changes."""

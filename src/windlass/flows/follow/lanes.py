@@ -13,9 +13,9 @@ from windlass.errors import Conflict, ConnectionLost, SchemaChanged, SlotLost, W
 from windlass.flows.follow.context import Following
 from windlass.flows.follow.ends import StreamEnds
 from windlass.flows.follow.positions import read_starts
-from windlass.flows.follow.removal import writing
+from windlass.flows.follow.removal import drop_slot, writing
 from windlass.flows.follow.renamed import Renamed, read_renamed, to_detail, with_present_names
-from windlass.flows.follow.source_side import TIMELINE
+from windlass.flows.follow.source_side import TIMELINE, check_slot
 from windlass.flows.follow.watching import SlotWatch, check_timeline, read_log_end
 from windlass.flows.follow.way_back import make_way_back
 from windlass.following.assembling import Rules
@@ -24,7 +24,7 @@ from windlass.following.follower import Follower
 from windlass.following.markers import Markers
 from windlass.following.pace import Pace, Sample
 from windlass.following.reopening import WAYS
-from windlass.journal.following import read_applied, read_phase
+from windlass.journal.following import forget_applied, read_applied, read_phase
 from windlass.model.event import Noticed
 from windlass.model.following import (
     Direction,
@@ -122,7 +122,8 @@ class Lane:
         WindlassError: it cannot follow any more.
         """
         if (error := self.follower.error) is not None:
-            error.where = {"stopped_by": stopped_by(error), **error.where}
+            known = {"stopped_by": stopped_by(error), "direction": str(self.direction)}
+            error.where = {**known, **error.where}
             raise error
 
     def mark(self) -> None:
@@ -198,8 +199,22 @@ class Lanes:
         self._lanes[direction] = lane
 
     def _has_way_back(self) -> bool:
-        with writing(self._run.hold.source, "windlass follow") as source:
-            return read_applied(source, self._run.plan.run, Direction.BACK) is not None
+        """One that nobody needs yet, and whose slot is lost, is forgotten."""
+        hold, run = self._run.hold, self._run.plan.run
+        with writing(hold.source, "windlass follow") as source:
+            applied = read_applied(source, run, Direction.BACK)
+            if applied is None or self._phase is not Phase.FOLLOWING:
+                return applied is not None
+            name = stream_name(run, Direction.BACK)
+            with writing(hold.target, "windlass follow") as target:
+                try:
+                    check_slot(target, name, applied.end_lsn, side="target")
+                except SlotLost as lost:
+                    forget_applied(source, run, Direction.BACK)
+                    drop_slot(target, name, side="target")
+                    self._run.emit(Noticed(f"{lost}; the next cutover makes another way back"))
+                    return False
+        return True
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(tuple(self._lanes.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.repair.outline import REPAIR
@@ -66,8 +66,17 @@ FOLLOW: Flow[Any] = replace(
         status="windlass.flows.follow.status:following_status",
         detail="windlass.flows.follow.status:following_detail",
         left="windlass.flows.migrate.left:migration_left",
+        way_out="windlass.flows.follow.advice:way_out",
     ),
-    words=Words("migrate", "Migrating", "Migrated", "migration", "Reading both databases"),
+    words=Words(
+        "migrate",
+        "Migrating",
+        "Migrated",
+        "migration",
+        "Reading both databases",
+        repairs=False,
+        follows=True,
+    ),
 )
 
 _COMPARING = "windlass.flows.follow.comparing"
@@ -100,7 +109,9 @@ RESYNC: Flow[Any] = replace(
         ),
     ),
     context="windlass.flows.follow.resync:Resyncing",
-    journalled=REPAIR.journalled,
+    journalled=replace(
+        cast(Journalled, REPAIR.journalled), way_out="windlass.flows.follow.advice:no_way_out"
+    ),
     resumes=False,
 )
 

@@ -17,6 +17,7 @@ from windlass.engines.postgres.fencing import write_regardless
 from windlass.engines.postgres.lock import end_sessions, read_holder
 from windlass.engines.postgres.session import Connection, Role
 from windlass.errors import AlreadyFinished, Interrupted, RunLost
+from windlass.flows.follow.advice import advising
 from windlass.flows.follow.answering import Answering
 from windlass.flows.follow.begin import FREEZING, settled_phase
 from windlass.flows.follow.context import Following
@@ -46,7 +47,7 @@ def pursue(run: Following) -> NoReturn:
         with journal.transaction():
             change_phase(journal, run.plan.run, Phase.COPYING, Phase.FOLLOWING, {})
         _let_snapshot_go(run)
-        with Lanes(run, _phase(run, journal)) as lanes:
+        with advising(run, run.hold.phase), Lanes(run, _phase(run, journal)) as lanes:
             phase = _Pursuit(run, journal, lanes).until_over()
     state = State.DONE if phase is Phase.FINISHED else State.ABANDONED
     message = f"another command has ended run {run.plan.run}: it is {phase}"
@@ -55,7 +56,11 @@ def pursue(run: Following) -> NoReturn:
 
 def pursue_until(run: Following, lsn: int) -> None:
     """Follow until everything up to a position of the source's log is applied."""
-    with _journal_session(run) as journal, Lanes(run, Phase.COPYING) as lanes:
+    with (
+        _journal_session(run) as journal,
+        advising(run, Phase.COPYING),
+        Lanes(run, Phase.COPYING) as lanes,
+    ):
         pursuit = _Pursuit(run, journal, lanes)
         while lanes.forward.applied_lsn < lsn:
             pursuit.turn()

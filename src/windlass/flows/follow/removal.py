@@ -23,6 +23,7 @@ from windlass.trust.noting import function_name
 Session = Connection[Any]
 PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+REMOVED = "removed"  # in the details of a run of which nothing is left
 _ROWS = ("applied", "marker", "ddl")  # tables of the journal that also have rows on the source
 
 

@@ -18,7 +18,8 @@ from windlass.errors import Different, Refused, SlotLost
 from windlass.flows.follow.comparing import leaves_some_out, without_fence
 from windlass.flows.follow.removal import Session, drop_slot, writing
 from windlass.flows.follow.renamed import Renamed, to_detail
-from windlass.flows.follow.source_side import check_slot
+from windlass.flows.follow.source_side import TIMELINE, check_slot
+from windlass.flows.follow.watching import check_timeline
 from windlass.flows.repair.repaired import check_keys
 from windlass.flows.repair.steps import repair_all
 from windlass.flows.validate.context import Comparison
@@ -45,8 +46,9 @@ from windlass.spec.choices import Verify
 from windlass.verifying.postgres.repair import read_changes
 
 PURPOSE = "windlass resync"
+TAKEN_UP_IN = Phase.FOLLOWING
 # these stop a stream at the same transaction again and again, if the target cannot be made to fit
-_STANDING = ("schema_change", "conflict")
+_STANDING = ("schema_change", "conflict", "timeline")
 _MENDED = frozenset({*DifferenceKind} - {DifferenceKind.SCHEMA})
 
 
@@ -55,6 +57,7 @@ class Resyncing(Comparison):
 
     followed = ""  # the run that follows
     begins_at = Lsn(0)
+    timeline = 0  # of the source, to which the new slot belongs
     is_equal = False  # set once the target is repaired
     is_fenced = False  # whether a cutover keeps the target closed, as after a flip back
 
@@ -83,6 +86,7 @@ class Resyncing(Comparison):
                 finally:
                     held.release()
                 self.begins_at = held.consistent_point
+                self.timeline = check_timeline(source, None, side="source")
             super().begin_reading()
             if leaves_some_out(journal, run, self.plan):
                 hint = "leave out what selects some of them, such as include"
@@ -144,7 +148,7 @@ def _lost_run(target: Session) -> records.Run:
         found = read_phase(target, run.run) if run.state in UNFINISHED else None
         if found is None or found[0].is_over:
             continue
-        if found[0] is not Phase.FOLLOWING:
+        if found[0] is not TAKEN_UP_IN:
             hint = "look at windlass status"
             _refuse(f"run {run.run}", f"is {found[0]}: only a run that follows is repaired", hint)
         return run
@@ -174,7 +178,8 @@ def begin_stream_again(run: Resyncing, _: Item) -> Result:
     repair_all(run, run.repair)
     _check_equal(run)
     with explaining("moving the position", side="target"), writing(run.hold.target, PURPOSE) as it:
-        note_detail(it, run.followed, to_detail(_renamed(run, records.read_plan(it, run.followed))))
+        renamed = to_detail(_renamed(run, records.read_plan(it, run.followed)))
+        note_detail(it, run.followed, {**renamed, TIMELINE: run.timeline})
         begin_again(it, run.followed, Direction.FORWARD, run.begins_at)
     run.is_equal = True
     run.emit(

@@ -18,13 +18,26 @@ from windlass.flows.follow.identities import (
     to_set,
 )
 from windlass.flows.follow.published import logged, published
-from windlass.flows.follow.removal import Session, drop_slot, remove_source_side, writing
+from windlass.flows.follow.removal import (
+    REMOVED,
+    Session,
+    drop_slot,
+    remove_rows,
+    remove_source_side,
+    writing,
+)
 from windlass.flows.follow.watching import check_timeline, slot_lost
 from windlass.flows.migrate.context import Migration
 from windlass.journal import door, records
-from windlass.journal.following import begin_applied, note_detail, read_applied, read_phase
+from windlass.journal.following import (
+    begin_applied,
+    change_phase,
+    note_detail,
+    read_applied,
+    read_phase,
+)
 from windlass.model.event import Noticed
-from windlass.model.following import Direction, stream_name
+from windlass.model.following import Direction, Phase, stream_name
 
 TIMELINE = "timeline"  # in the details of a run: that of its source when its stream began
 
@@ -145,10 +158,13 @@ def _watch_definitions(run: Migration, source: Session, slot: str) -> None:
 
 
 def end_stream(run: Migration) -> None:
-    """Remove it: nothing is followed."""
+    """Remove it: nothing is followed, and the run can be rolled back."""
     with run.sessions().target().transaction():
         found = read_phase(run.sessions().target(), run.plan.run)
     detail = found[1] if found else {}
     remove_source_side(run.hold.source, run.plan.run, detail)
     target = run.sessions().target()
     put_back(target, detail.get(IDENTITIES, {}).get("target", ()), side="target")
+    remove_rows(target, run.plan.run)
+    with target.transaction():
+        change_phase(target, run.plan.run, Phase.COPYING, Phase.ABANDONED, {REMOVED: True})

@@ -56,13 +56,13 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
         cut_over=_freeze(detail, "cutover", "writers were stopped for"),
         strays=tuple(_strays(connection, status.run, phase, detail)),
         changed=tuple(detail.get(SEEN, ())),
-        next_steps=_next_steps(phase, detail),
+        next_steps=tuple(one.replace("{run}", status.run) for one in _next_steps(phase, detail)),
     )
     hindrances = tuple(_hindrances(status, known, detail))
     return replace(status, following=replace(known, hindrances=hindrances))
 
 
-_NEXT = {
+NEXT = {
     Phase.COPYING: (f"windlass migrate {word('follow')}", "windlass abandon"),
     Phase.FOLLOWING: (
         f"windlass cutover {word('rehearse')}",
@@ -73,7 +73,7 @@ _NEXT = {
     Phase.SWITCHED: (f"windlass cutover {word('back')}", "windlass finish"),
     Phase.FREEZING_BACK: (f"windlass status {word('watch')}",),
     Phase.FINISHED: (),
-    Phase.ABANDONED: ("windlass rollback",),
+    Phase.ABANDONED: ("windlass rollback {run}",),
 }
 
 
@@ -81,8 +81,8 @@ def _next_steps(phase: Phase, detail: Mapping[str, Any]) -> tuple[str, ...]:
     if detail.get(OPENING) is not None:
         return (_opening_command(phase),)
     if detail.get(UNLED):
-        return (f"{_opening_command(phase)} {word('on-switch', 'CMD')}", *_NEXT[phase])
-    return _NEXT[phase]
+        return (f"{_opening_command(phase)} {word('on-switch', 'CMD')}", *NEXT[phase])
+    return NEXT[phase]
 
 
 def _opening_command(phase: Phase) -> str:

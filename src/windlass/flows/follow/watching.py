@@ -38,7 +38,6 @@ def check_timeline(session: Connection, timeline: int | None, *, side: str) -> i
         raise WindlassError(
             f"the {side} is on timeline {standing.timeline}, and was on {timeline}: another server"
             " has taken over, and changes may be missing",
-            hint="give the run up with windlass abandon, then begin again",
             side=side,
             stopped_by="timeline",
         )
@@ -96,7 +95,6 @@ class SlotWatch:
 def slot_lost(name: str, what: str, side: str) -> SlotLost:
     return SlotLost(
         f"slot {name} {what}: what was written to the {side} since cannot be read",
-        hint=slots.way_on(side),
         side=side,
         slot=name,
         stopped_by="slot_lost",

@@ -13,12 +13,14 @@ from windlass.engines.postgres import catalog
 from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.keepalive import NOTICED_SECONDS
 from windlass.engines.postgres.lock import PATIENCE_SECONDS, control_name
+from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused, WindlassError
 from windlass.flows.migrate.finished import check_finished
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.succession import later_problems
 from windlass.flows.sides import reading_journal
 from windlass.journal import door, records
+from windlass.journal.following import undoing
 from windlass.journal.records import Run
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import A_COMMAND, UNFINISHED, StartedBy, State
@@ -241,7 +243,7 @@ class Finder:
             return same[0]
         others = [run for run in unfinished if run not in same]
         if others:
-            raise Refused([_other_options(run.run) for run in others])
+            raise Refused([_other_options(self._hold.control, run) for run in others])
         return None
 
     def _is_same(self, run: Run) -> bool:
@@ -301,10 +303,10 @@ def _in_progress(holder: str, run: Run | None = None) -> Problem:
     )
 
 
-def _other_options(run: str) -> Problem:
+def _other_options(control: Connection, run: Run) -> Problem:
     return Problem(
-        f"run {run}",
+        f"run {run.run}",
         "is unfinished, and was started with other options",
         f"give the same options to resume it (or {word('restart')} to start over),"
-        f" or undo it: windlass rollback {run}",
+        f" or undo it: {undoing(control, run)}",
     )

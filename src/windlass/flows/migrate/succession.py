@@ -8,6 +8,7 @@ from functools import cache, partial
 from windlass.aside.objects import STAYS_IF_USED
 from windlass.engines.postgres.session import Connection
 from windlass.journal import records
+from windlass.journal.following import undoing
 from windlass.model.outcome import State
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
@@ -33,7 +34,7 @@ def later_problems(
         Problem(
             f"run {one.run}",
             f"came after {found.run} and took over what it made",
-            f"undo it first: windlass rollback {one.run}",
+            f"undo it first: {undoing(connection, one)}",
         )
         for one in later
         if _took_over(records.read_plan(connection, one.run), plan, large_objects)

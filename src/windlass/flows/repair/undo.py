@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from windlass.flows.repair.repaired import (
 from windlass.flows.repair.steps import DESCRIBED, ROWS, SEQUENCES, schema_of
 from windlass.flows.rollback import already_undone, find_run
 from windlass.journal import records
+from windlass.journal.following import read_phase, undoing
 from windlass.journal.records import Line
 from windlass.model.flow import Result
 from windlass.model.outcome import State
@@ -70,6 +71,7 @@ def undo_repair(connection: Connection, found: records.Run, *, force: bool = Fal
     if problems := read_planted(connection, Room(schema, tables="^.*$")):
         raise Refused(problems)
     plan = records.read_plan(connection, found.run)
+    _refuse(_followed(connection, plan))
     removed = restored = 0
     tables: set[int] = set()
     changed: list[Problem] = []
@@ -106,6 +108,18 @@ def undo_repair(connection: Connection, found: records.Run, *, force: bool = Fal
 def _refuse(problems: Iterable[Problem]) -> None:
     if some := list(problems):
         raise Refused(some)
+
+
+def _followed(connection: Connection, plan: Plan) -> Iterator[Problem]:
+    """A run that follows changes these tables from what the repair has left."""
+    for run in records.read_runs(connection, flow="follow"):
+        found = read_phase(connection, run.run)
+        if found is None or found[0].is_over:
+            continue
+        there = {one.target for one in records.read_plan(connection, run.run).relations}
+        if not there.isdisjoint(one.target for one in plan.relations):
+            message = "follows its source into the same tables, from what the repair has left"
+            yield Problem(f"run {run.run}", message, f"end it first: {undoing(connection, run)}")
 
 
 def _same_table(connection: Connection, run: str, name: Name, note: Result) -> int:

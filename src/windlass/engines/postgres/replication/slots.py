@@ -20,7 +20,6 @@ from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.replication.connecting import connect
 from windlass.engines.postgres.replication.lsn import Lsn, parse
 from windlass.errors import ConnectionLost, SlotLost, WindlassError
-from windlass.model.wording import word
 
 if TYPE_CHECKING:
     from windlass.engines.postgres.session import Address, Connection
@@ -158,17 +157,6 @@ def drop(connection: Connection, name: str, *, side: str) -> bool:
     return found.rowcount == 1
 
 
-def way_on(side: str) -> str:
-    """What to do when the slot of a stream from this side is lost. A stream from a source can be
-    restarted without a copy."""
-    if side != "source":
-        return "give the run up with windlass abandon, then begin again"
-    return (
-        "compare both sides, repair what differs and follow from there: windlass verify"
-        f" {word('follow')} {word('repair')}; or give the run up: windlass abandon"
-    )
-
-
 def explain_slot(error: psycopg.Error, like: Connection, name: str, *, side: str) -> WindlassError:
     """Our error for a slot that cannot be used; `like` is an ordinary session of that server."""
     found = explain(error, f"slot {name}", side=side)
@@ -177,7 +165,6 @@ def explain_slot(error: psycopg.Error, like: Connection, name: str, *, side: str
     if error.sqlstate in ("42704", "55000", "58P01") and _is_lost(like, name, side):
         return SlotLost(
             f"the {side} no longer keeps the changes that are missing: {found}",
-            hint=way_on(side),
             side=side,
             slot=name,
         )

@@ -22,7 +22,7 @@ from psycopg import pq, sql
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.replication.connecting import SENDER_TIMEOUT_SECONDS, connect
 from windlass.engines.postgres.replication.lsn import NOWHERE, Lsn, text
-from windlass.engines.postgres.replication.slots import explain_slot, read_slot, way_on
+from windlass.engines.postgres.replication.slots import explain_slot, read_slot
 from windlass.errors import ConnectionLost, SlotLost
 
 if TYPE_CHECKING:
@@ -298,7 +298,6 @@ def _check_confirmed(like: Connection, slot: str, after: Lsn, side: str) -> None
         f"changes up to {text(state.confirmed_lsn)} were confirmed to the {side} as applied, but"
         f" only those before {text(after)} are: the other side has lost changes that were on its"
         " disk, as after a restored backup",
-        hint=way_on(side),
         side=side,
         slot=slot,
     )
