@@ -131,6 +131,51 @@ def test_a_mapped_table_arrives_as_declared_whatever_is_killed_and_is_proven(
     assert not target.rows("select 1 from pg_namespace where nspname = 'crm'")
 
 
+def by(function: str, **words: Any) -> dict[str, Any]:
+    return {"function": f"mapping_functions:{function}", **words}
+
+
+def test_what_python_and_the_target_make_of_rows_is_made_again_and_proven(
+    shop: Move, spec: Callable[[dict[str, Any]], str]
+) -> None:
+    columns = {
+        "phone": {"from": "Name", **by("phone")},
+        "shout": {"target-sql": 'upper("phone") || doubled'},
+        "Total": {"target-sql": "qty * 0.5"},
+        "Note": None,
+    }
+    shop.source.run("alter table Items add column Name varchar(80) default 'na\tme'")
+    path = spec({"Items": {"columns": columns}})
+    words = ("migrate", "-f", path, "--chunk-size", "64kB", "--jobs", "1", *ACCEPTED)
+    kill("call windlass.flows.translate.rows.move_landed", words, shop.env)
+    done = command(shop, *words).expect(DONE).result
+    assert done["resumed"] and done["verified"] == "full"
+    target, items = shop.target, shop.table("items")
+    assert target.rows(f"select phone, shout, total::float from {items} where id = 8") == [
+        ("na…5", "NA…58", 2.0)
+    ]
+    assert target.value(f"select count(*) from {items}") == 3000
+    command(shop, "verify", "-f", path, *ACCEPTED).expect(DONE)
+    target.run(
+        f"update {items} set phone = 'x' where id = 7",
+        f"update {items} set shout = 'y' where id = 8",
+        f"delete from {items} where id = 9",
+    )
+    found = command(shop, "verify", "-f", path, *ACCEPTED).expect(DIFFERENT).result["differences"]
+    named = {(one["kind"], *one["key"].values(), *one["columns"]) for one in found}
+    assert named >= {("changed", "7", "phone"), ("changed", "8", "shout"), ("missing", "9")}
+    command(shop, "rollback", done["run"], "--yes", "--force").expect(DONE)
+    unsteady = {"columns": {"phone": {"from": "Name", **by("by_hash")}}}
+    found = problems(command(shop, "migrate", "-f", spec({"Items": unsteady}), *ACCEPTED))
+    assert "gave other values for the same rows" in found
+    late = {"phone": {"from": "Name", **by("late_at_random")}}
+    ran = command(shop, "migrate", "-f", spec({"Items": {"columns": late}}), *ACCEPTED)
+    said = [one["message"] for one in ran.expect(DIFFERENT).result["differences"]]
+    assert any(
+        "gave other values for the same rows when it was called again" in one for one in said
+    )
+
+
 def test_what_a_mapping_cannot_mean_is_refused_all_at_once(
     shop: Move, spec: Callable[[dict[str, Any]], str]
 ) -> None:

@@ -103,6 +103,7 @@ SHARES = {
     "test_losses": 5,
     "test_map_schema": 3,
     "test_mapping": 5,
+    "test_mapping_made": 4,
     "test_metadata_columns": 4,
     "test_mongodb": 5,
     "test_mysql_source": 10,

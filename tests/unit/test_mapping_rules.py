@@ -13,7 +13,7 @@ from windlass.model.relation import Column, Name
 from windlass.planning.postgres.mapped.expressions import fault_of, type_fault
 from windlass.planning.postgres.mapped.rules import ruled
 from windlass.planning.postgres.translated.expressions import expression_fault
-from windlass.spec.inputs import ColumnSpec
+from windlass.spec.mapping import MappedColumnSpec
 
 GIVEN = tuple(Column(name, "text") for name in "abcde")
 NAMES = st.sampled_from([*"abcdexyz"])
@@ -37,7 +37,7 @@ def hashed(column: str, type_: str) -> str:
 def test_no_rule_lets_a_value_through_that_it_hides_or_loses_one_unnamed(
     words: dict[str, Any],
 ) -> None:
-    rules = {name: ColumnSpec.model_validate(one) for name, one in words.items()}
+    rules = {name: MappedColumnSpec.model_validate(one) for name, one in words.items()}
     found = ruled(GIVEN, rules, hashed)
     if found.faults:
         return

@@ -27,6 +27,8 @@ class Asked:
     id: str
     row: str
     trusts_order: bool
+    on_unknown: str = "name them under add, with their type"  # what to do about other columns
+    on_order: str = "; or give `order: trusted` if it keeps the order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def _check_names(result: _Result, asked: Asked) -> None:
     if unknown := [str(name) for name in result.names if name not in asked.columns]:
         raise Unfit(
             f"gave columns that the table does not have: {', '.join(unknown)}",
-            hint="name them under add, with their type",
+            hint=asked.on_unknown,
         )
 
 
@@ -154,7 +156,7 @@ def _check_order(result: _Result, rows: pa.Table, asked: Asked) -> None:
     if not is_proven:
         raise Unfit(
             "it cannot be known which of its rows is which",
-            hint=_proofs(asked) + "; or give `order: trusted` if it keeps the order",
+            hint=_proofs(asked) + asked.on_order,
         )
 
 

@@ -19,12 +19,25 @@ class MappedColumn:
     type: str = ""  # on the target
     source: str = ""  # what it is made of, if that is one column
     expression: str = ""
-    how: str = ""  # for people: "hash", "null", "value", "sql"; empty: the source's value
+    how: str = ""  # for people: "hash", "null", "value", "sql", "function", "target-sql"; empty:
+    # the source's value
+    function: str = ""  # of Python, which replaces what is read
+    finish: str = ""  # SQL of the target over the columns that arrive
 
     @property
     def is_changed(self) -> bool:
         """Whether its values are others than the source's."""
         return bool(self.expression)
+
+    @property
+    def made_by(self) -> str:
+        """What makes its values, for people; nothing if they are the source's."""
+        return self.function or self.finish or self.expression
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the source cannot tell its values: they are made after it was read."""
+        return bool(self.function or self.finish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,29 @@ class Mapping:
     given: tuple[Column, ...]
     where: str = ""  # a condition in the source's SQL
     hash_key: str = ""  # identifies the key, if a column is hashed, and does not disclose it
+    frame: str = ""  # what functions take and give, if there are any
+    batch_rows: int = 0  # the most rows that they get at once
+    samples: int = 0  # rows that people want to see in the plan
+
+    @property
+    def is_late(self) -> bool:
+        """Whether values are made after the source was read."""
+        return any(one.is_late for one in self.columns)
+
+    @property
+    def late(self) -> set[str]:
+        """Columns of the source whose successors are made after it was read."""
+        names = self.names
+        return {old for old, new in names.items() if self.column(new).is_late}
+
+    @property
+    def functions(self) -> dict[str, list[str]]:
+        """Functions of Python, and the columns that each of them makes."""
+        found: dict[str, list[str]] = {}
+        for one in self.columns:
+            if one.function:
+                found.setdefault(one.function, []).append(one.target)
+        return found
 
     @property
     def dropped(self) -> tuple[str, ...]:

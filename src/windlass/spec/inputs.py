@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -241,6 +242,13 @@ class ColumnSpec(BaseModel):
     compare: bool = True
     """False: a row does not differ by this column alone; it is set in new and in changed rows."""
 
+    _choices: ClassVar[str] = "is one of to, drop, sql and value, or from and mask"
+
+    def _ways(self) -> Sequence[object]:
+        """In which of the ways that exclude each other it gets its values."""
+        fixed = "value" in self.model_fields_set
+        return (self.to, self.drop, self.sql, fixed, self.from_ or self.mask)
+
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, data: Any) -> Any:
@@ -252,10 +260,8 @@ class ColumnSpec(BaseModel):
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> ColumnSpec:
-        fixed = "value" in self.model_fields_set
-        given = (self.to, self.drop, self.sql, fixed, self.from_ or self.mask)
-        if sum(map(bool, given)) != 1:
-            raise ValueError("is one of to, drop, sql and value, or from and mask")
+        if sum(map(bool, self._ways())) != 1:
+            raise ValueError(self._choices)
         if self.drop and not self.compare:
             raise ValueError("a field that is left out is never compared: leave out compare")
         return self

@@ -51,7 +51,7 @@ def _column(item: RelationPlan, column: ColumnPlan) -> ColumnLineage:
     if made.how in ("hash", "null", "value"):
         change, how = Change.HIDDEN, made.how
     elif made.expression:
-        change, how = Change.CONVERTED, made.expression
+        change, how = Change.CONVERTED, made.made_by
     elif column.generated:
         change, how = Change.CONVERTED, "the target computes it"
     elif column.conversion:

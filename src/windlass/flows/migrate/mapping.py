@@ -6,7 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from psycopg import sql
+
 from windlass.engines.postgres.census import Answer, Question, count_names, take_census
+from windlass.engines.postgres.copy import select_range
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.mapped_reading import (
     count_doubles,
     count_orphans,
@@ -16,7 +20,9 @@ from windlass.engines.postgres.mapped_reading import (
     volatile,
 )
 from windlass.engines.postgres.session import Connection
-from windlass.model.plan import Plan
+from windlass.flows.mapped.calling import is_late, read_columns
+from windlass.model.chunk import Whole
+from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.planning.postgres.inputs import Questions, Read, Request, wanted
@@ -48,6 +54,23 @@ def plan_mapped(request: Request, read: Read, found: Iterable[Problem], source: 
     )
     plan = make_plan(request, pretended, [*mapped.problems, *found])
     return as_read(plan, mapped, request)
+
+
+def probed(plan: Plan, source: Connection, target: Connection) -> Plan:
+    """With what trying functions and SQL of the target has found."""
+    if not any(map(is_late, plan.relations)):
+        return plan
+    from windlass.flows.mapped.probing import ROWS, probe
+
+    def lines(item: RelationPlan) -> bytes:
+        columns = [one.source for one in read_columns(item)]
+        chosen = select_range(item.relation, columns, Whole(), item.mapping)
+        query = sql.SQL("copy ({} limit {}) to stdout").format(sql.SQL(chosen), sql.Literal(ROWS))
+        reading = explaining(f"reading {item.relation.name}", side="source")
+        with reading, source.cursor().copy(query) as copy:
+            return b"".join(map(bytes, copy))
+
+    return probe(plan, target, lines)
 
 
 def read_mapped(spec: Spec, read: Read, source: Connection) -> MappedSource:

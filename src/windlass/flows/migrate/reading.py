@@ -93,9 +93,10 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             read = replace(read, ask=replace(read.ask, try_out=lambda scripts: {}))
     request = Request(run, spec, purpose)
     if spec.mapping:
-        from windlass.flows.migrate.mapping import plan_mapped  # few migrations have one
+        from windlass.flows.migrate.mapping import plan_mapped, probed  # few migrations have one
 
         plan = plan_mapped(request, read, problems, sight.source)
+        plan = probed(plan, sight.source, sight.target)
     else:
         plan = make_plan(request, read, problems)
     untrusted = _untrusted(sight, spec, plan, read.entries) if purpose is Purpose.MOVE else ()

@@ -10,6 +10,8 @@ from windlass.engines.postgres.link import streams_for
 from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import AlreadyDone, WindlassError
+from windlass.flows.mapped.calling import Caller, is_late, read_columns, work_of
+from windlass.flows.mapped.landing import landing_of, make_landing, move_landed, sent
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import load_result
 from windlass.flows.migrate.settling import is_guarded
@@ -19,6 +21,7 @@ from windlass.model.chunk import Chunk, Whole
 from windlass.model.event import BytesCopied
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Arrival, Load, RelationPlan
+from windlass.model.relation import Wire
 from windlass.model.units import several
 from windlass.planning.chunks import SMALL_BYTES
 from windlass.transfer.postgres.relay import Arrived, Journey, relay
@@ -179,11 +182,30 @@ async def _copy_chunks(
     first = ["begin", *([_SILENCE] if silence else []), run.journal.hold_statement]
     run.journal.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
     for chunk, note in chunks:
-        journey = _journey(run.relation(chunk.relation), chunk, may_truncate=not beside_guards)
-        copied.append(_line(run, step, chunk, await relay(source, target, journey, report), note))
+        item = run.relation(chunk.relation)
+        journey = _journey(item, chunk, may_truncate=not beside_guards)
+        if landing_of(item):
+            arrived = await _land(item, journey, source, target, report)
+        else:
+            arrived = await relay(source, target, journey, report)
+        copied.append(_line(run, step, chunk, arrived, note))
     lines = [line_statement(run.plan.run, line) for line in copied]
     await execute(target, "; ".join([*lines, "commit"]), f"committing {load.id}")
     run.journal.keep(copied)
+
+
+async def _land(
+    item: RelationPlan,
+    journey: Journey,
+    source: Bulk,
+    target: Bulk,
+    report: Callable[[int], None],
+) -> Arrived:
+    """Through a temporary table, where SQL of the target makes columns."""
+    await execute(target, make_landing(item).as_string(None), f"landing rows of {item.target}")
+    arrived = await relay(source, target, journey, report)
+    await execute(target, move_landed(item).as_string(None), f"writing {item.target}")
+    return arrived
 
 
 def _fills(run: Migration, load: Load) -> bool:
@@ -200,6 +222,8 @@ def _journey(item: RelationPlan, chunk: Chunk, *, may_truncate: bool) -> Journey
         and item.arrival is not Arrival.FILL
         and item.enters == item.target
     )
+    if is_late(item):
+        return _late_journey(item, chunk)
     return Journey(
         relation=item.relation,
         range=chunk.range,
@@ -208,6 +232,23 @@ def _journey(item: RelationPlan, chunk: Chunk, *, may_truncate: bool) -> Journey
         wire=item.wire,
         freeze=alone and item.relation.size_bytes >= SMALL_BYTES,
         mapping=item.mapping,
+    )
+
+
+def _late_journey(item: RelationPlan, chunk: Chunk) -> Journey:
+    """Functions see all columns that are read, also those that the target computes."""
+    landing = landing_of(item)
+    work = work_of(item, computed=landing is not None)
+    return Journey(
+        relation=item.relation,
+        range=chunk.range,
+        target=landing or item.enters,
+        columns=[(c.source, c.target) for c in read_columns(item)],
+        sent=sent(item),
+        wire=Wire.TEXT,
+        freeze=False,
+        mapping=item.mapping,
+        change=Caller(work) if work else None,
     )
 
 

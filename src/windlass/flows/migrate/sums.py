@@ -42,12 +42,19 @@ def read_sums(run: Sides, chunks: Sequence[Chunk]) -> list[tuple[Chunk, Note]]:
     if not run.plan.how.notes_sums:
         return [(chunk, None) for chunk in chunks]
     servers = run.plan.source, run.plan.target
-    parts = [(pair(run.relation(chunk.relation), *servers).source, chunk.range) for chunk in chunks]
+    only_count = run.plan.how.verify != Verify.FULL
+    known = [one for one in chunks if only_count or not _is_late(run.relation(one.relation))]
+    parts = [(pair(run.relation(one.relation), *servers).source, one.range) for one in known]
     # not in the copying session, whose transaction would keep locks on all indexes
     source = run.sessions().source(run.snapshot.id)
-    only_count = run.plan.how.verify != Verify.FULL
     found = read_fingerprints(source, parts, only_count=only_count)
-    return [(chunk, {_SOURCE: one.to_json()}) for chunk, one in zip(chunks, found, strict=True)]
+    sums = {one.id: {_SOURCE: sum_.to_json()} for one, sum_ in zip(known, found, strict=True)}
+    return [(chunk, sums.get(chunk.id)) for chunk in chunks]
+
+
+def _is_late(item: RelationPlan) -> bool:
+    """Whether the source cannot compute the sums: some values are made after it was read."""
+    return item.mapping is not None and item.mapping.is_late
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,20 @@ from windlass.engines.postgres.foreign.digests import (
     read_digest,
     read_rows,
 )
+from windlass.engines.postgres.session import Address
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import WindlassError
 from windlass.flows.differing_rows import Compared, differing_rows
+from windlass.flows.mapped.calling import is_late
+from windlass.flows.mapped.proving import unsteady
+from windlass.flows.translate.made import MadeAgain
 from windlass.flows.validate.steps import SIDES, reported
+from windlass.model.chunk import Range
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Load, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
-from windlass.model.translation import Digest, Reading
+from windlass.model.translation import Digest, Reading, Row
 from windlass.model.units import several
 from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
@@ -31,6 +36,11 @@ from windlass.spec.migrate import Spec
 _PART_BYTES = 32 << 20
 _READS_BLOCKS = 14_00_00  # a server that does not read a whole table for a range of its blocks
 MOST_NAMED = 1_000  # rows that differ, of a relation
+
+
+class Holds(Protocol):
+    @property
+    def target(self) -> Address: ...
 
 
 class Reads(Protocol):
@@ -47,6 +57,9 @@ class Reads(Protocol):
 
     @property
     def origin(self) -> Origin: ...
+
+    @property
+    def hold(self) -> Holds: ...
 
     @property
     def results(self) -> Mapping[str, Mapping[str, Result]]: ...
@@ -116,7 +129,7 @@ def validate_content(run: Reads, item: Item) -> Result:
             relation = run.relation(chunk.relation)
             name = str(relation.target)
             noted = run.noted(relation).get(chunk.id)
-            digest = noted or run.origin.digest(_reading(relation), chunk.range)
+            digest = noted or _source_digest(run, relation, chunk.range)
             found[name] = found.get(name, Digest()) + digest
     else:
         relation, part = _on_target(run)[item.id]
@@ -125,6 +138,16 @@ def validate_content(run: Reads, item: Item) -> Result:
         digest = read_digest(target, proven(run, relation), part, as_sent=as_sent)
         found[str(relation.target)] = digest
     return {"plan": run.plan.run, "digests": {name: asdict(one) for name, one in found.items()}}
+
+
+def _source_digest(run: Reads, item: RelationPlan, range_: Range) -> Digest:
+    if is_late(item) and run.spec.verify_ is Verify.FULL:
+        return _made_again(run, item).digest(range_)
+    return run.origin.digest(_reading(item), range_)
+
+
+def _made_again(run: Reads, item: RelationPlan) -> MadeAgain:
+    return MadeAgain(run.origin, run.hold.target, item, proven(run, item))
 
 
 def proven(run: Reads, item: RelationPlan) -> Proven:
@@ -195,7 +218,7 @@ def _explained(
         yield Difference(DifferenceKind.COUNT, name, message)
     if run.spec.verify_ is Verify.FULL:
         number = -1
-        for number, one in enumerate(_rows(run, item)):
+        for number, one in enumerate(_rows(run, item, source)):
             if run.on_difference is not None:
                 run.on_difference(one)
             if number < MOST_NAMED:
@@ -205,13 +228,31 @@ def _explained(
             yield Difference(DifferenceKind.CHANGED, name, message)
 
 
-def _rows(run: Reads, item: RelationPlan) -> Iterator[Difference]:
-    """The rows that differ: by key, or by all their values where there is none."""
+def _rows(run: Reads, item: RelationPlan, source: Digest) -> Iterator[Difference]:
+    """The rows that differ: by key, or by all their values where there is none. Of columns that are
+    made again: also whether they are what was made before."""
+    if not is_late(item):
+        reading = _reading(item)
+        here = run.origin.buckets(reading)
+        yield from _different(run, item, here, lambda some: run.origin.rows(reading, some))
+        return
+    with _made_again(run, item).rows() as made:
+        if made.digest() != source:
+            yield unsteady(item)
+        yield from _different(run, item, made.buckets(), made.of)
+
+
+def _different(
+    run: Reads,
+    item: RelationPlan,
+    here: Mapping[int, Digest],
+    rows: Callable[[Sequence[int]], Iterator[Row]],
+) -> Iterator[Difference]:
     reading, there, session = _reading(item), proven(run, item), run.sessions().target()
-    here, others = run.origin.buckets(reading), read_buckets(session, there)
+    others = read_buckets(session, there)
     numbers = sorted(one for one in {*here, *others} if here.get(one) != others.get(one))
     for some in _portions(numbers):
-        ours = list(run.origin.rows(reading, some))
+        ours = list(rows(some))
         theirs = list(read_rows(session, there, some))
         targets = [one.target for one in item.columns]
         compared = Compared(str(item.target), targets, reading.fields, reading.key)

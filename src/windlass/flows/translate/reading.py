@@ -23,6 +23,7 @@ from windlass.flows.migrate.target_reading import (
     start_reading,
 )
 from windlass.flows.translate.hold import TranslateHold
+from windlass.flows.translate.made import probe_made
 from windlass.flows.translate.sides import Both, look_at
 from windlass.journal import door
 from windlass.model.chunk import Whole
@@ -104,6 +105,8 @@ def read_and_translate(
     plan = _finished(plan, spec, losses, origin, states)
     notices = (*plan.findings.notices, *sides.notices())
     plan = replace(plan, findings=replace(plan.findings, notices=notices))
+    if spec.mapping:
+        plan = probe_made(plan, origin, target)
     if purpose is Purpose.COMPARE:
         return plan
     planted = read_foreign_schemas(

@@ -14,9 +14,12 @@ from windlass.engines.postgres.copy_in import send
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.transaction import working_on_target
 from windlass.errors import AlreadyDone
+from windlass.flows.mapped.calling import Caller, is_late, work_of
+from windlass.flows.mapped.landing import landing_of, make_landing, move_landed, sent
 from windlass.flows.migrate.portions import load_result
 from windlass.flows.migrate.settling import is_guarded
 from windlass.flows.translate.context import Translation
+from windlass.flows.translate.made import to_make
 from windlass.flows.translate.noted import note_of
 from windlass.journal.records import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
@@ -95,6 +98,9 @@ def _copied(
     """Copy a chunk's rows, inside the caller's transaction."""
     started, size = time.perf_counter(), 0
     item = run.relation(chunk.relation)
+    if is_late(item):
+        rows, size = _land(run, item, chunk, target, report)
+        return _line(run, step, chunk, rows, size, started)
     with target.cursor() as cursor:
         freezes = _freezes(run, item, chunk)
         if freezes:
@@ -109,6 +115,11 @@ def _copied(
                 size += len(block)
                 report(len(block))
         rows = cursor.rowcount
+    line = _line(run, step, chunk, rows, size, started)
+    return replace(line, note=note_of(digest))
+
+
+def _line(run: Translation, step: str, chunk: Chunk, rows: int, size: int, started: float) -> Line:
     return Line(
         step=step,
         item=chunk.id,
@@ -117,8 +128,37 @@ def _copied(
         size_bytes=size,
         seconds=time.perf_counter() - started,
         snapshot=run.snapshot.number,
-        note=note_of(digest),
     )
+
+
+def _land(
+    run: Translation,
+    item: RelationPlan,
+    chunk: Chunk,
+    target: Connection,
+    report: Callable[[int], None],
+) -> tuple[int, int]:
+    """Rows some of whose columns are made on their way; their number, and bytes."""
+    size, landing = 0, landing_of(item)
+    work = work_of(item, computed=landing is not None)
+    into = landing or item.enters
+    blocks = run.origin.lines(to_make(item), chunk.range)
+    with target.cursor() as cursor:
+        if landing:
+            cursor.execute(make_landing(item))
+        statement = sql.SQL("copy {} ({}) from stdin").format(
+            sql.Identifier(into.schema, into.name),
+            sql.SQL(", ").join(map(sql.Identifier, sent(item))),
+        )
+        with cursor.copy(statement) as copy:
+            for block in Caller(work).through(blocks) if work else blocks:
+                send(copy, block)
+                size += len(block)
+                report(len(block))
+        rows = cursor.rowcount
+        if landing:
+            cursor.execute(move_landed(item))
+    return rows, size
 
 
 def _hashed(run: Translation, item: RelationPlan) -> tuple[Reading, LineDigest | None]:

@@ -19,6 +19,7 @@ from windlass.engines.postgres.presence import Present, read_presence
 from windlass.engines.postgres.relation import block_count
 from windlass.engines.postgres.sequences import read_sequences
 from windlass.errors import Different, Refused, WindlassError
+from windlass.flows.mapped.proving import differing_made_again, is_made_again, source_sum
 from windlass.flows.migrate.sums import is_noted, read_noted
 from windlass.flows.sides import Sides
 from windlass.flows.validate.context import Comparison
@@ -69,8 +70,13 @@ def content_items(run: Sides) -> list[Item]:
     return [
         Item(f"{side} {load.id}", load.batch, load.size_bytes, _content_detail(side, load))
         for load in run.plan.loads
-        for side in (SIDES[1:] if is_noted(run) else SIDES)
+        for side in (SIDES if not is_noted(run) or _late(run, load) else SIDES[1:])
     ]
+
+
+def _late(run: Sides, load: Load) -> list[Chunk]:
+    """Chunks whose columns are made again to be compared."""
+    return [one for one in load.chunks if is_made_again(run, run.relation(one.relation))]
 
 
 def _content_detail(side: str, load: Load) -> Result:
@@ -92,7 +98,11 @@ def validate_content(run: Sides, item: Item) -> Result:
         connection = run.sessions().target()
     alone, without_rows = partitioned(run), noted(run, "without_rows")
     names, parts = [], []
-    for chunk in run.load(load_id).chunks:
+    load = run.load(load_id)
+    late = _late(run, load) if side == "source" else []
+    for chunk in load.chunks:
+        if chunk in late or (late and is_noted(run)):
+            continue
         relation = run.relation(chunk.relation)
         range_ = chunk.range if side == "source" else _target_range(run.plan, relation, chunk)
         if range_ is None or str(relation.target) in without_rows:
@@ -106,6 +116,10 @@ def validate_content(run: Sides, item: Item) -> Result:
         names, read_fingerprints(connection, parts, only_count=only_count), strict=True
     ):
         sums[name] += one
+    for chunk in late:
+        relation = run.relation(chunk.relation)
+        if str(relation.target) not in without_rows:
+            sums[str(relation.target)] += source_sum(run, relation, chunk.range)
     found = {name: one.to_json() for name, one in sums.items()}
     return {"plan": run.plan.run, "fingerprints": found}
 
@@ -239,6 +253,9 @@ def _explain(
             f"has {source.rows:,} rows on the source and {target.rows:,} on the target",
         )
     if run.spec.verify_ is not Verify.FULL:
+        return
+    if is_made_again(run, item):
+        yield from differing_made_again(run, item, source, limit)
         return
     yield from find_differing_rows(
         run.sessions().source(run.snapshot.id),

@@ -137,7 +137,7 @@ def _column_json(item: RelationPlan, column: ColumnPlan) -> dict[str, object]:
         "target": column.target,
         "target_type": column.target_type,
         "how": how.how or None,
-        "expression": how.expression or None,
+        "expression": how.made_by or None,
         "generated": column.generated,
         "not_null": column.not_null,
         "fills_itself": column.fills_itself,

@@ -67,7 +67,7 @@ def _made(how: MappedColumn) -> str:
         case "hash":
             return f"hash of {how.source}"
         case _:
-            return one_line(how.expression)
+            return one_line(how.made_by)
 
 
 def _shortened(text: str) -> str:

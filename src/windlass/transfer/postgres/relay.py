@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from windlass.engines.postgres.copy import Bulk, copy_in, copy_out, truncate
+from windlass.engines.postgres.copy import Bulk, Write, copy_in, copy_out, truncate
 from windlass.errors import WindlassError
 from windlass.model.chunk import Range
 from windlass.model.mapping import Mapping
@@ -17,6 +18,14 @@ from windlass.model.relation import Name, Relation, Wire
 # Blocks of about 250 kB that may be queued between the two ends: enough that neither end has to
 # wait for the event loop, few enough for memory.
 _BLOCKS_IN_FLIGHT = 4
+
+
+class Change(Protocol):
+    """Makes other lines of those that it is fed with. `finish` gives the last ones."""
+
+    def feed(self, block: bytes) -> Iterator[bytes]: ...
+
+    def finish(self) -> Iterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,8 @@ class Journey:
     wire: Wire
     freeze: bool  # the relation is empty and all of it comes in this transaction
     mapping: Mapping | None = None  # through which it is read
+    change: Change | None = None  # of the lines, on their way
+    sent: Sequence[str] = ()  # the target's columns, where they are not all that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +74,8 @@ async def relay(
         await blocks.put(block)
 
     async def read() -> None:
-        columns = [name for name, _ in journey.columns]
-        what = journey.relation, columns, journey.range, journey.wire
         try:
-            await copy_out(source, *what, put, journey.mapping)
+            await _read(source, journey, put)
         except Exception:
             await blocks.put(None)
             raise
@@ -84,7 +93,7 @@ async def relay(
         rows = await copy_in(
             target,
             journey.target,
-            [name for _, name in journey.columns],
+            journey.sent or [name for _, name in journey.columns],
             journey.wire,
             arriving(),
             freeze=journey.freeze,
@@ -94,3 +103,19 @@ async def relay(
         with contextlib.suppress(asyncio.CancelledError, WindlassError):
             await reading
     return Arrived(rows, size, time.perf_counter() - started)
+
+
+async def _read(source: Bulk, journey: Journey, put: Write) -> None:
+    """The chunk's blocks, changed if they are to be."""
+    change = journey.change
+
+    async def put_changed(block: bytes) -> None:
+        assert change is not None, "there is one"
+        for one in change.feed(block):
+            await put(one)
+
+    columns = [name for name, _ in journey.columns]
+    what = journey.relation, columns, journey.range, journey.wire
+    await copy_out(source, *what, put_changed if change else put, journey.mapping)
+    for one in change.finish() if change else ():
+        await put(one)

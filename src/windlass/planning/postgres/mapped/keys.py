@@ -16,6 +16,7 @@ from windlass.planning.postgres.mapped.resolve import Resolved
 from windlass.planning.postgres.mapped.trees import columns_in, subject
 from windlass.planning.postgres.select import describe
 
+LATE = "whose values are made once the rows are read"
 Doubles = Callable[[Resolved, Sequence[str]], int | Refused]
 Orphans = Callable[[Key, Key], int | Refused]
 Broken = Callable[[Resolved, str], int | Refused]
@@ -60,7 +61,10 @@ def key_findings(
                 continue
             kept, other = _key(tree)
             changed = one.mapping.changed | one.retyped
-            if other & changed:
+            if late := sorted({*kept, *other} & one.mapping.late):
+                message = f"is over column {late[0]}, {LATE}, so that it cannot be counted before"
+                yield Problem(describe(entry), message, "drop the column, or give it sql or a hash")
+            elif other & changed:
                 message = "is left out: it may not hold for the values that arrive"
                 yield entry, Loss(describe(entry), message, LossClass.CONSTRAINTS)
             elif set(kept) & changed and set(kept) <= one.mapping.names.keys():
@@ -149,6 +153,9 @@ def _broken(
     if here is None or there is None:  # dropped: reported with the definition
         return ""
     types = [_types(one, here), _types(other, there)]
+    for each, columns in ((one, own), (other, others)):
+        if late := sorted(each.mapping.late & {*columns}) if each else []:
+            return f"is left out: it is over column {late[0]}, {LATE}"
     if _kinds(one, own) == _kinds(other, others) and not (other and other.mapping.where):
         return ""
     if types[0] and types[1] and types[0] != types[1]:

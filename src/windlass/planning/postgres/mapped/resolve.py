@@ -143,10 +143,12 @@ class _Table:
         relation, spec = self._relation, self._spec
         rules = ruled(relation.columns, spec.columns, partial(hashed, key_id=hash_key))
         self.faults += rules.faults
+        rules.columns = [_typed(one, spec.types) for one in rules.columns]
         where = spec.where.strip()
         expressions = [
             (f"column {one.target}", one.expression) for one in rules.columns if one.how == "sql"
         ]
+        expressions += [(f"column {one.target}", one.finish) for one in rules.columns]
         for what, text in [("where", where), *expressions]:
             if text and (fault := fault_of(text, self._volatile)):
                 self.faults.append((f"{what} {fault}", "give SQL over the table's columns"))
@@ -167,7 +169,9 @@ class _Table:
         typed = tuple(
             replace(one, type=now.type) for one, now in zip(rules.columns, arrive, strict=True)
         )
-        mapping = Mapped(relation.name, into, typed, relation.columns, where, hash_key)
+        mapping = Mapped(
+            relation.name, into, typed, relation.columns, where, hash_key, *called(spec)
+        )
         self._check_generated(mapping)
         if self.faults:
             return None
@@ -229,6 +233,19 @@ class _Table:
             if column.generated and names.get(column.name) in self._spec.types:
                 message = f"column {column.name} is generated: it cannot be cast"
                 self.faults.append((message, f"give it sql: {column.name}"))
+
+
+def called(spec: MappingSpec) -> tuple[str, int, int]:
+    """How its functions are called, if it has any; and how many rows are shown."""
+    frame, rows = (str(spec.frame), spec.batch_rows) if spec.has_functions else ("", 0)
+    return frame, rows, spec.samples
+
+
+def _typed(one: MappedColumn, types: Mapping[str, str]) -> MappedColumn:
+    """What the target computes has the type that is asked for; until then it is NULL."""
+    if not one.finish or one.target not in types:
+        return one
+    return replace(one, expression=f"null::{types[one.target]}")
 
 
 def retyped(mapping: Mapped) -> frozenset[str]:

@@ -11,9 +11,10 @@ from psycopg import sql
 from windlass.model.mapping import MappedColumn
 from windlass.model.mask import Mask
 from windlass.model.relation import Column
-from windlass.spec.inputs import ColumnSpec
+from windlass.spec.mapping import MappedColumnSpec
 
 _NULL, _VALUE, _SQL, _HASH = "null", "value", "sql", "hash"
+FUNCTION, TARGET_SQL = "function", "target-sql"  # made after the source was read
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ Hashed = Callable[[str, str], str]
 """The expression that hashes a column, by name and type. Raises ValueError if there is none."""
 
 
-def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec], hashed: Hashed) -> Ruled:
+def ruled(given: Sequence[Column], rules: Mapping[str, MappedColumnSpec], hashed: Hashed) -> Ruled:
     """Apply the rules. A column that a rule renames or hides arrives in its place, and one without
     a rule arrives unchanged. Computed columns come last."""
     known = {column.name: column for column in given}
@@ -44,7 +45,7 @@ def ruled(given: Sequence[Column], rules: Mapping[str, ColumnSpec], hashed: Hash
 
 
 def _made(
-    known: Mapping[str, Column], rules: Mapping[str, ColumnSpec], hashed: Hashed, found: Ruled
+    known: Mapping[str, Column], rules: Mapping[str, MappedColumnSpec], hashed: Hashed, found: Ruled
 ) -> Iterator[tuple[str, MappedColumn]]:
     """The columns that rules make, by name on the target. Rules that only rename are left to
     `_consumed`."""
@@ -54,7 +55,7 @@ def _made(
                 found.faults.append(_unknown(name, known))
             continue
         source = rule.from_ or name
-        if (rule.from_ or rule.mask) and source not in known:
+        if (rule.from_ or rule.mask or rule.function) and source not in known:
             found.faults.append(_unknown(source, known))
             continue
         try:
@@ -65,12 +66,18 @@ def _made(
 
 
 def _column(
-    name: str, source: str, rule: ColumnSpec, known: Mapping[str, Column], hashed: Hashed
+    name: str, source: str, rule: MappedColumnSpec, known: Mapping[str, Column], hashed: Hashed
 ) -> MappedColumn:
     type_ = known[source].type if source in known else ""
     origin = source if source in known else ""
     if rule.sql:
         return MappedColumn(name, "", origin, rule.sql, _SQL)
+    if rule.target_sql:
+        empty = f"null::{type_ or 'text'}"
+        return MappedColumn(name, "", origin, empty, TARGET_SQL, finish=rule.target_sql)
+    if rule.function:
+        quoted = sql.Identifier(source).as_string(None)
+        return MappedColumn(name, "", source, quoted, FUNCTION, rule.function)
     if rule.mask is Mask.HASH:
         column = known[source]
         expression = hashed(source, column.base or column.type)
@@ -85,7 +92,9 @@ def _column(
 
 
 def _consumed(
-    known: Mapping[str, Column], rules: Mapping[str, ColumnSpec], made: dict[str, MappedColumn]
+    known: Mapping[str, Column],
+    rules: Mapping[str, MappedColumnSpec],
+    made: dict[str, MappedColumn],
 ) -> dict[str, list[str]]:
     """For each column of the source, what arrives in its place. Adds columns that arrive
     unchanged."""

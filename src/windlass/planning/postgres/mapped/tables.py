@@ -12,6 +12,7 @@ from windlass.model.report import Loss, LossClass, Problem
 from windlass.planning.postgres.mapped.expressions import type_node
 from windlass.planning.postgres.mapped.trees import Names, Unmapped, columns_in, rename_columns
 
+_LATE = "values of its columns are made once the rows are read"
 Broken = Callable[[Mapping, str, str], str]
 """Given a table, the name of a check and its condition: what is wrong with it on the rows that
 arrive; empty if all rows meet it."""
@@ -112,7 +113,9 @@ class Table:
             return False
         if used & self.one.changed:
             now = expression_to_text(part.raw_expr)
-            if broken := self.broken(self.one, part.conname, now):
+            late = used & self.one.late
+            broken = _LATE if late else self.broken(self.one, part.conname, now)
+            if broken:
                 self.gone.add((self.one.relation, part.conname))
                 self.left_out.append(check_of(self.one, part.conname))
                 message = f"check {part.conname} is left out: {broken}: {text}"

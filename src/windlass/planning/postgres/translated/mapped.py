@@ -24,7 +24,9 @@ from windlass.model.translation import (
     SourceSchema,
     SourceTable,
 )
-from windlass.planning.postgres.mapped.rules import ruled
+from windlass.planning.postgres.mapped.expressions import fault_of
+from windlass.planning.postgres.mapped.resolve import called
+from windlass.planning.postgres.mapped.rules import FUNCTION, TARGET_SQL, ruled
 from windlass.planning.postgres.translated.expressions import columns_of, expression_fault
 from windlass.planning.postgres.translated.naming import folded, folded_name
 from windlass.spec.mapping import MappingSpec
@@ -145,6 +147,9 @@ class _Mapping:
         for what, text in texts:
             if text and (fault := expression_fault(text, self._dialect)):
                 self.faults.append((f"{what} {fault}", "give SQL over the table's columns"))
+        for one in columns:
+            if one.finish and (fault := fault_of(one.finish, lambda _: set())):
+                self.faults.append((f"column {one.target} {fault}", "give SQL of the target"))
         names = {folded(one.target) for one in columns}
         for name in self._spec.types:
             if folded(name) not in names:
@@ -154,7 +159,8 @@ class _Mapping:
             return None
         where = self._spec.where.strip()
         key = self._key_id if hashes else ""
-        mapping = Mapped(table.name, self._into, tuple(columns), given, where, key)
+        how = called(self._spec)
+        mapping = Mapped(table.name, self._into, tuple(columns), given, where, key, *how)
         made = replace(
             table,
             columns=tuple(self._column(mapping, one) for one in columns),
@@ -182,8 +188,11 @@ class _Mapping:
 
     def _plain(self, one: MappedColumn) -> MappedColumn:
         """The column in SQL that every engine understands, instead of PostgreSQL's."""
-        if one.how == "null":
+        if one.how in ("null", TARGET_SQL):
             return replace(one, expression="null")
+        if one.how == FUNCTION:
+            quote = '"' if self._dialect == "sqlite" else "`"
+            return replace(one, expression=quote + one.source.replace(quote, quote * 2) + quote)
         if one.how == "value":
             return replace(one, expression=_literal(self._spec.columns[one.target].value))
         return one
@@ -215,13 +224,13 @@ class _Mapping:
             message = f"column {one.target} has no default, as its values are replaced"
             self._lose(message, LossClass.BEHAVIOUR)
         type_ = {"sql": self._type(one), "hash": self._of_hash()}.get(one.how, before.type)
-        if one.how == "sql" and before.not_null:
+        if one.how in ("sql", TARGET_SQL) and before.not_null:
             message = f"column {one.target} may be NULL on the target, as it is computed"
             self._lose(message, LossClass.CONSTRAINTS)
         return SourceColumn(
             one.target,
             type_,
-            not_null=before.not_null and one.how in ("value", "hash"),
+            not_null=before.not_null and one.how in ("value", "hash", FUNCTION),
             collation=before.collation if type_ == before.type else _BINARY,
             comment=before.comment,
         )
