@@ -114,6 +114,10 @@ def test_an_error_has_its_exit_code_and_no_traceback(
 USAGE = [
     (["migrate", "--chunk-sise", "1MB"], "--chunk-size"),
     (["migrate", "--verfy", "full"], "--verify"),
+    (["migrate", "--maping", "x"], ". mapping can only be given in a spec file, with --file"),
+    (["verify", "--mapping", "x"], "`windlass spec migrate` shows how"),
+    (["plan", "--batch-row", "x"], "`windlass spec rewrite` shows how"),
+    (["load", "--loads", "x"], ". loads can only be given in a spec file"),
     (["migrat"], "migrate"),
     (["migrate", "--chunk-by", "rows"], "'ctid'"),
     (["migrate", "--jobs", "many"], "not a valid integer"),

@@ -23,7 +23,9 @@ class InOrder(click.Group):
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
-            if hint := _hint_for(error.option_name, _offered(error)):
+            offered = _offered(error)
+            hint = _hint_for(error.option_name, offered) or _of_files(error, offered)
+            if hint:
                 raise _with(error, hint) from None
             raise
         except click.UsageError as error:
@@ -51,6 +53,30 @@ def _hint_for(option: str, offered: set[str]) -> str:
     return f"Did you mean {found}?" if found else ""
 
 
+def _of_files(error: click.NoSuchOption, offered: set[str]) -> str:
+    """A hint for a key that only a spec file can have, even if it is misspelt."""
+    import difflib  # only a mistake needs these
+
+    from windlass.flows.registry import entries_of, spec_flows
+
+    command = error.ctx.info_name if error.ctx else ""
+    asked = _SAME_SPEC.get(command or "", command)
+    keys = {
+        entry.word: flow.name
+        for flow in spec_flows()
+        if asked in (flow.name, "plan")
+        for entry in entries_of(flow).values()
+        if entry.option is None
+    }
+    options = {one.removeprefix("--") for one in offered if one.startswith("--")}
+    typed = error.option_name.lstrip("-").replace("_", "-")
+    near = difflib.get_close_matches(typed, [*keys, *options], 1)
+    if not near or near[0] in options:
+        return ""
+    example = f"`windlass spec {keys[near[0]]}` shows how"
+    return f"{near[0]} can only be given in a spec file, with --file: {example}."
+
+
 def _hint(error: click.UsageError) -> str:
     """A hint which options to use, for arguments that were given without one."""
     offered = _offered(error)
@@ -65,6 +91,7 @@ def _hint(error: click.UsageError) -> str:
 _SCHEMES = "postgres(ql)?|sqlite|duckdb|bigquery|iceberg|file|s3|gs|az"
 _URL = re.compile(rf"\b({_SCHEMES})://", re.IGNORECASE)
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
+_SAME_SPEC = {"verify": "migrate"}  # commands without a flow of that name
 _EXPLAINED = {  # each with an option that the command must have; empty: any command
     "--dry-run": ("", "`windlass plan` shows what would happen, and writes nothing."),
     "--force": ("--existing", "For tables that exist see --existing, for losses see --accept."),
