@@ -220,6 +220,8 @@ def test_what_a_mapping_cannot_mean_is_refused_all_at_once(shop: Pair, spec: Any
     ):
         assert expected in found, f"{expected} is not in\n{found}"
     assert not shop.target.rows("select 1 from pg_namespace where nspname in ('shop', 'windlass')")
+    said = windlass("plan", "--json", "-f", path, pair=shop).expect(REFUSED).result["notices"]
+    assert any("mapped tables are shown as they are on the source" in one for one in said)
 
 
 def test_what_the_rows_do_not_allow_is_counted_before_anything_is_written(

@@ -31,6 +31,7 @@ from windlass.planning.postgres.mapped.finish import as_read
 from windlass.planning.postgres.mapped.keys import Counts
 from windlass.planning.postgres.mapped.resolve import Resolved
 from windlass.planning.postgres.mapped.source import Asked, Asking, MappedSource, mapped_source
+from windlass.planning.postgres.notices import UNMAPPED
 from windlass.planning.postgres.select import select_relations
 from windlass.spec.migrate import Spec
 from windlass.transfer.hashing import hasher_of_environment
@@ -42,7 +43,8 @@ def plan_mapped(request: Request, read: Read, found: Iterable[Problem], source: 
     mapped = read_mapped(request.spec, read, source)
     if mapped.problems and not mapped.tables:  # nothing of it is known
         plan = make_plan(request, read, [*mapped.problems, *found])
-        return plan
+        notices = (UNMAPPED, *plan.findings.notices)
+        return replace(plan, findings=replace(plan.findings, notices=notices))
     request = replace(request, called=mapped.called)
     arriving = {one.mapping.into: one.arriving for one in mapped.tables.values()}
     pretended = replace(

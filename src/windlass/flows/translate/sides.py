@@ -16,6 +16,7 @@ from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import SourceSchema, SourceTable, SourceView
 from windlass.model.units import several
 from windlass.planning.postgres.inputs import Request
+from windlass.planning.postgres.notices import UNMAPPED
 from windlass.planning.postgres.select import is_wanted
 from windlass.planning.postgres.translated.archive import Archive, Fitted, Trials
 from windlass.planning.postgres.translated.mapped import MappedTables, map_tables
@@ -152,6 +153,8 @@ class Both:
         return with_fields(plan, self.project) if self.project else plan
 
     def notices(self) -> Iterator[str]:
+        if self.mapped is not None and self.mapped.problems:
+            yield UNMAPPED
         if self.project is None:
             return
         if self.project.migrations:

@@ -19,6 +19,9 @@ from windlass.planning.postgres.undumped import undumped_notices
 from windlass.spec.choices import Extent
 
 MOST_NAMED = 20
+UNMAPPED = (
+    "mapped tables are shown as they are on the source, until the problems of mapping are solved"
+)
 
 
 def _unmatched(decided: Decided) -> Iterator[str]:
