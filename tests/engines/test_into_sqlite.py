@@ -315,7 +315,8 @@ def test_what_sqlite_has_no_counterpart_for_is_named_with_its_text(
 def test_every_planted_difference_is_found(move: Callable[..., Move]) -> None:
     one = move(*SHOP)
     one.migrate()
-    assert one.command("verify").expect(DONE).result["verified"] == "full"
+    found = one.command("verify").expect(DONE).result
+    assert (found["verified"], found["rows"]) == ("full", ROWS)
     one.run(
         "update items set note = 'Note 77' where id = 77",
         "update items set total = total + 1e-12 where id = 78",
@@ -337,8 +338,10 @@ def test_every_planted_difference_is_found(move: Callable[..., Move]) -> None:
     email = next(one for one in found if one["columns"] == ["email"])
     assert (email["source"], email["target"]) == ({"email": None}, {"email": ""})
     one.run("drop table parts")
-    found = one.command("verify").expect(DIFFERENT).result["differences"]
-    assert "is missing on the target" in [it["message"] for it in found]
+    found = one.command("verify").expect(DIFFERENT).result
+    assert "is missing on the target" in [it["message"] for it in found["differences"]]
+    parts = next(it for it in found["relations"] if "parts" in it["target"])
+    assert (parts["verified"], parts["differs"], parts["rows"]) == ("", "missing", 0)
 
 
 _FILE = "windlass.engines.sqlite.destination.file"

@@ -78,7 +78,9 @@ def test_everything_arrives_and_is_proven(shop: Callable[..., Move]) -> None:
 def test_every_planted_difference_is_found(shop: Callable[..., Move]) -> None:
     move = shop()
     moved(move)
-    move.command("verify").expect(DONE)
+    found = move.command("verify").expect(DONE).result
+    rows = {one["target"].rpartition(".")[2]: one["rows"] for one in found["relations"]}
+    assert (rows["items"], rows["customers"]) == (ITEMS, CUSTOMERS)
     items, customers = move.table("items"), move.table("customers")
     move.target.run(
         f"update {items} set note = 'Note 77' where id = 77",

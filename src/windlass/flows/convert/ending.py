@@ -3,7 +3,7 @@ steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -92,19 +92,19 @@ def _snapshots(lines: Lines) -> Iterator[Snapshot]:
 def _relations(run: Any, lines: Lines, level: str) -> Iterator[RelationOutcome]:
     copied = lines.get("copy_tables", {})
     found = run.result("find_differences")
-    differing: Sequence[str] = found.get("differing", ())
+    differs = dict.fromkeys(found.get("differing", ()), Differs.ROWS)
+    differs |= dict.fromkeys(run.result("read_both_sides").get("missing", ()), Differs.MISSING)
     for table in run.plan.tables:
         line = copied.get(str(table.source), {})
         name = str(table.target)
-        differs = Differs.ROWS if name in differing else Differs.NOT
         yield RelationOutcome(
             source=str(table.source),
             target=name,
-            rows=line.get("rows", 0),
+            rows=line.get("rows", found.get("counted", {}).get(name, 0)),
             bytes=line.get("bytes", 0),
             chunks=1,
             seconds=line.get("seconds", 0.0),
             snapshots=(line["snapshot"],) if line else (),
-            verified="" if differs else level,
-            differs=differs,
+            verified="" if name in differs else level,
+            differs=differs.get(name, Differs.NOT),
         )
