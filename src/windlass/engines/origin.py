@@ -5,6 +5,7 @@ Decides nothing and imports no driver. `windlass.engines.registry` chooses an en
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, Self, runtime_checkable
 
@@ -31,6 +32,19 @@ class Hashes(Protocol):
         it."""
 
 
+class Closing(ABC):
+    """A context manager that is closed when it is left."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
 class Origin(Protocol):
     """A database that is only read. Call `hold` first; leaving the context closes all sessions.
 
@@ -41,9 +55,9 @@ class Origin(Protocol):
     dialect: str  # of its SQL, as sqlglot names it; empty: it has none
     schema: str  # the target's schema for its tables, if the user names none
     reads_queries: bool  # whether a table can be read through a mapping, as a query over it
-    # how FLOAT is hashed: "bits" (16 hexadecimal digits, big-endian) or "digits": those of
+    # How FLOAT is hashed: "bits" (16 hexadecimal digits, big-endian) or "digits": those of the
+    # shortest text of the same number in 64 bits, `e`, and the exponent of the first: 15e-1.
     floats: str
-    # the shortest text of the same number in 64 bits, `e`, and the exponent of the first: 15e-1
 
     @property
     def server(self) -> Server:

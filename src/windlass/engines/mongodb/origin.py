@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
-from typing import Self
 
 from windlass.engines import canonical
 from windlass.engines.mongodb import cutting
@@ -16,6 +15,7 @@ from windlass.engines.mongodb.errors import SIDE
 from windlass.engines.mongodb.fitting import fit_table
 from windlass.engines.mongodb.session import Session
 from windlass.engines.mongodb.values import Misfit, reader
+from windlass.engines.origin import Closing
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost, WindlassError
 from windlass.model.chunk import KeyRange, Range, Whole
@@ -32,7 +32,7 @@ from windlass.model.translation import (
 )
 
 
-class MongoOrigin:
+class MongoOrigin(Closing):
     """Use as a context manager."""
 
     dialect = ""  # it has no SQL
@@ -53,12 +53,6 @@ class MongoOrigin:
         self._found: Found | None = None
         self._notices: dict[str, str] = {}  # by collection
         self._noticing = Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        self.close()
 
     def close(self) -> None:
         if self._session is not None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
-from typing import Self
 
 from windlass.engines.hashed_lines import can_hash
 from windlass.engines.mysql.address import read_address
@@ -24,6 +23,7 @@ from windlass.engines.mysql.reading import (
 )
 from windlass.engines.mysql.session import Session
 from windlass.engines.mysql.sessions import SESSIONS, Sessions
+from windlass.engines.origin import Closing
 from windlass.engines.stopping import Stops
 from windlass.model.chunk import Range
 from windlass.model.plan import Server
@@ -40,7 +40,7 @@ from windlass.model.translation import (
 )
 
 
-class MysqlOrigin:
+class MysqlOrigin(Closing):
     """Use as a context manager; see `windlass.engines.origin.Origin`."""
 
     dialect = "mysql"
@@ -59,12 +59,6 @@ class MysqlOrigin:
         self._stops, self._most = Stops(), sessions
         self._sessions = Sessions(self._address, self._stops, sessions)
         self._reading_catalog = Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._sessions.close()

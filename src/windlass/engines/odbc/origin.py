@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from threading import Lock
-from typing import Self
 from uuid import uuid4
 
 from windlass.engines import canonical
@@ -18,6 +17,7 @@ from windlass.engines.odbc.address import read_address
 from windlass.engines.odbc.catalog import DIALECTS, Found, read_catalog
 from windlass.engines.odbc.fitting import fit_table
 from windlass.engines.odbc.session import SIDE, Session
+from windlass.engines.origin import Closing
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost
 from windlass.model.chunk import Range, Whole
@@ -43,7 +43,7 @@ _OWN = {
 _ONE_MOMENT = {"MariaDB", "MySQL", "PostgreSQL", "SQLite"}
 
 
-class OdbcOrigin:
+class OdbcOrigin(Closing):
     """Use as a context manager."""
 
     floats = "bits"
@@ -61,12 +61,6 @@ class OdbcOrigin:
         self._session: Session | None = None
         self._found: Found | None = None
         self._reading_catalog = Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        self.close()
 
     def close(self) -> None:
         if self._session is not None:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any
 
 from windlass.errors import Different, Refused, SnapshotLost, WindlassError
 from windlass.flows.convert.ending import outcome_of
 from windlass.flows.convert.outline import COMPARE_CONVERTED
-from windlass.flows.convert.pair import open_pair
 from windlass.flows.convert.proof import projection_of
 from windlass.flows.convert.reading import read_and_plan
-from windlass.model.conversion import ConversionPlan, TableConversion
+from windlass.flows.convert.sides import ConvertSides
+from windlass.model.conversion import TableConversion
 from windlass.model.event import Emit, FlowPlanned, ignore
 from windlass.model.flow import Handover, Item, Result
-from windlass.model.load import LoadRun
 from windlass.model.outcome import NO_REASON, Outcome, Reason, State
 from windlass.model.report import Difference, DifferenceKind, Problem
 from windlass.model.run_id import new_run_id
-from windlass.run.story import Reporting, Story
 from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
 
 
-class ConvertedComparison(Reporting):
+class ConvertedComparison(ConvertSides):
     """Compares every selected table of the source with its counterpart."""
 
     def __init__(
@@ -47,29 +44,8 @@ class ConvertedComparison(Reporting):
             message = "cannot be repaired: it is of another engine"
             hint = "roll the run back and migrate again, or correct the rows"
             raise Refused([Problem("target", message, hint)])
-        self.spec = spec
-        self.source, self.target = open_pair(spec)
-        self.story = Story(emit)
-        self.show_values = False
-        self.on_difference: Callable[[Difference], None] | None = None
-        self.at: LoadRun | None = None  # nothing is journalled
-        self.ended: State | None = None
-        self._plan: ConversionPlan | None = None
+        super().__init__(spec, emit)
         self._here: dict[str, Result] = {}  # what the source has, by table
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self.target)
-        self._stack.callback(self.source.close)
-        return self
-
-    def __exit__(self, *fault: Any) -> None:
-        self._stack.close()
-
-    @property
-    def plan(self) -> ConversionPlan:
-        assert self._plan is not None, "nothing is planned"
-        return self._plan
 
     def begin(self) -> None:
         """Raises:
@@ -128,16 +104,7 @@ class ConvertedComparison(Reporting):
     def undone(self) -> Sequence[Problem]:
         return ()
 
-    def watching(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def noticing(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
     def finished(self, step: str) -> Mapping[str, Result]:
-        return {}
-
-    def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
         return {}
 
     def recover(self, error: WindlassError) -> None:
@@ -147,12 +114,6 @@ class ConvertedComparison(Reporting):
     def cancel(self) -> None:
         self.source.cancel()
         self.target.cancel()
-
-    def leave(self) -> None:
-        """A worker thread holds nothing between items."""
-
-    def keep(self) -> None:
-        self.source.check()
 
     @property
     def handle(self) -> Result:

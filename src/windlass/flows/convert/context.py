@@ -3,10 +3,9 @@ plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Self
+from typing import Any
 
 from windlass.engines.destination import FLOW
 from windlass.errors import AlreadyFinished, Refused, SnapshotLost, WindlassError
@@ -19,7 +18,8 @@ from windlass.flows.convert.reading import (
     from_journal,
     read_and_plan,
 )
-from windlass.model.conversion import ConversionPlan, TableConversion
+from windlass.flows.convert.sides import ConvertSides
+from windlass.model.conversion import TableConversion
 from windlass.model.event import Emit, FlowPlanned, Noticed, RunEnded, ignore
 from windlass.model.flow import Handover, Result
 from windlass.model.load import LoadRun
@@ -33,16 +33,15 @@ from windlass.model.outcome import (
     State,
 )
 from windlass.model.past import Others
-from windlass.model.report import Difference, Problem
+from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.wording import word
-from windlass.run.story import Reporting, Story
 from windlass.spec.migrate import Spec
 
 SNAPSHOTS = "snapshots"  # a step of the journal; its items are numbers
 
 
-class Conversion(Reporting):
+class Conversion(ConvertSides):
     """One process's part in a run. Use as a context manager."""
 
     def __init__(
@@ -64,32 +63,12 @@ class Conversion(Reporting):
         if reviewed is not None:
             message = "cannot be carried out from a file, where the target is of another engine"
             raise Refused([Problem("plan", message, "leave it out: the same plan is made again")])
-        self.spec, self.restart, self.started_by = spec, restart, started_by
-        self.source, self.target = open_pair(spec)
-        self.story = Story(emit)
-        self.show_values = False
-        self.on_difference: Callable[[Difference], None] | None = None
-        self.at: LoadRun | None = None  # in the journal
-        self.ended: State | None = None
+        super().__init__(spec, emit)
+        self.restart, self.started_by = restart, started_by
         self.undone: Sequence[Problem] = ()
-        self._plan: ConversionPlan | None = None
         self._is_cancelled = False
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self.target)
-        self._stack.callback(self.source.close)
-        return self
-
-    def __exit__(self, *fault: Any) -> None:
-        self._stack.close()
 
     # for the steps
-
-    @property
-    def plan(self) -> ConversionPlan:
-        assert self._plan is not None, "the run is not planned"
-        return self._plan
 
     def once(self, step: str, item: str, work: Callable[[Any], Result]) -> Result:
         """A piece of work, in one transaction with its line in the journal."""
@@ -224,12 +203,6 @@ class Conversion(Reporting):
     def run_id(self) -> str:
         return self.plan.run if self._plan else ""
 
-    def watching(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def noticing(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
     def end(self, state: State, outcome: Outcome) -> None:
         self._answer()
         self.target.end(self.run_id, state, outcome)
@@ -268,17 +241,11 @@ class Conversion(Reporting):
         self.source.cancel()
         self.target.cancel()
 
-    def leave(self) -> None:
-        """A worker thread holds nothing between items."""
-
     # for other processes
 
     @property
     def handle(self) -> Result:
         return {"run": self.run_id}
-
-    def keep(self) -> None:
-        self.source.check()
 
     def join(self, handle: Result) -> None:
         """Raises:
@@ -290,9 +257,6 @@ class Conversion(Reporting):
         )
 
     stand_in = join
-
-    def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
-        return {}
 
     # the end
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import duckdb
@@ -21,6 +21,7 @@ from windlass.engines.duckdb.origin.catalog import Found, read_catalog
 from windlass.engines.duckdb.origin.fitting import fit_table
 from windlass.engines.duckdb.session import explaining, has_too_little_memory
 from windlass.engines.hashed_lines import can_hash
+from windlass.engines.origin import Closing
 from windlass.engines.paths import identity_of
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost, WindlassError
@@ -43,7 +44,7 @@ T = TypeVar("T")
 _MAIN = "main"
 
 
-class DuckDbOrigin:
+class DuckDbOrigin(Closing):
     """Use as a context manager."""
 
     dialect = "duckdb"
@@ -62,12 +63,6 @@ class DuckDbOrigin:
         self._database: Any = None
         self._found: Found | None = None
         self._reading_catalog = Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        self.close()
 
     def close(self) -> None:
         if self._database is not None:

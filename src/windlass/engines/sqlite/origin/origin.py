@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from os import cpu_count
-from typing import Self
 from uuid import uuid4
 
 from windlass.engines.hashed_lines import can_hash
+from windlass.engines.origin import Closing
 from windlass.engines.paths import check_file, identity_of
 from windlass.engines.sqlite.catalog import SCHEMA
 from windlass.engines.sqlite.origin import digests, ranges
@@ -52,7 +52,7 @@ class _File(File):
         return session
 
 
-class SqliteOrigin:
+class SqliteOrigin(Closing):
     """In WAL mode others can write unnoticed; otherwise their commits wait."""
 
     dialect = "sqlite"
@@ -72,12 +72,6 @@ class SqliteOrigin:
         self._sessions = Sessions(self._file, self._stops)
         self._is_held = False
         self._seen: dict[str, Seen] = {}  # by table, in this snapshot
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._sessions.close()
