@@ -24,11 +24,14 @@ from windlass.model.load import LoadRun
 from windlass.model.outcome import Outcome, State
 from windlass.model.past import Foreseen, Others, Undone
 from windlass.model.relation import Name
+from windlass.model.report import LossClass
 from windlass.model.translation import Digest, Index, Row
 
 Rows = Sequence[Sequence[Any]]
 Note = Mapping[str, Any]
 Columns = Mapping[str, tuple[str, Carried]]  # by name on the source: the target's, and how
+
+Lost = Sequence[tuple[str, LossClass]]
 
 FLOW = "convert"  # in the config of its runs: loads have none
 
@@ -36,6 +39,11 @@ FLOW = "convert"  # in the config of its runs: loads have none
 def is_conversion(run: LoadRun) -> bool:
     """Whether a run of a target's journal is a migration into it, and no load."""
     return run.config.get("flow") == FLOW
+
+
+def folded(target: Destination, name: Name) -> str:
+    """Equal for names of the target's tables that it takes for the same."""
+    return target.same(name.plain if target.has_schemas else name.name)
 
 
 class Session(Protocol):
@@ -66,6 +74,8 @@ class Destination(Protocol):
     identity: str  # of the database
     has_schemas: bool
     floats: str  # how doubles are hashed: see `windlass.engines.origin.Origin`
+    has_comments: bool
+    enforces_keys: bool  # foreign keys need tables and rows that are there, and their constraints
 
     # what it would be made of; none of these reads or writes the target
 
@@ -94,24 +104,39 @@ class Destination(Protocol):
         """Whether a default is a constant, whose value the source can be asked for: that calls no
         function of a user's."""
 
-    def literal(self, value: Any) -> str:
+    def literal(self, value: Any, carried: Carried) -> str:
         """A carried value in its own SQL."""
 
-    def refused(self, draft: TableDraft) -> Sequence[str]:
-        """What it cannot have of a table: sentences for losses."""
+    def counts_up(self, carried: Carried, *, is_key: bool) -> bool:
+        """Whether a column can take the next number; `is_key`: it is the primary key alone."""
+
+    def fitted(
+        self, draft: TableDraft, known: Mapping[Name, TableDraft]
+    ) -> tuple[TableDraft, Lost]:
+        """A table as it can be made, and what that loses: sentences. `known` are those that it
+        may refer to, besides itself."""
 
     def create(self, draft: TableDraft) -> str: ...
 
     def foreign_keys(self, draft: TableDraft) -> Sequence[Made]:
         """Those that are made once all rows and indexes are there: none, if `create` makes them."""
 
+    def beside(self, draft: TableDraft) -> tuple[Sequence[Made], Sequence[Made]]:
+        """What is made before it and after it."""
+
     def index(self, draft: TableDraft, index: Index) -> Made | str:
         """An index; or why there is none."""
 
     def view(
-        self, name: Name, columns: Sequence[str], query: str, tables: Mapping[Name, Columns]
+        self,
+        name: Name,
+        columns: Sequence[str],
+        query: str,
+        tables: Mapping[Name, Columns],
+        names: Mapping[Name, Name],
     ) -> str | None:
-        """A view over translated tables; None if it cannot be said."""
+        """A view over translated tables, of which `names` are the target's by the source's; None if
+        it cannot be said."""
 
     def proving(
         self, columns: Sequence[tuple[str, Carried]], tried: Sequence[Tried]
@@ -162,7 +187,7 @@ class Destination(Protocol):
         """Foreign keys that rows break: the table, what it refers to, and how many rows."""
 
     def set_counter(self, session: Session, table: TableConversion, number: int) -> None:
-        """The next number is the one after this."""
+        """The last number that was given is this."""
 
     def end(self, run: str, state: State, outcome: Outcome) -> None:
         """Journal the end; a new target is put in place if the run is over."""

@@ -52,6 +52,7 @@ ENGINES = (
         target="windlass.engines.duckdb.target:DuckDbTarget",
         landing="windlass.engines.duckdb.landing.file:open_landing",
         origin="windlass.engines.duckdb.origin.origin:DuckDbOrigin",
+        destination="windlass.engines.duckdb.destination.destination:DuckDbDestination",
         needs=("duckdb", "pyarrow", "sqlglot"),
     ),
     Engine(

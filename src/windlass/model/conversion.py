@@ -167,6 +167,7 @@ class Carried:
     text: str
     check: str = ""
     number: str = ""  # over `{0}`: what the target calculates with, if that is not the value
+    is_opaque: bool = False  # the target's operators do not mean the same for its values
     collation: str = ""
     distinct: str = ""  # values that the source takes for the same and the target does not
     enum: str = ""  # the type of the source, if it is an enum: constants of it may be read
@@ -197,6 +198,7 @@ class Made:
     kind: str
     statement: str
     loss: str = ""  # what it does not do of what the source's does
+    is_unique: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class Counter:
 
     column: str  # on the target
     sequence: Name
+    increment: int = 1  # on the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +221,19 @@ class TableConversion:
     create: str
     indexes: tuple[Made, ...] = ()
     keys: tuple[Made, ...] = ()  # foreign keys that are made once all rows and indexes are there
+    before: tuple[Made, ...] = ()  # what it needs, such as its schema
+    after: tuple[Made, ...] = ()  # what is made with it, such as comments
+    needs: tuple[Name, ...] = ()  # tables of the target whose rows have to be there first
     counter: Counter | None = None
     is_partitioned: bool = False
     rows: int = -1  # about
     size_bytes: int = 0  # about
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """That make it, without its indexes."""
+        before, after = ([one.statement for one in made] for made in (self.before, self.after))
+        return (*before, self.create, *after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +298,9 @@ class DraftColumn:
     generated: str = ""
     is_stored: bool = True
     counts_up: bool = False
+    increment: int = 1  # if it counts up
+    sequence: str = ""  # the name of that on the source
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +310,10 @@ class TableDraft:
     name: Name
     columns: tuple[DraftColumn, ...]
     primary_key: Key | None = None
+    uniques: tuple[Key, ...] = ()  # to which foreign keys refer, where these need constraints
     foreign_keys: tuple[ForeignKey, ...] = ()
     checks: tuple[Check, ...] = ()
+    comment: str = ""
 
     def column(self, name: str) -> DraftColumn:
         return next(one for one in self.columns if one.plan.target == name)
@@ -311,6 +328,7 @@ class Tried:
     source: str  # the source's
     columns: tuple[str, ...]  # of the source that the expression reads
     column: str = ""  # that it computes, and as which its value arrives
+    carried: Carried | None = None  # how values of that column arrive
     is_condition: bool = False  # its value is compared as 0 and 1; else as text
 
 
@@ -319,5 +337,5 @@ class Standing:
     """What a target is before a run: whether it is still to be made, and the names it has."""
 
     is_new: bool
-    names: frozenset[str] = frozenset()  # as `Destination.same` folds them
+    names: frozenset[str] = frozenset()  # as `windlass.engines.destination.folded` writes them
     problems: tuple[Problem, ...] = ()

@@ -65,5 +65,5 @@ def has_too_little_memory(error: BaseException | None) -> bool:
 
 def without_values(error: BaseException) -> str:
     """The first line, without the values that DuckDB quotes."""
-    quoted = r"(string|value|key:) (['\"]).*\2"
+    quoted = r"(string|value|key:?) (['\"]).*\2"
     return re.sub(quoted, r"\1 …", first_line(error), flags=re.IGNORECASE)

@@ -104,12 +104,12 @@ class ProjectedSource:
         assert row is not None
         return row[0]
 
-    def next_number(self, sequence: Name) -> int:
-        """The highest number that a sequence has given; 0 if none."""
+    def last_number(self, sequence: Name, increment: int) -> int:
+        """The last number that a sequence has given; if none, that before its first."""
         name = sql.Identifier(sequence.schema, sequence.name)
-        query = sql.SQL("select last_value - case when is_called then 0 else 1 end from {}")
+        query = sql.SQL("select last_value - case when is_called then 0 else {} end from {}")
         with self._session() as session, explaining(f"reading {sequence}", side="source"):
-            row = session.execute(query.format(name)).fetchone()
+            row = session.execute(query.format(sql.Literal(increment), name)).fetchone()
         assert row is not None
         return int(cast("int", row[0]))
 

@@ -19,6 +19,7 @@ from windlass.flows.convert.reading import (
     read_and_plan,
 )
 from windlass.flows.convert.sides import ConvertSides
+from windlass.flows.convert.turns import Turns
 from windlass.model.conversion import TableConversion
 from windlass.model.event import Emit, FlowPlanned, Noticed, RunEnded, ignore
 from windlass.model.flow import Handover, Result
@@ -66,6 +67,7 @@ class Conversion(ConvertSides):
         super().__init__(spec, emit)
         self.restart, self.started_by = restart, started_by
         self.undone: Sequence[Problem] = ()
+        self.turns = Turns()
         self._is_cancelled = False
 
     # for the steps
@@ -115,6 +117,8 @@ class Conversion(ConvertSides):
         self._stack.enter_context(self.target.working(run.run))
         self.source.lock([one.source for one in self.plan.tables])
         self.at = self.target.begin(run, is_new=self.plan.is_new)
+        copied = self.at.lines.get("copy_tables", {})
+        self.turns.add(str(self.plan.table(name).target) for name in copied)
         number = str(self.source.snapshot.number)
         self.once(SNAPSHOTS, number, lambda _: asdict(self.source.snapshot))
         self.emit(self._planned(is_resumed=found is not None))
@@ -238,6 +242,7 @@ class Conversion(ConvertSides):
 
     def cancel(self) -> None:
         self._is_cancelled = True
+        self.turns.end()
         self.source.cancel()
         self.target.cancel()
 

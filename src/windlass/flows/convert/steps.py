@@ -35,17 +35,20 @@ def create_target_tables(run: Conversion, _: Item) -> Result:
 
     def create(session: Session) -> Result:
         for table in run.plan.tables:
-            session.execute(table.create)
+            for text in table.statements:
+                session.execute(text)
         return {"tables": len(run.plan.tables)}
 
     return run.once("create_target_tables", "", create)
 
 
 def table_items(run: Conversion) -> list[Item]:
-    """The largest first, so that a small one ends last."""
+    """The largest first, so that a small one ends last; or those that others need first."""
     if not run.plan.copies_rows:
         return []
-    tables = sorted(run.plan.tables, key=lambda one: -one.size_bytes)
+    tables = list(run.plan.tables)
+    if not any(one.needs for one in tables):
+        tables.sort(key=lambda one: -one.size_bytes)
     return [_item(one) for one in tables]
 
 
@@ -58,7 +61,10 @@ def _item(table: TableConversion) -> Item:
 def copy_tables(run: Conversion, item: Item) -> Result:
     """The rows of a table; the source hashes them in the same snapshot beside that."""
     table = run.plan.table(item.id)
-    return run.once("copy_tables", item.id, lambda session: _copied(run, table, session))
+    run.turns.wait([str(one) for one in table.needs])
+    found = run.once("copy_tables", item.id, lambda session: _copied(run, table, session))
+    run.turns.add([str(table.target)])
+    return found
 
 
 def _copied(run: Conversion, table: TableConversion, session: Any) -> Result:
@@ -162,7 +168,11 @@ def set_sequences(run: Conversion, _: Item) -> Result:
     counting = [one for one in run.plan.tables if one.counter is not None]
     if not run.plan.copies_rows:
         return {}
-    numbers = [run.source.next_number(one.counter.sequence) for one in counting if one.counter]
+    numbers = [
+        run.source.last_number(one.counter.sequence, one.counter.increment)
+        for one in counting
+        if one.counter
+    ]
 
     def set_them(session: Session) -> Result:
         for table, number in zip(counting, numbers, strict=True):

@@ -15,6 +15,7 @@ from windlass.engines.duckdb.origin.types import CAST
 from windlass.engines.statements import listed, names, verbatim
 from windlass.model.translation import Field, Sort
 
+OWN = "="  # before an expression over `{0}` that is a form of its own
 _SECONDS: LiteralString = "%Y-%m-%d %H:%M:%S.%f"
 _TEXTS: dict[str, LiteralString] = {
     "bool": "case {0} when true then 't' when false then 'f' end",
@@ -63,6 +64,8 @@ def value(field: Field) -> sql.Composable:
 def text(field: Field) -> sql.Composable:
     """The text of a value; NULL if it is NULL."""
     form, type_ = field.form.partition(CAST)[0], field.type
+    if form.startswith(OWN):
+        return sql.SQL(field.form.removeprefix(OWN)).format(names(field.name))
     made = sql.SQL(_TEXTS[form]).format(value(field))
     if type_.sort is Sort.DECIMAL and type_.precision == type_.scale and type_.scale:
         return sql.SQL(_FRACTION).format(made)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from psycopg import sql
 
+from windlass.engines.destination import Lost
 from windlass.engines.statements import listed, names, statement, verbatim
-from windlass.model.conversion import DraftColumn, Made, TableDraft
+from windlass.model.conversion import ConversionPlan, DraftColumn, Made, TableDraft
 from windlass.model.relation import Name
+from windlass.model.report import LossClass
 from windlass.model.translation import Check, ForeignKey, Index, Sort
 
 MAIN = "main"
@@ -49,10 +53,42 @@ def _alias(draft: TableDraft) -> str:
     return key[0] if column.plan.type == "INTEGER" and not column.generated else ""
 
 
-def counts_up(draft: TableDraft) -> str:
-    """The column that SQLite can count up."""
-    alias = _alias(draft)
-    return alias if alias and draft.column(alias).counts_up else ""
+def fitted(draft: TableDraft) -> tuple[TableDraft, Lost]:
+    """One column counts up, by one."""
+    lost = []
+    able = _alias(draft)
+    columns = []
+    for one in draft.columns:
+        if one.counts_up and one.increment != 1:
+            by = f"column {one.plan.target} counts up by 1, not by {one.increment}"
+            lost.append((by, LossClass.BEHAVIOUR))
+        if one.counts_up and one.plan.target != able:
+            message = (
+                f"column {one.plan.target} does not count up: only an INTEGER that is the primary"
+                " key does in SQLite"
+            )
+            lost.append((message, LossClass.BEHAVIOUR))
+        columns.append(replace(one, increment=1))
+    return replace(draft, columns=tuple(columns)), lost
+
+
+def definitions(plan: ConversionPlan) -> Mapping[str, str]:
+    """What a plan makes, as SQLite keeps it."""
+    found = {one.target.name: _kept(one.create) for one in plan.tables}
+    found |= {one.target.name: one.statement for one in plan.views}
+    return found | {one.name: one.statement for table in plan.tables for one in table.indexes}
+
+
+def _kept(create: str) -> str:
+    return re.sub(r"^create table", "CREATE TABLE", create)
+
+
+def drops(plan: ConversionPlan) -> Iterator[str]:
+    """The tables and views of a plan, as far as they are there."""
+    for view in reversed(plan.views):
+        yield statement("drop view if exists {v}", v=names(view.target.name))
+    for table in reversed(plan.tables):
+        yield statement("drop table if exists {t}", t=names(table.target.name))
 
 
 def _column(column: DraftColumn, *, is_alias: bool) -> sql.Composable:
@@ -131,7 +167,7 @@ def index(table: Name, one: Index) -> Made:
             *where,
         ]
     )
-    return Made(one.name, "index", text.as_string(None))
+    return Made(one.name, "index", text.as_string(None), is_unique=one.is_unique)
 
 
 def view(name: Name, columns: Sequence[str], query: str) -> str:

@@ -115,7 +115,7 @@ def _described(table: TableConversion) -> Iterator[str]:
 
 
 def _statements(table: TableConversion) -> Iterator[str]:
-    yield f"{table.create};"
+    yield from (f"{one};" for one in table.statements)
     yield from (f"{one.statement};" for one in (*table.indexes, *table.keys))
 
 

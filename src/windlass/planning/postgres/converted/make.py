@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from windlass.engines.destination import Columns, Destination
+from windlass.engines.destination import Columns, Destination, folded
 from windlass.model.conversion import (
     ConversionPlan,
     PgStructure,
-    PgTable,
     PgView,
     Standing,
     TableConversion,
+    TableDraft,
     ViewConversion,
 )
 from windlass.model.plan import Server
@@ -44,12 +44,13 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
     standing = read.standing if migrates else Standing(True)
     scope = scope_of(read.structure, wanted, spec.map_schema, target, standing)
     arriving = arrive(scope.tables, spec.types, target, read.counts)
-    taken = {target.same(one.name) for one in scope.names.values()} | set(standing.names)
+    taken = {folded(target, one) for one in scope.names.values()} | set(standing.names)
+    known: dict[Name, TableDraft] = {}
     tables: list[TableConversion] = []
     losses: list[Loss] = []
     for table in scope.tables:
         drafting = Drafting(table, scope, arriving, target, read.ask)
-        tables.append(drafting.made(taken))
+        tables.append(drafting.made(taken, known))
         losses += drafting.losses
     views, unmade = _views(scope, arriving, target)
     plan = ConversionPlan(
@@ -59,7 +60,7 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
         target=target.place,
         engine=target.engine,
         is_new=standing.is_new,
-        tables=tuple(_parents_first(tables, scope.tables)),
+        tables=tuple(tables),
         views=views if not spec.data_only else (),
         options=spec.options(),
         verify=spec.verify_.value,
@@ -68,6 +69,7 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
     plan, untried = _tried(plan, target)
     losses = [*arriving.losses, *losses, *unmade, *untried, *(scope.losses if migrates else ())]
     problems = [*_words(spec, read.server, target), *read.standing.problems, *scope.problems]
+    problems += _taken(tables, target, standing)
     problems += arriving.problems or _unmakeable(plan, target, problems)
     if not migrates:
         return replace(plan, problems=tuple(problems))
@@ -95,10 +97,22 @@ def _words(spec: Spec, server: Server, target: Destination) -> Iterator[Problem]
         yield Problem("source", message, "migrate it into a PostgreSQL database in UTF8 first")
 
 
+def _taken(
+    tables: Sequence[TableConversion], target: Destination, standing: Standing
+) -> Iterator[Problem]:
+    """Sequences that others have made."""
+    for table in tables:
+        for one in table.before:
+            name = Name(table.target.schema, one.name)
+            if one.kind == "sequence" and folded(target, name) in standing.names:
+                hint = "rename or drop it"
+                yield Problem(f"sequence {name}", f"exists in {target.place}", hint)
+
+
 def _notices(scope: Scope, target: Destination) -> Iterator[str]:
     comments = sum(bool(one.comment) for table in scope.tables for one in table.columns)
     comments += sum(bool(one.comment) for one in scope.tables)
-    if comments:
+    if comments and not target.has_comments:
         yield f"{comments:,} comments are left out: {target.engine} has none"
     partitioned = [str(one.name) for one in scope.tables if one.is_partitioned]
     if partitioned:
@@ -136,7 +150,7 @@ def _view(
         plans.append(column_plan(column, carried))
     name = scope.names[view.name]
     names = [one.target for one in plans]
-    statement = target.view(name, names, view.query, tables)
+    statement = target.view(name, names, view.query, tables, scope.names)
     if statement is None:
         return None
     return ViewConversion(view.name, name, tuple(plans), statement, view.query)
@@ -155,7 +169,8 @@ def _tried(plan: ConversionPlan, target: Destination) -> tuple[ConversionPlan, l
                 kept.append(one)
                 continue
             message = f"index {one.name} is not made: {why}: {one.statement}"
-            losses.append(Loss(str(table.source), message, LossClass.OBJECTS))
+            class_ = LossClass.CONSTRAINTS if one.is_unique else LossClass.OBJECTS
+            losses.append(Loss(str(table.source), message, class_))
         tables.append(replace(table, indexes=tuple(kept)))
     views = []
     for view in plan.views:
@@ -177,27 +192,3 @@ def _unmakeable(
         if why := refused.get(str(table.target)):
             message = f"cannot be made in {target.engine}: {why}"
             yield Problem(str(table.source), message, "leave it out")
-
-
-def _parents_first(
-    made: Sequence[TableConversion], tables: Iterable[PgTable]
-) -> list[TableConversion]:
-    """Each table after those that it refers to, except within a cycle."""
-    by_name = {one.source: one for one in made}
-    needs = {
-        table.name: [one.refers_to for one in table.constraints if one.refers_to in by_name]
-        for table in tables
-    }
-    ordered: dict[Name, TableConversion] = {}
-
-    def place(name: Name, above: tuple[Name, ...]) -> None:
-        if name in ordered or name in above:
-            return
-        for one in needs[name]:
-            if one is not None:
-                place(one, (*above, name))
-        ordered[name] = by_name[name]
-
-    for one in made:
-        place(one.source, ())
-    return list(ordered.values())

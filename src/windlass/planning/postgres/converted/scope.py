@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from windlass.engines.destination import Destination
+from windlass.engines.destination import Destination, folded
 from windlass.model.conversion import PgOther, PgStructure, PgTable, PgView, Standing
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
@@ -34,7 +34,7 @@ def scope_of(
     target: Destination,
     standing: Standing,
 ) -> Scope:
-    tables = tuple(one for one in structure.tables if is_wanted(one.name, wanted))
+    tables = parents_first([one for one in structure.tables if is_wanted(one.name, wanted)])
     views = tuple(one for one in structure.views if is_wanted(one.name, wanted))
     known = [one.name for one in tables] + [one.name for one in views]
     names = {one: target.named(one, schemas) for one in known}
@@ -79,9 +79,9 @@ def _unreadable(tables: Sequence[PgTable]) -> Iterator[Problem]:
 
 
 def _collisions(names: Mapping[Name, Name], target: Destination) -> Iterator[Problem]:
-    by_target: dict[tuple[str, str], list[Name]] = defaultdict(list)
+    by_target: dict[str, list[Name]] = defaultdict(list)
     for source, name in names.items():
-        by_target[name.schema, target.same(name.name)].append(source)
+        by_target[folded(target, name)].append(source)
     for sources in by_target.values():
         if len(sources) > 1:
             these = " and ".join(map(str, sources))
@@ -114,7 +114,7 @@ def _existing(
     if standing.is_new:
         return
     for name in names.values():
-        if target.same(name.name) in standing.names:
+        if folded(target, name) in standing.names:
             hint = f"rename or drop it, or leave it out: {word('exclude', name.name)}"
             yield Problem(str(name), f"exists in {target.place}", hint)
 
@@ -132,3 +132,21 @@ def _left_out(others: Sequence[PgOther], tables: Iterable[Name], wanted: Wanted)
             continue
         text = f": {one.text}" if one.text else ""
         yield Loss(f"{one.kind} {one.place}", f"is not made on the target{text}", LossClass.OBJECTS)
+
+
+def parents_first(tables: Sequence[PgTable]) -> tuple[PgTable, ...]:
+    """A table after those that it refers to, where there is no circle."""
+    by_name = {one.name: one for one in tables}
+    ordered: dict[Name, PgTable] = {}
+
+    def place(table: PgTable, above: tuple[Name, ...]) -> None:
+        if table.name in ordered or table.name in above:
+            return
+        for one in table.constraints:
+            if one.refers_to in by_name:
+                place(by_name[one.refers_to], (*above, table.name))
+        ordered[table.name] = table
+
+    for one in tables:
+        place(one, ())
+    return tuple(ordered.values())

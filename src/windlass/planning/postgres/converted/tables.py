@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from windlass.engines.destination import Destination
+from windlass.engines.destination import Destination, folded
 from windlass.model.conversion import (
     ColumnPlan,
     Counter,
@@ -58,10 +58,11 @@ class Drafting:
         self._named = arriving.named(table)
         self.losses: list[Loss] = []
 
-    def made(self, taken: set[str]) -> TableConversion:
-        """`taken` are the names of the target's objects, as it folds them."""
-        table = self._table
-        name = self._scope.names[table.name]
+    def made(self, taken: set[str], known: dict[Name, TableDraft]) -> TableConversion:
+        """`taken` are the names of the target's objects, as it folds them; `known` tables that this
+        one may refer to, of which it becomes one."""
+        table, scope, target = self._table, self._scope, self._target
+        name = scope.names[table.name]
         proven = self._proven()
         columns = tuple(
             self._column(column, plan, proven)
@@ -71,11 +72,16 @@ class Drafting:
             name,
             columns,
             self._primary_key(),
+            tuple(_referred_keys(table, scope.tables)) if target.enforces_keys else (),
             tuple(self._foreign_keys()),
             tuple(self._checks(proven)),
+            table.comment,
         )
-        for sentence in self._target.refused(draft):
-            self._lose(sentence, LossClass.BEHAVIOUR)
+        draft, lost = self._target.fitted(draft, known)
+        for sentence, kind in lost:
+            self._lose(sentence, kind)
+        known[name] = draft
+        before, after = self._target.beside(draft)
         indexes = tuple(self._indexes(draft, proven, taken))
         return TableConversion(
             source=table.name,
@@ -85,7 +91,10 @@ class Drafting:
             create=self._target.create(draft),
             indexes=indexes,
             keys=tuple(self._target.foreign_keys(draft)),
-            counter=self._counter(),
+            before=tuple(before),
+            after=tuple(after),
+            needs=self._needs(draft),
+            counter=self._counter(draft),
             is_partitioned=table.is_partitioned,
             rows=table.rows,
             size_bytes=table.size_bytes,
@@ -101,16 +110,21 @@ class Drafting:
                 return one.columns
         return ()
 
-    def _counter(self) -> Counter | None:
+    def _needs(self, draft: TableDraft) -> tuple[Name, ...]:
+        if not self._target.enforces_keys:
+            return ()
+        return tuple({one.refers_to for one in draft.foreign_keys if one.refers_to != draft.name})
+
+    def _counter(self, draft: TableDraft) -> Counter | None:
         for one in self._table.columns:
-            if one.counts_up and one.sequence is not None and self._counts_in_sqlite(one):
-                return Counter(one.name, one.sequence)
+            made = draft.column(one.name)
+            if made.counts_up and one.sequence is not None and self._can_count(one):
+                return Counter(one.name, one.sequence, made.increment)
         return None
 
-    def _counts_in_sqlite(self, column: PgColumn) -> bool:
-        return self._table.primary_key == (column.name,) and self._named[column.name][1].type == (
-            "INTEGER"
-        )
+    def _can_count(self, column: PgColumn) -> bool:
+        is_key = self._table.primary_key == (column.name,)
+        return self._target.counts_up(self._named[column.name][1], is_key=is_key)
 
     # expressions, proven together in one pass over the rows
 
@@ -120,7 +134,8 @@ class Drafting:
         for text, column, is_condition in self._expressions():
             made = self._target.translated(text, self._named)
             if made is not None and text not in tried:
-                tried[text] = Tried(made, text, self._read_by(made), column, is_condition)
+                carried = self._named[column][1] if column else None
+                tried[text] = Tried(made, text, self._read_by(made), column, carried, is_condition)
         if not tried:
             return {}
         if self._ask.prove is None:
@@ -158,16 +173,22 @@ class Drafting:
             made = proven.get(column.generated)
             if made is not None:
                 generated = replace(plan, is_generated=True)
-                return DraftColumn(generated, generated=made, is_stored=column.is_stored)
+                return DraftColumn(
+                    generated, generated=made, is_stored=column.is_stored, comment=column.comment
+                )
             message = f"column {column.name} is not computed, but has its values"
             self._lose(f"{message}: {column.generated}", LossClass.BEHAVIOUR)
-            return DraftColumn(plan)
+            return DraftColumn(plan, comment=column.comment)
         if column.counts_up:
-            if column.increment not in (0, 1):
-                by = f"column {column.name} counts up by 1, not by {column.increment}"
-                self._lose(by, LossClass.BEHAVIOUR)
-            return DraftColumn(plan, counts_up=True)
-        return DraftColumn(plan, default=self._default(column, plan))
+            sequence = column.sequence.name if column.sequence else ""
+            return DraftColumn(
+                plan,
+                counts_up=True,
+                increment=column.increment or 1,
+                sequence=sequence,
+                comment=column.comment,
+            )
+        return DraftColumn(plan, default=self._default(column, plan), comment=column.comment)
 
     def _default(self, column: PgColumn, plan: ColumnPlan) -> str:
         text = column.default
@@ -178,7 +199,7 @@ class Drafting:
             return found
         if not column.type.checks and self._target.is_constant(text, plan.carried):
             value = self._ask.value(f"({text})::{column.type.text}", plan.carried.text)
-            return "" if value is None else self._target.literal(value)
+            return "" if value is None else self._target.literal(value, plan.carried)
         message = f"column {column.name} has no default on the target: {text}"
         self._lose(message, LossClass.BEHAVIOUR)
         return ""
@@ -269,6 +290,8 @@ class Drafting:
                     self._lose(f"{constraint.name} is not deferrable", LossClass.BEHAVIOUR)
                 self._check_nulls(constraint.definition)
                 self._check_equal(constraint.name, constraint.columns)
+                if any(one.name == constraint.name for one in draft.uniques):
+                    continue
                 parts = tuple(IndexPart(one) for one in constraint.columns)
                 yield from self._index(draft, Index(constraint.name, parts, True), taken, "")
         for one in self._table.indexes:
@@ -309,12 +332,15 @@ class Drafting:
         )
         return Index(one.name, parts, one.is_unique, proven.get(one.condition, ""))
 
+    def _folded(self, draft: TableDraft, name: str) -> str:
+        return folded(self._target, Name(draft.name.schema, name))
+
     def _index(self, draft: TableDraft, one: Index, taken: set[str], text: str) -> Iterator[Made]:
         name, number = one.name, 1
-        while self._target.same(name) in taken or self._target.name_problem(name):
+        while self._folded(draft, name) in taken or self._target.name_problem(name):
             number += 1
             name = f"{self._table.name.name}_{one.name}"[:_NAME] + f"_{number}"
-        taken.add(self._target.same(name))
+        taken.add(self._folded(draft, name))
         made = self._target.index(draft, replace(one, name=name))
         if isinstance(made, Made):
             if made.loss:
@@ -323,3 +349,13 @@ class Drafting:
             return
         kind = LossClass.CONSTRAINTS if one.is_unique else LossClass.OBJECTS
         self._lose(f"index {one.name} is not made, as {made}: {text}", kind)
+
+
+def _referred_keys(table: PgTable, tables: Sequence[PgTable]) -> Iterator[Key]:
+    """Unique constraints that foreign keys refer to."""
+    referred = [
+        one.referred for other in tables for one in other.constraints if one.refers_to == table.name
+    ]
+    for one in table.constraints:
+        if one.kind == "u" and any(set(one.columns) == set(it) for it in referred):
+            yield Key(one.name, one.columns)

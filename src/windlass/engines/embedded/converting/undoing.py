@@ -1,20 +1,19 @@
-"""Undoes a migration into an SQLite file: removes the file that it made, or what it added to one,
-if nobody has changed that since."""
+"""Undoes a migration into a file: removes the file that it made, or what it added to one, if nobody
+has changed that since."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
+from windlass.engines.embedded.converting.file import TargetFile
 from windlass.engines.embedded.working import being_worked_on
-from windlass.engines.sqlite.destination.file import TargetFile
-from windlass.engines.statements import names, statement
 from windlass.model.conversion import ConversionPlan, TableConversion
 from windlass.model.outcome import UNFINISHED, State
 from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.translation import Digest
 from windlass.model.units import plural
@@ -23,17 +22,30 @@ from windlass.model.wording import word
 COUNTED = "validate_content"  # its lines have the rows and digests of the target
 
 
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """What objects are made with, by name: those of a file, and all that a run's plan makes."""
+
+    there: Mapping[str, str | None]
+    planned: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How an engine reads a target and drops what a run has made."""
+
+    definitions: Callable[[ConversionPlan], Definitions]
+    digest: Callable[[TableConversion], Digest]
+    count: Callable[[TableConversion], int]
+    name: Callable[[Name], str]  # of a table, as the definitions have it
+    drops: Callable[[ConversionPlan], Iterator[str]]  # the statements
+
+
 class Undoing:
     """Of one run."""
 
-    def __init__(
-        self,
-        file: TargetFile,
-        run: str,
-        plan: ConversionPlan,
-        digest: Callable[[TableConversion], Digest],
-    ) -> None:
-        self._file, self._run, self._plan, self._digest = file, run, plan, digest
+    def __init__(self, file: TargetFile, run: str, plan: ConversionPlan, how: Reading) -> None:
+        self._file, self._run, self._plan, self._how = file, run, plan, how
 
     @property
     def _is_whole(self) -> bool:
@@ -61,7 +73,7 @@ class Undoing:
             written = Foreseen(self._summary, list(self._written()))
             written.refuse(force=others is Others.LOSE)
             if self._is_whole:
-                self._remove()
+                self._file.remove()
             else:
                 self._drop()
         return Undone(f"run {self._run} is rolled back: {self._done}")
@@ -80,29 +92,22 @@ class Undoing:
         if found is None or found.state in UNFINISHED:
             return  # nobody could take it for finished
         noted: Mapping[str, Any] = found.lines.get(COUNTED, {})
-        with self._file.reading("looking for changes") as session:
-            there = dict(session.execute("select name, sql from sqlite_schema").fetchall())
-        yield from self._others(there)
+        definitions = self._how.definitions(self._plan)
+        yield from self._others(definitions)
         for table in self._plan.tables:
-            if table.target.name not in there:
+            name = self._how.name(table.target)
+            if name not in definitions.there:
                 yield self._lost(table, "is gone")
-            elif there[table.target.name] != self._kept(table.create):
+            elif definitions.there[name] != definitions.planned[name]:
                 yield self._lost(table, "has another definition now")
             elif why := self._changed(table, noted.get(str(table.source), {})):
                 yield self._lost(table, why)
 
-    @staticmethod
-    def _kept(create: str) -> str:
-        """As SQLite keeps it."""
-        return re.sub(r"^create table", "CREATE TABLE", create)
-
     def _changed(self, table: TableConversion, note: Mapping[str, Any]) -> str:
         digest = note.get("digest")
         if digest is not None:
-            return "" if self._digest(table) == Digest(**digest) else "has other rows now"
-        query = statement("select count(*) from {t}", t=names(table.target.name))
-        with self._file.reading("counting rows") as session:
-            (rows,) = session.execute(query).fetchone()
+            return "" if self._how.digest(table) == Digest(**digest) else "has other rows now"
+        rows = self._how.count(table)
         if "rows" in note and rows != note["rows"]:
             return f"has {rows:,} rows now, and had {note['rows']:,}"
         return ""
@@ -110,15 +115,13 @@ class Undoing:
     def _lost(self, table: TableConversion, message: str) -> Problem:
         return Problem(str(table.target), f"{message}: others have changed it since", _anyway())
 
-    def _others(self, there: Mapping[str, str | None]) -> Iterator[Problem]:
+    def _others(self, definitions: Definitions) -> Iterator[Problem]:
         """What is not ours, and goes with the file or stops working."""
-        ours = {one.target.name for one in self._plan.tables}
-        made = ours | {one.target.name for one in self._plan.views}
-        made |= {one.name for table in self._plan.tables for one in table.indexes}
-        for name, text in there.items():
-            if name in made or name.startswith(("sqlite_", "_windlass_")):
+        tables = [one.target.name for one in self._plan.tables]
+        for name, text in definitions.there.items():
+            if name in definitions.planned:
                 continue
-            uses = text is not None and any(_names(text, one) for one in ours)
+            uses = text is not None and any(_names(text, one) for one in tables)
             if self._is_whole or uses:
                 what = "would be removed as well" if self._is_whole else "uses a table of the run"
                 yield Problem(name, f"was made by others, and {what}", _anyway())
@@ -126,28 +129,11 @@ class Undoing:
             for load in self._file.loads():
                 yield Problem(f"run {load.run}", "has loaded into the file since", _anyway())
 
-    # doing it
-
-    def _remove(self) -> None:
-        path = self._file.now
-        with self._file.writing("removing the file") as session:
-            # nobody else is writing; who reads it keeps what is read
-            session.execute("select count(*) from sqlite_schema").fetchone()
-            path.unlink()
-        for tail in ("-journal", "-wal", "-shm"):
-            Path(f"{path}{tail}").unlink(missing_ok=True)
-
     def _drop(self) -> None:
         with self._file.writing(f"undoing run {self._run}") as session:
-            for view in reversed(self._plan.views):
-                session.execute(statement("drop view if exists {v}", v=names(view.target.name)))
-            for table in reversed(self._plan.tables):
-                self._drop_table(session, table)
+            for text in self._how.drops(self._plan):
+                session.execute(text)
             self._file.set_state(session, self._run, State.ROLLED_BACK)
-
-    @staticmethod
-    def _drop_table(session: sqlite3.Connection, table: TableConversion) -> None:
-        session.execute(statement("drop table if exists {t}", t=names(table.target.name)))
 
 
 def _anyway() -> str:

@@ -1,0 +1,126 @@
+"""The DuckDB file that a migration writes: its sessions, and what is in it. While it is open here,
+no other process can open it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from windlass.engines.duckdb.kept_file import KeptFile
+from windlass.engines.duckdb.landing.file import DIALECT
+from windlass.engines.duckdb.memory import Memory
+from windlass.engines.duckdb.session import MEMORY_MB, explaining
+from windlass.engines.embedded.converting.file import TargetFile
+from windlass.engines.stopping import Stops
+from windlass.errors import WindlassError
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+
+Result = TypeVar("Result")
+
+LEAST_VERSION = 2  # older ones alter no table that others refer to
+_MOST_LOG_BYTES = 16 << 20  # DuckDB's own threshold, at which it may do so
+_OBJECTS = """
+    select 'schema', '', schema_name, null from duckdb_schemas()
+     where database_name = current_database() and not internal and schema_name <> 'main'
+     union all
+    select 'table', schema_name, table_name, sql from duckdb_tables()
+     where database_name = current_database() and not internal and not temporary
+     union all
+    select 'view', schema_name, view_name, sql from duckdb_views()
+     where database_name = current_database() and not internal and not temporary
+     union all
+    select 'index', schema_name, index_name, sql from duckdb_indexes()
+     where database_name = current_database()
+     union all
+    select 'sequence', schema_name, sequence_name, null from duckdb_sequences()
+     where database_name = current_database()
+     union all
+    select 'type', schema_name, type_name, null from duckdb_types()
+     where database_name = current_database() and not internal
+     union all
+    select distinct 'macro', schema_name, function_name, macro_definition
+      from duckdb_functions() where database_name = current_database() and not internal"""
+_SHARED = ("table", "view", "index", "sequence")  # what a plan makes, each with another name
+
+
+def name_of(name: Name) -> str:
+    """Of a table, as `objects` calls it."""
+    return f"table {name}"
+
+
+def objects(session: Any) -> Mapping[str, str | None]:
+    """What is in the database, with what it was made; nothing of our own."""
+    return {
+        f"{kind} {Name(schema, name) if schema else name}": text
+        for kind, schema, name, text in session.execute(_OBJECTS).fetchall()
+        if not name.startswith("_windlass_")
+    }
+
+
+class DuckDbFile(TargetFile):
+    tails = (".wal",)
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "DuckDB", DIALECT)
+        self._kept = {one: KeptFile(str(one)) for one in (self.path, self.building)}
+        self._stops, self.memory = Stops(), Memory()
+
+    @contextmanager
+    def session(self, path: Path, doing: str) -> Iterator[Any]:
+        kept = self._kept[path]
+        with (
+            explaining(self.place, doing, self._stops),
+            self._stops.during(kept.cancel),
+            kept.session(self.memory.settings) as session,
+        ):
+            yield session
+
+    @contextmanager
+    def transaction(self, path: Path, doing: str) -> Iterator[Any]:
+        """An error closes the session, which rolls back."""
+        with self.session(path, doing) as session:
+            session.execute("begin")
+            yield session
+            session.execute("commit")
+            log = Path(f"{path}.wal")
+            if log.exists() and log.stat().st_size > _MOST_LOG_BYTES:
+                session.execute("checkpoint")  # or who opens the file needs as much memory
+
+    def with_memory(self, call: Callable[[], Result]) -> Result:
+        return self.memory.enough(call, MEMORY_MB)
+
+    def found(self, session: Any) -> tuple[frozenset[str], list[Problem]]:
+        found = session.execute(_OBJECTS).fetchall()
+        names = [f"{schema}.{name}" for kind, schema, name, _ in found if kind in _SHARED]
+        return frozenset(one.lower() for one in names), []
+
+    def make(self) -> None:
+        """Raises:
+        WindlassError: this version of DuckDB cannot do what a migration needs.
+        """
+        if int(duckdb.__version__.partition(".")[0]) < LEAST_VERSION:
+            raise WindlassError(
+                f"DuckDB {duckdb.__version__} cannot change tables that others refer to",
+                hint=f"pip install 'duckdb>={LEAST_VERSION}'",
+            )
+        with self.transaction(self.building, "making the file"):
+            """Opening it makes it."""
+
+    def complete(self) -> None:
+        with self.session(self.building, "ending the file") as session:
+            session.execute("checkpoint")
+        self._kept[self.building].close()
+
+    def close(self) -> None:
+        for one in self._kept.values():
+            one.close()
+
+    def cancel(self) -> None:
+        self._stops.cancel()
+        for one in self._kept.values():
+            one.cancel()

@@ -1,0 +1,259 @@
+"""PostgreSQL's expressions in another engine's SQL. What is written here is tried on a scratch file
+and proven by values before it is used; what may mean another thing there is not written at all.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from windlass.model.conversion import Carried
+from windlass.model.relation import Name
+
+Columns = Mapping[str, tuple[str, Carried]]
+# functions of the same name that give the same for the same values, but for texts beyond ASCII,
+# which the proof by values finds
+_FUNCTIONS = frozenset(["Abs", "Coalesce", "Length", "Lower", "Upper", "Nullif", "Trim", "Replace"])
+_PLAIN = frozenset((
+    "Add", "And", "Between", "Boolean", "Case", "Column", "DPipe", "Div", "EQ", "GT", "GTE",
+    "Identifier", "If", "In", "Is", "LT", "LTE", "Literal", "Mod", "Mul", "NEQ", "Neg", "Not",
+    "Null", "Or", "Paren", "Sub", "Tuple", "Like", "Cast", "DataType", "DataTypeParam", "Any",
+    "Array", "Var",
+))  # fmt: skip
+_QUERY = frozenset((
+    "Select", "From", "Join", "Where", "Group", "Order", "Ordered", "Having", "Limit", "Offset",
+    "Count", "Sum", "Min", "Max", "Star", "Table", "TableAlias", "Subquery", "With", "CTE", "Union",
+    "Except", "Intersect", "Distinct", "Alias", "Exists",
+))  # fmt: skip
+TEXT_TYPES = frozenset(["TEXT", "VARCHAR", "CHAR", "NVARCHAR", "NCHAR", "BPCHAR", "NAME", "UUID"])
+INTEGER_TYPES = frozenset(["INT", "BIGINT", "SMALLINT", "TINYINT"])
+NUMBER_TYPES = frozenset(["DECIMAL", "DOUBLE", "FLOAT"])
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,6})?(\+00)?")
+
+
+class Untranslatable(ValueError):
+    """It may mean another thing on the target."""
+
+
+class Translator(ABC):
+    """Of one engine."""
+
+    dialect: str  # sqlglot's name of it
+
+    @abstractmethod
+    def column(self, name: str, carried: Carried) -> Any:
+        """A column, by its name on the target."""
+
+    @abstractmethod
+    def in_query(self, node: Any, types: Mapping[str, Collection[Carried]]) -> None:
+        """Look at a column of a view's query; `types` are those of columns of its name.
+
+        Raises:
+            Untranslatable: what it is used for may mean another thing.
+        """
+
+    @abstractmethod
+    def cast(self, node: Any, enums: Collection[str]) -> Any:
+        """Of a constant: the constant as the target has it. Of others: where it changes nothing.
+        `enums` are the types whose constants may be read."""
+
+    @abstractmethod
+    def like(self, node: Any) -> Any: ...
+
+    @abstractmethod
+    def division(self, node: Any) -> Any: ...
+
+    def before(self, node: Any, columns: Columns) -> Any:
+        """Looks at a node of the source before what is inside of it is translated."""
+        return node
+
+    # expressions
+
+    def translated(self, text: str, columns: Columns) -> str | None:
+        """An expression over columns of one table: by their names, what they are called on the
+        target and how they arrive. None: it cannot be said, or it might mean another thing."""
+        import sqlglot  # not everybody has it: see `windlass.engines.registry`
+        from sqlglot.errors import SqlglotError
+
+        if re.search(r"\boperator\s*\(", text, re.IGNORECASE):
+            return None
+        try:
+            tree = sqlglot.parse_one(text, dialect="postgres")
+            return self._text_of(self._made(tree, columns))
+        except (SqlglotError, Untranslatable):
+            return None
+
+    def _text_of(self, tree: Any) -> str:
+        import sqlglot
+
+        return str(tree.sql(dialect=self.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE))
+
+    def _made(self, node: Any, columns: Columns) -> Any:
+        """What is inside first."""
+        from sqlglot import exp
+
+        node = self.before(node, columns)
+        if not isinstance(node, exp.Column | exp.DataType):
+            for key, value in list(node.args.items()):
+                if isinstance(value, exp.Expression):
+                    node.set(key, self._made(value, columns))
+                elif isinstance(value, list):
+                    parts = [
+                        self._made(o, columns) if isinstance(o, exp.Expression) else o
+                        for o in value
+                    ]
+                    node.set(key, parts)
+        return self._node(node, columns)
+
+    def _node(self, node: Any, columns: Columns) -> Any:
+        from sqlglot import exp
+
+        match node:
+            case exp.Column():
+                return self._column(node, columns)
+            case exp.Cast():
+                return self.cast(node, {carried.enum for _, carried in columns.values()})
+            case exp.EQ() | exp.NEQ() if isinstance(node.expression, exp.Any | exp.All):
+                return _any(node)
+            case exp.Like():
+                return self.like(node)
+            case exp.Div():
+                return self.division(node)
+            case exp.GT() | exp.GTE() | exp.LT() | exp.LTE() | exp.Between():
+                if any(one.meta.get("is_ordered") is False for one in node.walk()):
+                    raise Untranslatable("the order of an enum")
+            case exp.Anonymous() if node.name.upper() == "ALL" and len(node.expressions) == 1:
+                return exp.All(this=node.expressions[0])
+        name = type(node).__name__
+        if name not in _PLAIN and name not in _FUNCTIONS and name != "IntDiv":
+            raise Untranslatable(name)
+        return node
+
+    def _column(self, node: Any, columns: Columns) -> Any:
+        if node.table:
+            raise Untranslatable("a qualified name")
+        found = columns.get(node.name)
+        if found is None:
+            raise Untranslatable(node.name)
+        return self.column(*found)
+
+    # queries
+
+    def translated_query(
+        self, query: str, tables: Mapping[Name, Columns], names: Mapping[Name, tuple[str, ...]]
+    ) -> str | None:
+        """The query of a view in the target's SQL, over these tables, of which `names` are those on
+        the target; None if it cannot be said, or calls what is not known to be PostgreSQL's own."""
+        import sqlglot
+        from sqlglot import exp
+        from sqlglot.errors import SqlglotError
+
+        if re.search(r"\boperator\s*\(", query, re.IGNORECASE):
+            return None
+        found = {(one.schema, one.name): one for one in tables}
+        types: dict[str, list[Carried]] = {}
+        try:
+            tree = sqlglot.parse_one(query.strip().rstrip(";"), dialect="postgres")
+            queries = {one.alias_or_name for one in tree.find_all(exp.CTE)}
+            for table in list(tree.find_all(exp.Table)):
+                if not table.db and table.name in queries:
+                    continue
+                name = found.get((table.db, table.name))
+                if name is None:
+                    return None
+                for column, (_, carried) in tables[name].items():
+                    types.setdefault(column, []).append(carried)
+                _rename(table, names[name])
+            return self._text_of(self._query_made(tree, types))
+        except (SqlglotError, Untranslatable):
+            return None
+
+    def _query_made(self, node: Any, types: Mapping[str, Collection[Carried]]) -> Any:
+        """As `_made`, where columns stay what they are called."""
+        from sqlglot import exp
+
+        if isinstance(node, exp.Column):
+            for part in node.parts:
+                if isinstance(part, exp.Identifier):
+                    part.set("quoted", True)
+            self.in_query(node, types)
+            return node
+        if isinstance(node, exp.DataType | exp.Identifier):
+            return node
+        for key, value in list(node.args.items()):
+            if isinstance(value, exp.Expression):
+                node.set(key, self._query_made(value, types))
+            elif isinstance(value, list):
+                parts = [
+                    self._query_made(o, types) if isinstance(o, exp.Expression) else o
+                    for o in value
+                ]
+                node.set(key, parts)
+        if type(node).__name__ in _QUERY:
+            return node
+        return self._node(node, {})
+
+
+def _rename(table: Any, path: tuple[str, ...]) -> None:
+    from sqlglot import exp
+
+    alias = table.alias or table.name
+    schema = exp.to_identifier(path[0], quoted=True) if len(path) > 1 else None
+    table.set("db", schema)
+    table.set("this", exp.to_identifier(path[-1], quoted=True))
+    table.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+
+
+def _any(node: Any) -> Any:
+    """``x = any (array[...])`` is ``x in (...)``."""
+    from sqlglot import exp
+
+    values = node.expression.this
+    while isinstance(values, exp.Paren | exp.Cast):
+        values = values.this
+    is_all = isinstance(node.expression, exp.All)
+    if not isinstance(values, exp.Array) or is_all == isinstance(node, exp.EQ):
+        raise Untranslatable("any")
+    found = exp.In(this=node.this, expressions=list(values.expressions))
+    return exp.Not(this=found) if is_all else found
+
+
+def bare(node: Any) -> Any:
+    """Without parentheses."""
+    from sqlglot import exp
+
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
+
+
+def kind_of(node: Any) -> str:
+    """Of a cast: sqlglot's word for its type."""
+    from sqlglot import exp
+
+    return node.to.this.name if isinstance(node.to.this, exp.DataType.Type) else "USERDEFINED"
+
+
+def is_constant(text: str, enum: str) -> bool:
+    """Whether a default is a constant that calls nothing of a user's: of the types that users make
+    only the column's own `enum` is read."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        tree = sqlglot.parse_one(text, dialect="postgres")
+    except SqlglotError:
+        return False
+    for kind in tree.find_all(exp.DataType):
+        is_users = kind.this is exp.DataType.Type.USERDEFINED
+        if is_users and kind.sql(dialect="postgres") != enum:
+            return False
+    allowed = (
+        exp.Literal, exp.Cast, exp.Paren, exp.Neg, exp.Null, exp.Boolean, exp.DataType,
+        exp.DataTypeParam, exp.Array, exp.Identifier, exp.Var, exp.Dot,
+    )  # fmt: skip
+    return all(isinstance(node, allowed) for node in tree.walk())

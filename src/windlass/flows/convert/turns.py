@@ -1,0 +1,42 @@
+"""Which tables are copied before others, where the target checks foreign keys row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from threading import Condition
+
+from windlass.errors import Interrupted
+
+_LOOK_SECONDS = 0.2  # whether the run is stopped
+
+
+class Turns:
+    """Of one run. A table waits for others in its worker's thread, and these have been started
+    before it: they are listed before it."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._done: set[str] = set()
+        self._is_over = False
+
+    def add(self, tables: Iterable[str]) -> None:
+        """These are copied."""
+        with self._changed:
+            self._done.update(tables)
+            self._changed.notify_all()
+
+    def wait(self, tables: Collection[str]) -> None:
+        """Until all of these are copied.
+
+        Raises:
+            Interrupted: the run is stopped.
+        """
+        with self._changed:
+            while not self._done.issuperset(tables):
+                if self._is_over:
+                    raise Interrupted("stopped on request")
+                self._changed.wait(_LOOK_SECONDS)
+
+    def end(self) -> None:
+        """Nothing is waited for any more."""
+        self._is_over = True
