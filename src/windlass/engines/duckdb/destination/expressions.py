@@ -167,7 +167,7 @@ def _to_number(node: Any, kind: str, inner: Any) -> Any:
         return node
     is_exact = bool(types) and all(one in _INTEGERS or one.startswith("DECIMAL") for one in types)
     if kind == "DECIMAL" and is_exact and not node.to.expressions:
-        return node.this  # DuckDB's DECIMAL of its own has three digits after the point
+        return node.this  # DuckDB's plain DECIMAL has three digits after the point
     raise Untranslatable("a cast to numbers")
 
 

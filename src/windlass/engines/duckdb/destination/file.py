@@ -54,7 +54,7 @@ def name_of(name: Name) -> str:
 
 
 def objects(session: Any) -> Mapping[str, str | None]:
-    """What is in the database, with what it was made; nothing of our own."""
+    """What is in the database, with what it was made; without our own tables."""
     return {
         f"{kind} {Name(schema, name) if schema else name}": text
         for kind, schema, name, text in session.execute(_OBJECTS).fetchall()

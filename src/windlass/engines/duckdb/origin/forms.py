@@ -15,7 +15,7 @@ from windlass.engines.duckdb.origin.types import CAST
 from windlass.engines.statements import listed, names, verbatim
 from windlass.model.translation import Field, Sort
 
-OWN = "="  # before an expression over `{0}` that is a form of its own
+OWN = "="  # before a form that is an expression over `{0}`
 _SECONDS: LiteralString = "%Y-%m-%d %H:%M:%S.%f"
 _TEXTS: dict[str, LiteralString] = {
     "bool": "case {0} when true then 't' when false then 'f' end",

@@ -93,7 +93,7 @@ class Drafting:
             keys=tuple(self._target.foreign_keys(draft)),
             before=tuple(before),
             after=tuple(after),
-            needs=self._needs(draft),
+            needs=_needs(draft) if target.enforces_keys else (),
             counter=self._counter(draft),
             is_partitioned=table.is_partitioned,
             rows=table.rows,
@@ -109,11 +109,6 @@ class Drafting:
             if one.kind == "u" and set(one.columns) <= not_null:
                 return one.columns
         return ()
-
-    def _needs(self, draft: TableDraft) -> tuple[Name, ...]:
-        if not self._target.enforces_keys:
-            return ()
-        return tuple({one.refers_to for one in draft.foreign_keys if one.refers_to != draft.name})
 
     def _counter(self, draft: TableDraft) -> Counter | None:
         for one in self._table.columns:
@@ -349,6 +344,12 @@ class Drafting:
             return
         kind = LossClass.CONSTRAINTS if one.is_unique else LossClass.OBJECTS
         self._lose(f"index {one.name} is not made, as {made}: {text}", kind)
+
+
+def _needs(draft: TableDraft) -> tuple[Name, ...]:
+    """Tables that it refers to."""
+    names = (one.refers_to for one in draft.foreign_keys)
+    return tuple(dict.fromkeys(one for one in names if one != draft.name))
 
 
 def _referred_keys(table: PgTable, tables: Sequence[PgTable]) -> Iterator[Key]:
