@@ -277,4 +277,5 @@ def test_ctrl_c_in_the_freeze_takes_it_back(moved: Moving) -> None:
         process.send_signal(signal.SIGINT)
         ran = finish(process)
     assert ran.expect(TAKEN_BACK).result["stopped_by"] == "interrupted"
+    assert ran.result["hint"] == "run the same command again"
     moved.check()

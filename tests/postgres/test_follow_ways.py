@@ -76,6 +76,7 @@ def test_other_commands_name_what_ends_a_run_that_follows(pair: Pair) -> None:
         assert f"windlass rollback {run}" not in hints(ran), words
         assert len(pair.source.rows(SLOTS)) == 1
     shown = windlass("status", run, pair=pair).expect(DONE).stdout
+    assert "next: windlass migrate --follow | windlass abandon" in shown
     assert "windlass rollback" not in shown
     assert obey(ran, pair) == "abandon"
     assert f"next: windlass rollback {run}" in windlass("status", run, pair=pair).stdout

@@ -85,6 +85,7 @@ def notices(ran: Any) -> str:
 
 def test_the_plan_counts_it_and_a_cutover_brings_it_over_forth_and_back(pair: Pair) -> None:
     planned = " ".join(windlass("plan", "--follow", pair=pair).expect(DONE).said.split())
+    assert "which gets a publication, a slot, event triggers" in planned
     assert "2 unlogged tables (shop.carts, shop.items; " in planned
     assert "and 5 large objects (" in planned
     assert "2 materialized views (shop.sums, shop.more)" in planned

@@ -17,7 +17,7 @@ from windlass.flows.follow.advice import advised, no_way_out
 from windlass.flows.follow.ending import Followed, problems_of
 from windlass.flows.follow.outline import FOLLOW, RESYNC
 from windlass.flows.follow.resync import TAKEN_UP_IN
-from windlass.flows.follow.status import NEXT
+from windlass.flows.follow.status import NEXT, NEXT_IF_STOPPED
 from windlass.flows.follow.undo import problems_in
 from windlass.flows.registry import FLOWS, flow_named
 from windlass.following.reopening import BACK, FORTH
@@ -115,8 +115,10 @@ def test_what_ends_a_run_is_accepted_in_its_phase(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_the_next_steps_of_a_status_are_accepted(phase: Phase) -> None:
-    for step in NEXT[phase]:
+    for step in (*NEXT[phase], *NEXT_IF_STOPPED.get(phase, ())):
         assert refused(step, phase) == [], step
+    assert not any("windlass migrate" in step for step in NEXT[phase])  # one follows already
+    assert not any("windlass cutover" in step for step in NEXT_IF_STOPPED.get(phase, ()))
 
 
 # Modules whose runs never follow, or which ask `windlass.journal.following.undoing` first

@@ -66,7 +66,7 @@ def read_left(connection: Connection, run: str = "") -> list[Left]:
     if run and run not in {one.run for one in lost}:
         found = find_run(connection, run)
         if found.state in UNFINISHED:
-            hint = f"resume it, or undo it first: {undoing(connection, found)}"
+            hint = f"resume it, or {undoing(connection, found, ' first')}"
             message = f"is {found.state}, and needs what it has left"
             raise Refused([Problem(f"run {run}", message, hint)])
     ended = [one for one in runs if one.state not in UNFINISHED]

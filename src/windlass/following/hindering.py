@@ -63,9 +63,9 @@ def _stream_problems(
     direction = order.way.direction
     if order.run not in read_holder(pair.journal):
         yield Problem(
-            "run",
+            f"run {order.run}",
             "no process follows",
-            "start the migration that follows again: the same command resumes it",
+            f"start it again: windlass migrate {word('follow')}, with the options that it had",
         )
         return
     found = read_applied(pair.opened, order.run, direction)

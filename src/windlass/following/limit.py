@@ -33,7 +33,9 @@ class Limit:
             TakenBack: the time is over, or somebody wants it to stop.
         """
         if self._stop.is_set():
-            raise TakenBack("interrupted", stopped_by="interrupted")
+            raise TakenBack(
+                "interrupted", hint="run the same command again", stopped_by="interrupted"
+            )
         if not self.left_seconds:
             because = f": {who}" if who else ""
             raise TakenBack(

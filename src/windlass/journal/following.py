@@ -41,10 +41,11 @@ def read_phase(connection: Session, run: str) -> tuple[Phase, dict[str, Any]] | 
     return (Phase(row[0]), row[1]) if row else None
 
 
-def undoing(connection: Session, run: Run) -> str:
-    """What to run in order to undo a run: one that still follows has to be ended first."""
+def undoing(connection: Session, run: Run, when: str = "") -> str:
+    """How to undo a run or, if it still follows, to end it, which comes first."""
     found = read_phase(connection, run.run) if run.flow == "follow" else None
-    return (found[0] if found else Phase.ABANDONED).undoing(run.run)
+    phase = found[0] if found else Phase.ABANDONED
+    return f"{'undo' if phase.is_over else 'end'} it{when}: {phase.undoing(run.run)}"
 
 
 def read_followed(connection: Session) -> list[tuple[str, Phase]]:

@@ -14,8 +14,9 @@ from windlass.following.reopening import cutting_over, reopen
 from windlass.model.event import Noticed
 from windlass.model.outcome import State
 from windlass.run.failures import reason_of
+from windlass.run.hints import SAME
 
-AGAIN = "run the same command again: it opens what is still closed"
+AGAIN = f"{SAME}: it opens what is still closed"
 
 
 def after_failure(run: CuttingOver, freeze: Freeze, error: BaseException) -> None:
@@ -64,7 +65,7 @@ def _taken_back(run: CuttingOver, freeze: Freeze, error: BaseException) -> NoRet
     side = freeze.order.way.closes.name.lower()
     found = _ours(error)
     message = f"taken back, the {side} is written to again: {found}"
-    hint = found.hint or "remove the cause, then run the same command again"
+    hint = found.hint or f"remove the cause, then {SAME}"
     taken = TakenBack(message, hint=hint, **{"stopped_by": "time", **found.where})
     run.ended, run.reason = State.TAKEN_BACK, reason_of(taken, message, hint)
     raise taken from error

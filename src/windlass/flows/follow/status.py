@@ -56,14 +56,17 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
         cut_over=_freeze(detail, "cutover", "writers were stopped for"),
         strays=tuple(_strays(connection, status.run, phase, detail)),
         changed=tuple(detail.get(SEEN, ())),
-        next_steps=tuple(one.replace("{run}", status.run) for one in _next_steps(phase, detail)),
+        next_steps=tuple(
+            one.replace("{run}", status.run)
+            for one in _next_steps(phase, detail, is_followed=status.active)
+        ),
     )
     hindrances = tuple(_hindrances(status, known, detail))
     return replace(status, following=replace(known, hindrances=hindrances))
 
 
 NEXT = {
-    Phase.COPYING: (f"windlass migrate {word('follow')}", "windlass abandon"),
+    Phase.COPYING: (f"windlass status {word('watch')}", "windlass abandon"),
     Phase.FOLLOWING: (
         f"windlass cutover {word('rehearse')}",
         "windlass cutover",
@@ -77,12 +80,21 @@ NEXT = {
 }
 
 
-def _next_steps(phase: Phase, detail: Mapping[str, Any]) -> tuple[str, ...]:
+# while no process follows; what is not here does not need one
+NEXT_IF_STOPPED = {
+    Phase.COPYING: (f"windlass migrate {word('follow')}", "windlass abandon"),
+    Phase.FOLLOWING: (f"windlass migrate {word('follow')}", "windlass abandon"),
+    Phase.SWITCHED: (f"windlass migrate {word('follow')}", "windlass finish"),
+}
+
+
+def _next_steps(phase: Phase, detail: Mapping[str, Any], *, is_followed: bool) -> tuple[str, ...]:
+    steps = NEXT[phase] if is_followed else NEXT_IF_STOPPED.get(phase, NEXT[phase])
     if detail.get(OPENING) is not None:
         return (_opening_command(phase),)
     if detail.get(UNLED):
-        return (f"{_opening_command(phase)} {word('on-switch', 'CMD')}", *NEXT[phase])
-    return NEXT[phase]
+        return (f"{_opening_command(phase)} {word('on-switch', 'CMD')}", *steps)
+    return steps
 
 
 def _opening_command(phase: Phase) -> str:

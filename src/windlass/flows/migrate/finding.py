@@ -304,9 +304,10 @@ def _in_progress(holder: str, run: Run | None = None) -> Problem:
 
 
 def _other_options(control: Connection, run: Run) -> Problem:
+    follows = run.flow == "follow"  # is mostly past the copy, and then not started over
+    restart = "" if follows else f" (or {word('restart')} to start over)"
     return Problem(
         f"run {run.run}",
         "is unfinished, and was started with other options",
-        f"give the same options to resume it (or {word('restart')} to start over),"
-        f" or undo it: {undoing(control, run)}",
+        f"give the same options to resume it{restart}, or {undoing(control, run)}",
     )

@@ -34,7 +34,7 @@ def later_problems(
         Problem(
             f"run {one.run}",
             f"came after {found.run} and took over what it made",
-            f"undo it first: {undoing(connection, one)}",
+            undoing(connection, one, " first"),
         )
         for one in later
         if _took_over(records.read_plan(connection, one.run), plan, large_objects)

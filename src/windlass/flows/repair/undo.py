@@ -119,7 +119,7 @@ def _followed(connection: Connection, plan: Plan) -> Iterator[Problem]:
         there = {one.target for one in records.read_plan(connection, run.run).relations}
         if not there.isdisjoint(one.target for one in plan.relations):
             message = "follows its source into the same tables, from what the repair has left"
-            yield Problem(f"run {run.run}", message, f"end it first: {undoing(connection, run)}")
+            yield Problem(f"run {run.run}", message, undoing(connection, run, " first"))
 
 
 def _same_table(connection: Connection, run: str, name: Name, note: Result) -> int:

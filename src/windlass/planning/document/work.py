@@ -51,6 +51,8 @@ def work(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "analyze", "statistics for the planner"
     if plan.how.verify != "none":
         yield "verify", verifies(plan)
+    if plan.made.options.get("follow"):
+        yield "follow", _FOLLOWING
 
 
 def _note(plan: Plan, phase: Phase) -> str:
@@ -59,6 +61,10 @@ def _note(plan: Plan, phase: Phase) -> str:
     return _NOTES.get(phase, "")
 
 
+_FOLLOWING = (
+    "changes on the source, which gets a publication, a slot, event triggers and the schema"
+    " windlass until finish or abandon removes them"
+)
 _NOTES = {
     Phase.KEYS: "; of each table as soon as its own rows are in",
     Phase.FOREIGN_KEYS: "; not valid at first",
