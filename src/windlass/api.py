@@ -183,7 +183,11 @@ def _run(flow: Flow[Any], spec: SpecModel, emit: Emit, **given: Any) -> Outcome:
 def _measured(flow: Flow[Any], spec: SpecModel, run: Callable[[], Outcome]) -> Outcome:
     from windlass.run.measuring import measured  # a plan measures nothing
 
-    return measured(flow.name, spec, run)
+    if not spec.report:
+        return measured(flow.name, spec, run)
+    from windlass.run.reporting import reported
+
+    return reported(flow, spec.report, lambda: measured(flow.name, spec, run))
 
 
 def cutover(

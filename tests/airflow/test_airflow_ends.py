@@ -358,9 +358,8 @@ def test_a_report_is_a_page_and_its_link_leads_to_it(process: Executor, tmp_path
     reported = process.submit(finished, {}, str(tmp_path), "https://reports.example/a/").result()
     assert reported["report_url"] == "https://reports.example/a/party_tonight.html"
     page = (tmp_path / "party_tonight.html").read_text()
-    assert "<title>party, tonight</title>" in page
-    assert "✓ Migrated in 3.00 s" in page
-    assert 'href="party_tonight.json"' in page
+    assert "Done and verified" in page and "airflow party tonight" in page
+    assert "windlass rollback 20260101_0000_abcd" in page
     assert 'windlass_runs_total{flow="migrate",state="done"} 1' in (tmp_path / "w.prom").read_text()
     assert json.loads((tmp_path / "party_tonight.json").read_text())["state"] == "done"
 
@@ -369,6 +368,13 @@ def test_a_report_that_no_browser_can_reach_has_no_link(process: Executor, tmp_p
     reported = process.submit(finished, {}, str(tmp_path)).result()
     assert "report_url" not in reported
     assert reported["report"].endswith("party_tonight.json")
+
+
+def test_without_a_folder_of_reports_the_page_is_beside_the_log(process: Executor) -> None:
+    page = Path(process.submit(finished, {}).result()["report"])
+    place = ("dag_id=party", "run_id=tonight", "task_id=light_candles", "report.html")
+    assert page.parts[-4:] == place
+    assert "Done and verified" in page.read_text()
 
 
 def found_by_the_other_run() -> dict[str, Any]:

@@ -26,6 +26,9 @@ class Task:
 
     def xcom_push(self, key: str, value: Any) -> None: ...
 
+    def xcom_pull(self, task_ids: list[str]) -> list[Any]:
+        return []
+
 
 class Events:
     """What a task says of assets."""

@@ -22,8 +22,10 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+from pages import page_faults
 from result_schema import faults, is_of_a_run
 from servers import PASSWORD, QUOTED_PASSWORD, Pair
+from windlass.report.page import run_page
 
 DONE, DIFFERENT, BAD_SPEC, REFUSED, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 SECONDS = 120.0
@@ -39,12 +41,14 @@ class Ran:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The one object that --json puts on stdout; that of a run follows its published schema."""
+        """The one object that --json puts on stdout; that of a run follows its published schema,
+        and has a report."""
         found = json.loads(self.stdout)
         assert isinstance(found, dict)
         if is_of_a_run(found):
             # what `windlass demo` adds is where its servers are
             assert faults({key: one for key, one in found.items() if key != "demo"}) == []
+            assert page_faults(run_page(found)) == []
         return found
 
     @property

@@ -23,7 +23,6 @@ from paths import TESTS
 from sample_plan import PROBLEM, refused_plan, sample_plan
 from windlass.cli.endings import EXIT_OF, Exit
 from windlass.cli.main import run
-from windlass.cli.voice import HIDDEN
 from windlass.engines.postgres.session import Address
 from windlass.errors import (
     BadSpec,
@@ -34,6 +33,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.migrate.unfinished import Planned
+from windlass.model.hiding import HIDDEN
 from windlass.model.outcome import Kept, Progress, RunStatus, State
 
 __all__ = ["moves"]  # fixtures
@@ -289,7 +289,7 @@ LIGHT = r"""windlass(\.version|\.errors
     |\.spec(\.choices|\.fields(\.\w+)?)?
     |\.flows(\.registry|\.\w+(\.outline)?)?
     |\.run(\.extras|\.hints)?|\.progress(\.wrapping)?|\.engines(\.scratch)?
-    |\.model(\.flow|\.following|\.load_words|\.outcome|\.report|\.snapshot|\.text|\.units|\.wording)?
+    |\.model(\.account|\.flow|\.following|\.hiding|\.load_words|\.outcome|\.report|\.snapshot|\.text|\.units|\.wording)?
 )?"""
 
 

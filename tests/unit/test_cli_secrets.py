@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from moves import QUOTED, SIDES, Capture, Moves, moves
 from windlass.cli.main import run
-from windlass.cli.voice import HIDDEN, Voice, mask, secrets_in
+from windlass.cli.voice import Voice
 from windlass.errors import (
     ConnectionLost,
     WindlassError,
 )
+from windlass.model.hiding import HIDDEN, mask, secrets_in
 
 __all__ = ["moves"]  # fixtures
 

@@ -112,11 +112,11 @@ class RunOperator(CommandOperator):
             log.info("%s", line)
         result = {**whole, "differences": whole["differences"][:MOST_SHOWN]}
         if outcome.state in _GOOD:
-            self._report(context, whole, lines)
+            self._report(context, whole, outcome)
             return result
         context["ti"].xcom_push(key="return_value", value=result)
         try:
-            self._report(context, whole, lines)
+            self._report(context, whole, outcome)
         except Exception:  # how the run ended matters more than a report that cannot be written
             log.exception("the report could not be written into %s", self.report_folder)
         self._fail(context, outcome)
@@ -126,16 +126,14 @@ class RunOperator(CommandOperator):
 
         return iter(()) if outcome.reason.problems else block_lines(outcome, self.words)
 
-    def _report(self, context: Context, result: Mapping[str, Any], lines: Sequence[str]) -> None:
-        from windlass.airflow.reports import write_report
+    def _report(self, context: Context, result: Mapping[str, Any], outcome: Outcome) -> None:
+        from windlass.airflow.reports import keep_report
 
-        if not self.report_folder:
-            return
-        part = _part(context)
-        places = write_report(context, result, lines, self.report_folder, self.report_url, part)
-        for key, place in places.items():
-            log.info("%s=%s", key, place)
-            context["ti"].xcom_push(key=key, value=place)
+        name = getattr(self, "flow_name", "")
+        keep_report(
+            context, outcome, result, self.report_folder, self.report_url, spelling=as_key,
+            flow=flow_named(name) if name else None, part=_part(context),
+        )  # fmt: skip
 
     def _problems(self, outcome: Outcome) -> list[str]:
         return [spelled(one, as_key) for one in _problems(outcome, repairs=self.words.repairs)]

@@ -22,12 +22,14 @@ from windlass.airflow.commands import (
     read_with_connections,
     spec_words,
 )
+from windlass.airflow.form import as_key
 from windlass.airflow.operators import give_up, push_problems
 from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.flows.registry import ABANDON, FINISH, FLOWS, flow_named
 from windlass.model.following import FollowingStatus, Phase, StreamStatus
 from windlass.model.outcome import Outcome, RunStatus, State
 from windlass.model.units import bytes_text, seconds_text
+from windlass.model.wording import spelled
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -93,9 +95,10 @@ class CutoverOperator(_CutoverSides, RunOperator):
 
         return cutover(self._read_spec(), log_event, rehearse=self.rehearse, back=self.back)
 
-    def _report(self, context: Context, result: Mapping[str, Any], lines: Sequence[str]) -> None:
+    def _report(self, context: Context, result: Mapping[str, Any], outcome: Outcome) -> None:
+        lines = (spelled(line, as_key) for line in self._lines(outcome))
         context["ti"].xcom_push(key=TEXT, value="\n".join(lines))
-        super()._report(context, result, lines)
+        super()._report(context, result, outcome)
 
     def _fail(self, context: Context, outcome: Outcome) -> NoReturn:
         if self.rehearse and outcome.state is State.REFUSED:

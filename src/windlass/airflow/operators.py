@@ -308,7 +308,10 @@ class EndOperator(Traced, StepOperator):
 
     def part(self, context: Context, *, jobs: int | None = None) -> Part:
         """With the differences that the checks have found."""
+        from windlass.run.accounting import Accounting
+
         found = super().part(context, jobs=jobs)
+        found.accounting = Accounting.of(found.flow, found.spec)
         found.beside = {
             task: {"differences": found.board.pushed(task, "differences") or []}
             for task in self.checks
@@ -353,25 +356,21 @@ class EndOperator(Traced, StepOperator):
                 log.warning("%s", notice)
 
     def _report(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
-        """Log the block that the command line would print, and write it into the folder of
-        reports."""
+        """Log the block that the command line would print, and write the report into the folder of
+        reports, or beside the log."""
         from windlass.airflow.ending import block_lines, relation_results
 
         lines = list(block_lines(part.outcome, part.words)) if part.outcome else []
         lines = [spelled(line, self._spelling) for line in lines]
         for line in lines:
             log.info("%s", line)
-        if not self.report_folder:
-            return
-        from windlass.airflow.reports import write_report
+        from windlass.airflow.reports import keep_report
 
         whole = {**result, "each_relation": relation_results(part.outcome)}
-        places = write_report(
-            context, whole, lines, self.report_folder, self.report_url, part=self.group
-        )
-        for key, place in places.items():
-            log.info("%s=%s", key, place)
-            context["ti"].xcom_push(key=key, value=place)
+        keep_report(
+            context, part.outcome, whole, self.report_folder, self.report_url,
+            spelling=self._spelling, flow=getattr(part, "flow", None), part=self.group,
+        )  # fmt: skip
 
 
 class HoldOperator(FlowOperator):

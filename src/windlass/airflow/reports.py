@@ -1,31 +1,121 @@
-"""The report of a run as files in a folder that Airflow's object storage can reach: JSON for
-programs, and a page for people."""
+"""The report of a run as files: one page for people, always; and JSON for programs, in a folder of
+reports that Airflow's object storage can reach."""
 
 from __future__ import annotations
 
-import html
 import json
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from windlass.airflow.board import started_by
+from windlass.model.wording import Spelling, all_spelled
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_PAGE = """<!doctype html>
-<meta charset="utf-8">
-<title>{title}</title>
-<h1>{title}</h1>
-<pre>{text}</pre>
-<p><a href="{file}">All of it, as JSON</a></p>
-"""
+    from windlass.model.flow import Flow
+    from windlass.model.outcome import Outcome
+
+log = logging.getLogger(__name__)
+APPROVAL = "approve_migration"  # the task that asks a person for the plan's approval
 _LAST = ("each_relation", "differences", "assets")  # in the JSON, as they are long
+
+
+def keep_report(
+    context: Context,
+    outcome: Outcome | None,
+    result: Mapping[str, Any],
+    folder: str,
+    url: str,
+    *,
+    spelling: Spelling,
+    flow: Flow[Any] | None = None,
+    part: str = "",
+) -> None:
+    """Write the report of a run's end into the folder of reports, or beside the task's log, and
+    push its location. `result` is its JSON; `part` is the group or the task of the DAG run that it
+    is about, if not all of it."""
+    page = page_of(context, outcome, spelling, flow, part) if outcome else ""
+    if folder:
+        places = write_report(context, result, page, folder, url, part)
+    else:
+        places = write_page(context, page) if page else {}
+    for key, place in places.items():
+        log.info("%s=%s", key, place)
+        context["ti"].xcom_push(key=key, value=place)
+
+
+def page_of(
+    context: Context,
+    outcome: Outcome,
+    spelling: Spelling,
+    flow: Flow[Any] | None = None,
+    part: str = "",
+) -> str:
+    """The page of a run's end. `part` is the group or the task of the DAG run that it is about, if
+    not all of it."""
+    from windlass.airflow.ending import rollback_text
+    from windlass.report.page import run_page
+    from windlass.run.published import outcome_json
+    from windlass.run.reporting import with_commands
+
+    attributed = _attributed(context, outcome, part)
+    if flow:
+        undo = rollback_text(outcome.run)
+        attributed = with_commands(attributed, flow, again="", repair="", undo=undo)
+    return run_page(all_spelled(outcome_json(attributed), spelling))
+
+
+def _attributed(context: Context, outcome: Outcome, part: str) -> Outcome:
+    """The outcome, with what Airflow knows: who started the DAG run, and who approved its plan."""
+    scheduled, dag_run = started_by(context["ti"], part), context.get("dag_run")
+    by = replace(
+        outcome.account.by,
+        external_run=scheduled.external_run,
+        external_url=scheduled.external_url,
+        scheduler_user=getattr(dag_run, "triggering_user_name", None) or "",
+    )
+    asked = replace(outcome.account.asked, approved_by=_approved_by(context, part))
+    account = replace(outcome.account, by=by, asked=asked)
+    return replace(outcome, account=account)
+
+
+def _approved_by(context: Context, part: str) -> str:
+    """Who approved the plan; empty if nobody was asked."""
+    tasks = [APPROVAL, f"{part}.{APPROVAL}"]
+    for answer in context["ti"].xcom_pull(task_ids=tasks) or ():
+        user = answer.get("responded_by_user") if isinstance(answer, Mapping) else None
+        if user and user.get("name"):
+            return str(user["name"])
+    return ""
+
+
+def write_page(context: Context, page: str) -> dict[str, str]:
+    """Write a page beside the log of its task, if there is no folder of reports: a new try of the
+    task replaces it. Returns what to push to XCom."""
+    from airflow.sdk.configuration import conf
+
+    ti = context["ti"]
+    index = [f"map_index={ti.map_index}"] if (getattr(ti, "map_index", -1) or 0) > 0 else []
+    names = [f"dag_id={ti.dag_id}", f"run_id={ti.run_id}", f"task_id={ti.task_id}", *index]
+    folder = Path(conf.get("logging", "base_log_folder"), *names)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.html").write_text(page, encoding="utf-8")
+    except OSError as error:  # the log may go elsewhere alone; the run is over, whatever this says
+        log.warning("the report could not be written into %s: %s", folder, error.strerror)
+        return {}
+    return {"report": str(folder / "report.html")}
 
 
 def write_report(
     context: Context,
     result: Mapping[str, Any],
-    lines: Sequence[str],
+    page: str,
     folder: str,
     public_url: str = "",
     part: str = "",
@@ -46,8 +136,7 @@ def write_report(
     path.mkdir(parents=True, exist_ok=True)
     ordered = {key: result[key] for key in sorted(result, key=lambda key: (key in _LAST, key))}
     (path / f"{name}.json").write_text(json.dumps(ordered, indent=2) + "\n")
-    words = {"title": ", ".join(about), "text": "\n".join(lines), "file": f"{name}.json"}
-    page = _PAGE.format(**{key: html.escape(text) for key, text in words.items()})
-    (path / f"{name}.html").write_text(page)
+    if page:
+        (path / f"{name}.html").write_text(page)
     url = {"report_url": f"{public_url.rstrip('/')}/{name}.html"} if public_url else {}
     return {"report": str(path / f"{name}.json"), **url}

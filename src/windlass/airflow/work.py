@@ -32,6 +32,7 @@ from windlass.model.flow import ONE, Flow, Item, Result, Step, Words, resolve
 from windlass.model.lineage import Arrived
 from windlass.model.outcome import Outcome
 from windlass.model.units import bytes_text, several
+from windlass.run.accounting import Accounting
 from windlass.run.context import Held
 from windlass.run.local import run_flow
 
@@ -61,6 +62,7 @@ class Part:
     beside: Mapping[str, Result] = field(default_factory=dict)
     outcome: Outcome | None = None  # of the whole run, once its last step is done
     arrived: Sequence[Arrived] = ()  # what the whole run has written; likewise
+    accounting: Accounting | None = None  # of the last step, for the report
     emit: Emit = field(default_factory=lambda: log_event)
     _may_stand_in: bool = True
 
@@ -275,6 +277,8 @@ class Part:
         context: Held = resolve(self.flow.context)(
             self.spec, self.emit, started_by=self.board.started_by, patient=True
         )
+        if self.accounting:
+            context.accounting = self.accounting
         return context
 
     def _catch_up(self, context: Held) -> None:

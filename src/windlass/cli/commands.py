@@ -193,18 +193,29 @@ def _verifying(spec: Spec) -> Spec:
 @click.argument("run", required=False)
 @options.takes(options.TARGET, options.TO, options.FILE)
 @click.option("-w", "--watch", is_flag=True, help="Refresh every two seconds, until Ctrl-C.")
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a report of RUN into FILE, as one HTML page, as far as its journal knows the run.",
+)
 @options.takes(options.JSON)
 @click.pass_obj
-def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
+def status(voice: Voice, /, run: str | None, watch: bool, report: Path | None, **words: Any) -> int:
     """List the runs in a database and their progress, or show RUN in detail.
 
     With --to, or the spec file of an export, it lists the runs that are recorded in its store.
     With --watch it refreshes the list until Ctrl-C, or RUN until it ends.
     """
+    if report and (watch or not run):
+        raise click.UsageError("--report is of one RUN, and goes without --watch")
     where = options.read_where(voice, words)
     from windlass import api
     from windlass.cli import runs
     from windlass.run.runs_text import statuses_text
+
+    if report and run:
+        runs.write_past_report(voice, report, api.read_run(where, run))
 
     def shown() -> tuple[str, bool]:
         if run:

@@ -6,9 +6,11 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import click
 
+from windlass.cli.reports import write_report
 from windlass.cli.voice import Voice
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.outcome import State
@@ -108,26 +110,31 @@ def report(ending: Ending, voice: Voice, error: BaseException | None = None) -> 
     foreseen = isinstance(error, WindlassError | click.ClickException)
     if error is not None and voice.verbosity > foreseen:
         voice.aside("".join(traceback.format_exception(error)))
+    if voice.json or voice.report:
+        document = _json(ending, voice)
+        write_report(voice, document)
     if voice.json:
-        voice.result_json(
-            {
-                "state": STATES[ending.exit],
-                "exit_code": int(ending.exit),
-                "message": voice.masked(ending.message),
-                "hint": voice.masked(ending.hint),
-                "problems": [
-                    {
-                        "object": problem.object,
-                        "message": voice.masked(problem.message),
-                        "hint": voice.masked(problem.hint),
-                    }
-                    for problem in ending.problems
-                ],
-            }
-        )
+        voice.result_json(document)
     else:
         voice.aside(text_of(ending, width=voice.aside_width))
     return int(ending.exit)
+
+
+def _json(ending: Ending, voice: Voice) -> dict[str, Any]:
+    return {
+        "state": STATES[ending.exit],
+        "exit_code": int(ending.exit),
+        "message": voice.masked(ending.message),
+        "hint": voice.masked(ending.hint),
+        "problems": [
+            {
+                "object": problem.object,
+                "message": voice.masked(problem.message),
+                "hint": voice.masked(problem.hint),
+            }
+            for problem in ending.problems
+        ],
+    }
 
 
 def text_of(ending: Ending, *, width: int = WHOLE) -> str:

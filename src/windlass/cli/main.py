@@ -13,8 +13,9 @@ from types import FrameType
 
 from windlass.cli.commands import windlass
 from windlass.cli.endings import Exit, ending_of, report
-from windlass.cli.voice import Voice, secrets_in
+from windlass.cli.voice import Voice
 from windlass.engines.scratch import sweep
+from windlass.model.hiding import secrets_in
 
 # Commands that have written nothing when they fail.
 READING = {"plan", "status", "spec"}

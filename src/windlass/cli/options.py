@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
 
-FORMATS = ("text", "markdown", "json")
+FORMATS = ("text", "markdown", "html", "json")
 
 
 def _pairs(
@@ -207,10 +207,12 @@ def read_any_spec(voice: Voice, words: Mapping[str, Any]) -> SpecModel:
 
 
 def _hidden(voice: Voice, spec: SpecModel) -> SpecModel:
-    """The spec; from now on its secrets are never shown."""
+    """The spec; from now on its secrets are never shown. The command writes its report, in which
+    options are spelled as on the command line."""
     for secret in spec.secrets:
         voice.hide_passwords_of(secret)
-    return spec
+    voice.asked_report = spec.report
+    return spec.model_copy(update={"report": ""})
 
 
 # options that may be given with a plan, which has its own: who runs it, how fast, who is notified

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from windlass.cli.endings import STATES, Exit
-from windlass.model import outcome, report
+from windlass.model import account, outcome, report
 
 Schema = dict[str, Any]
 
@@ -117,7 +117,9 @@ def _meanings(name: str) -> dict[str, str]:
 
 
 def _class(name: str) -> type:
-    found = getattr(outcome, name, None) or getattr(report, name)
+    found = next(
+        found for module in (outcome, report, account) if (found := getattr(module, name, None))
+    )
     assert isinstance(found, type)
     return found
 

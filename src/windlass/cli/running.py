@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from windlass.cli.results import report_outcome
+from windlass.cli.reports import open_report
+from windlass.cli.results import report_outcome, with_commands
 from windlass.cli.voice import Voice
 from windlass.flows.registry import flow_named
 
@@ -30,10 +31,14 @@ def run_watched(
     """
     from windlass.cli.watch import watching  # imported late, as it loads the display
 
-    words = flow_named(flow).words
+    open_report(voice)
+
+    found = flow_named(flow)
+    words = found.words
     words = replace(words, repairs=words.repairs and repairs, follows=words.follows or follows)
+    found = replace(found, words=words)
     with watching(voice, words.opening) as emit:
         outcome = run(emit)
     if rows is not None:
         rows.finish(outcome)
-    return report_outcome(voice, outcome, words, rows)
+    return report_outcome(voice, with_commands(voice, outcome, found), found.words, rows)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windlass.cli.endings import EXIT_OF
 from windlass.cli.show import ELSEWHERE
 from windlass.cli.spelling import as_option
+from windlass.errors import Refused
+from windlass.flows.registry import flow_named
 from windlass.model.outcome import RunDetail, RunStatus
+from windlass.model.report import Problem
 from windlass.model.wording import all_spelled
 from windlass.run import runs_text
 
 if TYPE_CHECKING:
     from windlass.api import Where
+    from windlass.cli.voice import Voice
 
 
 def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int) -> str:
@@ -23,6 +29,24 @@ def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int
     return runs_text.detail_text(
         detail, rollback=rollback, width=width, elsewhere=ELSEWHERE, more=code
     )
+
+
+def write_past_report(voice: Voice, file: Path, detail: RunDetail) -> None:
+    """Write the report of one run.
+
+    Raises:
+        Refused: it cannot be written there.
+    """
+    from windlass.cli.results import with_commands
+    from windlass.run import reporting
+
+    reporting.check(str(file))
+    flow = flow_named(detail.status.flow)
+    outcome = with_commands(voice, reporting.past_outcome(detail, flow), flow)
+    commands = replace(outcome.account.commands, resume="", repair="")  # its options are not known
+    outcome = replace(outcome, account=replace(outcome.account, commands=commands))
+    if fault := reporting.write_outcome(file, outcome, as_option):
+        raise Refused([Problem("--report", f"{file}: {fault}")])
 
 
 def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
@@ -40,6 +64,7 @@ def detail_json(detail: RunDetail) -> dict[str, object]:
         "version": detail.version,
         "options": detail.options,
         "steps": [dataclasses.asdict(step) for step in detail.steps],
+        "timeline": dataclasses.asdict(detail.timeline),
         "outcome": detail.outcome.as_dict() if detail.outcome else None,
         "exit_code": 0,
     }

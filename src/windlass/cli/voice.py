@@ -17,50 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import unquote
 
 import click
 
 from windlass.cli.spelling import as_option
+from windlass.model.hiding import SHORTEST_SECRET, mask, mask_word, secrets_in
 from windlass.model.text import coloured, json_text
 from windlass.model.wording import spelled
 from windlass.progress.wrapping import WIDEST, width_of
-
-HIDDEN = "***"
-# A shorter one would hide innocent words.
-SHORTEST_SECRET = 4
-
-_URL_PASSWORD = re.compile(r"(\w+://[^\s:@/'\"]*:)([^\s'\"]+)(?=@)")  # somewhere in a text
-_URL = re.compile(r"(\w+://[^:@/]*:)(.+)(?=@)", re.DOTALL)  # the whole of a word: may hold anything
-_WORD_PASSWORD = re.compile(  # of libpq, and of ODBC, which has braces for apostrophes
-    r"(?i)((?:password|passwd|\bpwd)\s*=\s*)"
-    r"('(?:[^'\\]|\\.)*'|\{(?:[^}]|\}\})*\}|[^\s&'\"]+)"
-)
-
-
-def mask(text: str, secrets: Sequence[str] = ()) -> str:
-    """The text without passwords: those in URLs and conninfo strings, and known ones."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        # a whole word only: the password postgres is not to eat up postgresql
-        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
-    text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
-    return _WORD_PASSWORD.sub(rf"\1{HIDDEN}", text)
-
-
-def secrets_in(text: str) -> set[str]:
-    """Passwords in a connection string or a command line, as written and decoded."""
-    found = [match[2] for match in _URL_PASSWORD.finditer(text)]
-    if whole := _URL.search(text):
-        found.append(whole[2])
-    for match in _WORD_PASSWORD.finditer(text):
-        word = match[2]
-        if word.startswith("'"):
-            word = re.sub(r"\\(.)", r"\1", word[1:-1])
-        elif word.startswith("{"):
-            found.append(word)
-            word = word[1:-1].replace("}}", "}")
-        found += [word, word.partition(";")[0]]
-    return {form for word in found for form in (word, unquote(word))}
 
 
 @dataclass(slots=True)
@@ -72,6 +36,8 @@ class Voice:
     quiet: bool = False
     verbosity: int = 0
     before_result: Callable[[], None] = lambda: None
+    asked_report: str = ""  # the file of the spec's word `report`
+    report: Path | None = None  # the same, of a command that runs a flow
     _secrets: set[str] = field(default_factory=set)
 
     @classmethod
@@ -118,7 +84,7 @@ class Voice:
         if verb:
             kept = _without(words[1:], {*more, *_OF_ONE_COMMAND})
             words = [verb, *kept, *more]
-        return shlex.join(["windlass", *map(_mask_word, words)])
+        return shlex.join(["windlass", *map(mask_word, words)])
 
     def planned_command(self, plan: Path) -> str:
         """The command that runs a plan written into a file, between the same two databases."""
@@ -137,7 +103,7 @@ class Voice:
             name, equals, _ = word.partition("=")
             if name in options:
                 found += [word] if equals else [word, value]
-        return shlex.join(map(_mask_word, found))
+        return shlex.join(map(mask_word, found))
 
     def result(self, text: str, *, nl: bool = True) -> None:
         """Print to stdout. A reader that has gone (``| head``) does not change how the run
@@ -146,6 +112,14 @@ class Voice:
             click.echo(coloured(spelled(text, as_option)), nl=nl and not text.endswith("\n"))
             if nl:
                 sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def page(self, html: str) -> None:
+        """Print a page to stdout, as it is: it escapes what is in it."""
+        try:
+            sys.stdout.write(html)
+            sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -166,11 +140,6 @@ class Voice:
         """Print to stderr: everything except the result."""
         with suppress(OSError):  # nobody reads stderr any more, which is no reason to stop
             click.echo(coloured(self.masked(spelled(text, as_option))), err=True)
-
-
-def _mask_word(word: str) -> str:
-    """Hide the password in a connection that is one whole word, as it may contain anything."""
-    return mask(_URL.sub(rf"\1{HIDDEN}", word))
 
 
 # options that ask for something other than the command itself, or apply to only one command

@@ -6,7 +6,10 @@ could.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import unquote, urlsplit
 
 from windlass.errors import BadSpec
 
@@ -27,12 +30,36 @@ def name_of(address: str) -> str:
     return "" if "@" in made else made
 
 
-def _pg(address: str) -> str:
+def role_of(address: str) -> str:
+    """The role that an address names, or libpq takes instead; empty if there is none, or a service
+    may name it."""
+    if not address:
+        return ""
+    scheme, colon, _ = address.strip().partition("://")
+    if colon and "=" not in scheme and scheme.partition("+")[0] not in _POSTGRES:
+        with suppress(ValueError):
+            return unquote(urlsplit(address.strip()).username or "")
+        return ""
+    words = None if address.strip().lower().startswith("odbc:") else _words(address)
+    if words is None:
+        return ""
+    default = "" if "service" in words else os.environ.get("PGUSER", "")
+    return words.get("user", default)
+
+
+def _words(address: str) -> Mapping[str, str] | None:
+    """None if it cannot be read."""
     from windlass.engines.postgres.session import Address  # a store does not need its driver
 
     try:
-        words = Address.parse("source", address).words
+        return Address.parse("source", address).words
     except BadSpec:
+        return None
+
+
+def _pg(address: str) -> str:
+    words = _words(address)
+    if words is None:
         return ""
     if service := words.get("service"):
         return service

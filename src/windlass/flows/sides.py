@@ -8,7 +8,7 @@ import contextlib
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psycopg
@@ -43,6 +43,10 @@ class PlanIndex:
         self.loads = {load.id: load for load in plan.loads}
         self.relations = {item.relation.name: item for item in plan.relations}
         self.partitioned: Collection[str] | None = None  # on the target alone; None: not read yet
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return self.plan.fingerprint
 
 
 class Sides(Reporting):

@@ -7,11 +7,13 @@ from dataclasses import replace
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.clean import read_sizes
-from windlass.flows.registry import journalled
+from windlass.flows.registry import flow_named, journalled
 from windlass.journal import door, records
+from windlass.model.account import Timeline
 from windlass.model.flow import resolve
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.report import Problem
+from windlass.run.accounting import timeline_of, utc_text
 
 
 def read_statuses(connection: Connection) -> list[RunStatus]:
@@ -37,6 +39,17 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
         raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])
     run = found[0]
     flow = journalled(run.flow)
-    if not flow.detail:
-        return RunDetail(resolve(flow.status)(connection, run), run.outcome)
-    return resolve(flow.detail)(connection, run)
+    if flow.detail:
+        detail: RunDetail = resolve(flow.detail)(connection, run)
+    else:
+        detail = RunDetail(resolve(flow.status)(connection, run), run.outcome)
+    return replace(detail, timeline=_timeline(connection, run))
+
+
+def _timeline(connection: Connection, run: records.Run) -> Timeline:
+    """Of a run that has noted none itself: of its lines."""
+    if run.outcome and run.outcome.account.timeline.steps:
+        return run.outcome.account.timeline
+    work = records.read_work(connection, run.run)
+    ended = utc_text(run.finished_at) if run.finished_at else ""
+    return timeline_of(flow_named(run.flow), work, utc_text(run.started_at), ended)

@@ -22,6 +22,7 @@ from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationEr
 
 from windlass.errors import WindlassError
 from windlass.journal import door
+from windlass.model.account import Work
 from windlass.model.outcome import (
     A_COMMAND,
     UNDOING,
@@ -389,6 +390,17 @@ def read_spans(connection: Session, run: str) -> dict[str, float]:
         (run,),
     ).fetchall()
     return {str(step): float(seconds) for step, seconds in rows}
+
+
+def read_work(connection: Session, run: str) -> list[Work]:
+    """When each piece of work was done, since the run's start."""
+    rows = connection.execute(
+        "select step, greatest(extract(epoch from at - started_at)::float8 - seconds, 0),"
+        " extract(epoch from at - started_at)::float8, rows, size_bytes"
+        " from windlass.line join windlass.run using (run) where run = %s order by at",
+        (run,),
+    ).fetchall()
+    return [Work(*row) for row in rows]
 
 
 def read_lines_of(connection: Session, run: str, step: str, items: list[str]) -> list[Line]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from windlass.model.account import Account, Timeline
 from windlass.model.following import FollowingStatus
 from windlass.model.report import Difference, DifferenceKind, Differs, Loss, Problem
 from windlass.model.snapshot import Snapshot
@@ -142,6 +143,7 @@ class Outcome:
     totals: Totals = field(default_factory=Totals)
     course: Course = field(default_factory=Course)
     cutover: Cutover | None = None  # of a cutover: what it did
+    account: Account = field(default_factory=Account)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, those of its parts beside its own: the published and the stored form."""
@@ -159,7 +161,9 @@ class Outcome:
         return sum(relation.bytes for relation in self.relations)
 
 
-PARTS = {"reason": Reason, "proof": Proof, "totals": Totals, "course": Course}
+PARTS: dict[str, type] = {
+    "reason": Reason, "proof": Proof, "totals": Totals, "course": Course, "account": Account,
+}  # fmt: skip
 _FIRST_PUBLISHED = (  # in this order; a new field comes after them
     *("run", "state", "seconds", "relations", "losses", "differences", "problems", "snapshots"),
     *("notices", "phases", "verified", "compared", "differing_rows", "sequences", "message"),
@@ -266,3 +270,4 @@ class RunDetail:
     version: str = ""  # of the windlass that began it
     options: dict[str, Any] = field(default_factory=dict)
     steps: tuple[StepStatus, ...] = ()
+    timeline: Timeline = field(default_factory=Timeline)  # as far as the journal knows it

@@ -92,6 +92,10 @@ class Reviewed:
         return self.file.run
 
     @property
+    def made_at(self) -> str:
+        return self.file.made_at
+
+    @property
     def options(self) -> Mapping[str, Any]:
         """The spec that the plan was made with, except the addresses of the two sides."""
         return self.file.options

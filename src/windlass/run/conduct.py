@@ -28,6 +28,7 @@ from windlass.model.event import Emit, Event, Noticed
 from windlass.model.flow import Flow, Handover, resolve
 from windlass.model.outcome import NO_REASON, Outcome, Reason, State
 from windlass.model.report import Problem, accepting
+from windlass.run.accounting import Accounting
 from windlass.run.failures import not_begun, reason_of, refused, unreachable, with_side
 from windlass.run.hints import RESUME, SAME, way_on
 from windlass.run.local import Workplace, run_flow
@@ -47,6 +48,7 @@ class Conducted(Workplace, Protocol):
     events and keyword arguments; leaving it closes what it has opened."""
 
     steps: tuple[str, ...]  # of the flow that runs, for a display
+    accounting: Accounting | None  # for its outcomes
     notices: list[str]
 
     @property
@@ -108,15 +110,17 @@ def conduct(
         BadSpec: the spec names no databases.
     """
     started = time.perf_counter()
+    accounting = Accounting.of(flow, spec, given.get("started_by"))
     notices: list[str] = []
     stopped = Outcome("", State.STOPPED)
     words: dict[str, Any] = {**given, "patient": False}
     for attempt in range(ATTEMPTS):
         try:
-            context: Conducted = resolve(flow.context)(spec, emit, **words)
+            context: Conducted = resolve(flow.context)(spec, accounting.watching(emit), **words)
         except Refused as error:
-            return refused(error)
+            return accounting.complete(refused(error))
         with context as run:
+            run.accounting = accounting
             run.notices.extend(notices)
             opened(run)
             outcome, lost = _attempt(flow, run, spec.jobs)
@@ -128,6 +132,8 @@ def conduct(
         words |= {**handover.given, "patient": True}
         notices = [*run.notices, f"{lost}: {handover.notice}"]
         emit(Noticed(notices[-1]))
+    if not outcome.course.already:  # else it is that of an earlier command
+        outcome = accounting.complete(outcome)
     return replace(outcome, seconds=time.perf_counter() - started)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 from windlass.model.event import Event
 from windlass.model.flow import Result
+from windlass.run.accounting import Accounting
 from windlass.run.local import Workplace
 
 
@@ -21,6 +22,7 @@ class Context(Workplace, Protocol):
 
     # by step and item; has the results that a step `reads`
     results: Mapping[str, dict[str, Result]]
+    accounting: Accounting | None  # for its outcomes
 
     def emit(self, event: Event) -> None: ...
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from windlass.engines.names import name_of
 from windlass.errors import Refused
 from windlass.metrics.families import Samples, after, is_of
@@ -22,8 +20,7 @@ from windlass.metrics.pushgateway import Pushgateway
 from windlass.model.outcome import Outcome, Reason, State
 from windlass.model.report import Problem
 from windlass.model.wording import word
-from windlass.spec.fields.entry import Section
-from windlass.spec.model import SpecModel, keys_of
+from windlass.spec.model import SpecModel
 
 LONGEST = 200  # characters of a label
 
@@ -92,23 +89,13 @@ def _pushed(
 def labels_of(flow: str, spec: SpecModel) -> dict[str, str]:
     """Names of both sides, without logins. The target is the last database given besides the
     source: a warehouse rather than the files on the way to it."""
-    sides = dict(_databases(spec))
+    sides = {name: name_of(address) for name, address in spec.addresses}
     source = sides.pop("source", "")
     target = next(reversed(sides.values()), "")
     if spec.part:
         target = f"{spec.part} in {target}"
     labels = {"flow": flow, "source": source, "target": target, "name": spec.metrics_name}
     return {name: _plain(value) for name, value in labels.items()}
-
-
-def _databases(spec: SpecModel) -> Iterator[tuple[str, str]]:
-    attributes = {key: attribute for attribute, key in keys_of(type(spec)).items()}
-    for entry in spec.entries.values():
-        value = getattr(spec, attributes[entry.key])
-        if isinstance(value, SecretStr):
-            value = value.get_secret_value()
-        if entry.section is Section.DATABASES and value and isinstance(value, str):
-            yield entry.word, name_of(value)
 
 
 def _plain(text: str) -> str:

@@ -12,6 +12,7 @@ from windlass.model.event import Emit, Event, ItemFinished, ItemStarted, Noticed
 from windlass.model.flow import ONE, Item, Result
 from windlass.model.outcome import Outcome
 from windlass.model.report import Difference
+from windlass.run.accounting import Accounting
 
 
 class Story:
@@ -24,6 +25,7 @@ class Story:
         self._emit = emit
         self._clock: dict[str, tuple[float, float]] = {}  # when each step began, and was last busy
         self._started = time.perf_counter()
+        self.accounting: Accounting | None = None
         self.is_shared = False  # other processes have done, or are doing, a part of the run
 
     def began(self, seconds_ago: float) -> None:
@@ -71,6 +73,8 @@ class Story:
     def complete(self, outcome: Outcome) -> Outcome:
         """The outcome with what all flows report: the run's duration, that of each step, and each
         notice once, whichever process emitted it."""
+        if self.accounting:
+            outcome = self.accounting.complete(outcome)
         noticed = (*outcome.notices, *self.notices, *self._reported("notices"))
         return replace(
             outcome,
@@ -105,6 +109,15 @@ class Reporting:
     @property
     def notices(self) -> list[str]:
         return self.story.notices
+
+    @property
+    def accounting(self) -> Accounting | None:
+        """What else a report needs; set by who runs the flow."""
+        return self.story.accounting
+
+    @accounting.setter
+    def accounting(self, kept: Accounting) -> None:
+        self.story.accounting = kept
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def summary_text(
             list(_next(outcome, "", repair, "")),
         ]
         return "\n\n".join("\n".join(block) for block in blocks if block)
-    again = again if _resumes(outcome) else ""
+    again = again if can_resume(outcome) else ""
     if words.follows and (outcome.state in _UNFINISHED or outcome.course.repaired):
         rollback = ""  # is refused as long as it follows
     blocks = [
@@ -145,7 +145,13 @@ def _verdict(outcome: Outcome) -> str:
     return " ".join(sentences)
 
 
-def _resumes(outcome: Outcome) -> bool:
+def rows_differ(outcome: Outcome) -> bool:
+    """Whether there is something that a repair could make equal."""
+    return any(one.kind is not DifferenceKind.SCHEMA for one in outcome.proof.differences)
+
+
+def can_resume(outcome: Outcome) -> bool:
+    """Whether the same command is what to do now."""
     return outcome.state in _UNFINISHED and resumes(outcome.reason.hint)
 
 
@@ -359,8 +365,7 @@ def _next(
         yield f"  {kept or f'What is done is safe {where}'}. To resume:"
         yield f"    {again}"
     proof = outcome.proof
-    rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in proof.differences)
-    if rows_differ and repair:
+    if repair and rows_differ(outcome):
         changes = ", ".join(
             f"{verb} {proof.differing_rows[kind]:,}"
             for kind, verb in _REPAIRS.items()

@@ -141,6 +141,12 @@ class LoadSpec(OneLoad, _Into):
         """Without secrets: of an input's address only what tells it apart."""
         return {"loads": [config_of(one) for one in self.wanted]}
 
+    def asked(self) -> dict[str, Any]:
+        """Of its inputs, too, only what is no secret."""
+        loaded = {"from", "into", "loads"}
+        others = {key: value for key, value in super().asked().items() if key not in loaded}
+        return {**others, **self.config()}
+
     @property
     def secrets(self) -> Iterator[str]:
         """What may hold passwords, and is never shown."""

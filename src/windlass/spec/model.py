@@ -26,7 +26,8 @@ from pydantic import (
 )
 
 from windlass.errors import BadSpec
-from windlass.spec.fields.entry import REQUIRED, Entries
+from windlass.model.hiding import secrets_in, without_secrets
+from windlass.spec.fields.entry import REQUIRED, Entries, Section
 
 _UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 LONGEST_SIZE = 30  # characters
@@ -145,6 +146,7 @@ class SpecModel(BaseModel):
     flow: ClassVar[str]
     entries: ClassVar[Entries]
 
+    report: str = of_every_flow("report")
     metrics_file: str = of_every_flow("metrics-file")
     pushgateway: Gateway = of_every_flow("pushgateway")
     metrics_name: str = of_every_flow("metrics-name")
@@ -172,6 +174,28 @@ class SpecModel(BaseModel):
         """What may hold passwords, and is never shown."""
         values = (value for _, value in self)
         yield from (one.get_secret_value() for one in values if isinstance(one, SecretStr))
+
+    @property
+    def addresses(self) -> Iterator[tuple[str, str]]:
+        """Of its databases and stores, by their words. They may hold secrets."""
+        attributes = {key: attribute for attribute, key in keys_of(type(self)).items()}
+        for entry in self.entries.values():
+            value = getattr(self, attributes[entry.key])
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if entry.section is Section.DATABASES and value and isinstance(value, str):
+                yield entry.word, value
+
+    def asked(self) -> dict[str, Any]:
+        """The options that were given, for people: without defaults, databases and secrets."""
+        databases = {one.key for one in self.entries.values() if one.section is Section.DATABASES}
+        given = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        secrets = [one for text in self.secrets for one in secrets_in(text)]
+        return {
+            word_of(key): without_secrets(value, secrets, word_of(key))
+            for key, value in given.items()
+            if key not in databases
+        }
 
     def config(self) -> dict[str, Any]:
         """The options that identify a run: without who runs it, how fast, and all secrets. A

@@ -14,6 +14,7 @@ from windlass.model.event import Emit, Event
 from windlass.model.flow import Handover, Item, Result
 from windlass.model.outcome import NO_REASON, Outcome, Reason, State, Totals
 from windlass.model.report import Problem
+from windlass.run.accounting import Accounting
 
 
 class Counting:
@@ -27,6 +28,7 @@ class Counting:
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
         self.has_begun = False
         self.ended: State | None = None
+        self.accounting: Accounting | None = None
 
     def __enter__(self) -> Self:
         return self

@@ -32,6 +32,7 @@ from windlass.flows.sides import PlanIndex, Sides, reading_journal, relation_nam
 from windlass.journal import records
 from windlass.journal.journal import Journal
 from windlass.journal.records import Line
+from windlass.model.account import Account, Asked
 from windlass.model.event import Emit, RunEnded, ignore
 from windlass.model.flow import ONE, Handover, Result
 from windlass.model.outcome import (
@@ -175,7 +176,9 @@ class Migration(Sides):
         if self._index is None:
             return Outcome("", state, self.story.seconds, reason=reason)
         course = Course(resumed=self.stage is Stage.RESUMED)
-        known = Outcome(self.plan.run, state, reason=reason, course=course)
+        reviewed_at = self.request.reviewed.made_at if self.request.reviewed else ""
+        asked = Asked(fingerprint=self.index.fingerprint, reviewed_at=reviewed_at)
+        known = Outcome(self.plan.run, state, reason=reason, course=course, account=Account(asked))
         return outcome_of(self, self.journal, known)
 
     def end(self, state: State, outcome: Outcome) -> None:

@@ -17,10 +17,12 @@ from windlass.flows.validate import verdict
 from windlass.journal import records
 from windlass.journal.journal import Journal
 from windlass.journal.records import Line
+from windlass.model.account import Timeline
 from windlass.model.event import Noticed
 from windlass.model.outcome import Compared, Outcome, RelationOutcome, State, Totals
 from windlass.model.report import Loss
 from windlass.model.snapshot import Snapshot
+from windlass.run.accounting import timeline_of, utc_text
 
 
 def outcome_of(run: Sides, journal: Journal, outcome: Outcome) -> Outcome:
@@ -29,7 +31,11 @@ def outcome_of(run: Sides, journal: Journal, outcome: Outcome) -> Outcome:
         journal.read(run.control)
     plan = run.plan
     if run.story.is_shared:
-        outcome = replace(outcome, course=replace(outcome.course, phases=_phases(run)))
+        outcome = replace(
+            outcome,
+            course=replace(outcome.course, phases=_phases(run)),
+            account=replace(outcome.account, timeline=_timeline(run)),
+        )
     totals = Totals(
         sequences=len(plan.sequences) if journal.lines(SET_SEQUENCES) else 0,
         set_aside=len(plan.set_aside) if journal.lines("create_target_schema") else 0,
@@ -47,6 +53,15 @@ def _phases(run: Sides) -> dict[str, float]:
     with contextlib.suppress(psycopg.Error):
         return records.read_spans(run.control, run.plan.run)
     return {}
+
+
+def _timeline(run: Sides) -> Timeline:
+    """The same for all that a report shows."""
+    with contextlib.suppress(psycopg.Error):
+        (found,) = records.read_runs(run.control, run.plan.run)
+        work = records.read_work(run.control, run.plan.run)
+        return timeline_of(run.flow, work, utc_text(found.started_at), utc_text())
+    return Timeline()
 
 
 def check_complete(run: Sides, journal: Journal, *, is_over: bool) -> None:

@@ -24,9 +24,13 @@ def with_findings(run: Sides, outcome: Outcome) -> Outcome:
     """The outcome, with what the steps found so far."""
     parts, differences = parts_of(run.story), tuple(run.differences)
     proof = Proof(level_of(parts), parts, differences, differing_rows(differences))
+    roles = replace(
+        outcome.account.by, source_role=run.plan.source.user, target_role=run.plan.target.user
+    )
     return run.story.complete(
         replace(
             outcome,
+            account=replace(outcome.account, by=roles),
             losses=tuple(dict.fromkeys(run.losses())),
             proof=proof,
             notices=run.plan.findings.notices,

@@ -106,6 +106,7 @@ def _server_json(server: Server) -> dict[str, object]:
         "place": server.place,
         "database": server.database,
         "user": server.user,
+        "engine": server.engine,
         "version": server.version_text,
         "identity": server.identity,
     }

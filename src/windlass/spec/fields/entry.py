@@ -106,6 +106,19 @@ class Entry:
 
 EVERY_FLOW = (
     Entry(
+        word="report",
+        kind=Kind.TEXT,
+        help="Write a report of the run into FILE, as one HTML page; also if it fails.",
+        about="File for a report of the run, as one HTML page that needs nothing else. It is"
+        " written however the run ends.",
+        compares=True,
+        example="/var/tmp/windlass.html",
+        default="",
+        section=Section.HOW,
+        option=Option(metavar="FILE"),
+        tells_runs_apart=False,
+    ),
+    Entry(
         word="metrics-file",
         kind=Kind.TEXT,
         help="Write metrics of the run to FILE, for Prometheus' textfile collector (*.prom).",
