@@ -180,6 +180,22 @@ def test_rows_that_are_gone_when_they_are_counted_are_a_difference(run: Run) -> 
     assert lost.message.startswith("100 rows were read, 90 are in DuckDB")
 
 
+def test_a_table_that_does_not_fit_is_named_where_it_is_found_and_ends_the_last_task_only(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    with duckdb.connect(run.folder / "w.duckdb") as warehouse:
+        warehouse.execute("create table item (code int)")
+    run.do("read_source")
+    (line,) = [one for one in caplog.messages if one.startswith("shop.item is not exported")]
+    assert "item: the table does not fit: id" in line and "schema: add" in line
+    run.do(*STEPS[1:-2])
+    with pytest.raises(Different) as found:
+        run.do("check_rows")
+    run.do("clean_up")
+    assert [one.object for one in found.value.differences] == ["shop.item"]
+    assert rows(run.folder, "select count(*) from orders") == [(100,)]
+
+
 def test_files_alone_are_listed_too(run: Run) -> None:
     run.words = {"warehouse": None}
     run.do(*STEPS)

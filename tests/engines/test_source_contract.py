@@ -250,7 +250,7 @@ def test_sessions_side_by_side_read_one_snapshot(engine: Engine, held: Source) -
 @over_engines()
 def test_a_table_is_not_dropped_under_its_readers(engine: Engine, held: Source) -> None:
     wanted = export_of(held)
-    held.keep({wanted.name})
+    held.keep([wanted])
     dropping = threading.Thread(target=_try, args=(engine.run, "drop table orders"))
     with held.reading(wanted, FILES, "run") as found:
         batches = found.batches()

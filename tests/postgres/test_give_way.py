@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from awaiting import until
 from command import DIFFERENT, DONE, STOPPED, Ran, migrate, verify
@@ -17,9 +18,11 @@ from exporting import export
 from servers import Database, Pair
 from windlass.cli.main import run
 from windlass.engines.postgres.snapshot import SnapshotHolder
-from windlass.errors import WindlassError
+from windlass.engines.query_input import QueryInput
+from windlass.errors import SnapshotLost, WindlassError
 from windlass.flows import demands
 from windlass.model.flow import resolve
+from windlass.model.inputs import QueryFrom
 
 ALTER = "alter table t add column late int"
 WAITS = "select from pg_stat_activity where query = %s and wait_event_type = 'Lock'"
@@ -149,9 +152,23 @@ def just_before_the_locks(source: Database, statement: str) -> Iterator[None]:
         yield
 
 
-def stopped_by_it(ran: Ran) -> None:
+@contextmanager
+def just_after_the_snapshot(source: Database, statement: str) -> Iterator[None]:
+    take: Any = SnapshotHolder.__init__
+
+    def early(self: Any, *given: Any) -> None:
+        patch.setattr(SnapshotHolder, "__init__", take)
+        take(self, *given)
+        source.run(*statement.split("; "))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SnapshotHolder, "__init__", early)
+        yield
+
+
+def stopped_by_it(ran: Ran, why: str = "public.t: truncated, rewritten or replaced") -> None:
     reasons = [ran.result["message"], *(one["message"] for one in ran.result["problems"])]
-    assert [one for one in reasons if "public.t: truncated, rewritten or replaced" in one]
+    assert [one for one in reasons if why in one]
 
 
 @pytest.mark.parametrize("statement", UNDER)
@@ -174,14 +191,137 @@ def test_nor_is_it_compared_as_an_empty_one(rows: Pair) -> None:
 
 def test_nor_exported(rows: Pair, tmp_path: Path) -> None:
     words = {"relations": "public.t", "warehouse": None}
-    take: Any = SnapshotHolder.__init__
-
-    def early(self: Any, *given: Any) -> None:
-        patch.setattr(SnapshotHolder, "__init__", take)
-        take(self, *given)
-        rows.source.run(UNDER[1])  # the plan of an export locks what it reads
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SnapshotHolder, "__init__", early)
+    with just_after_the_snapshot(
+        rows.source, UNDER[1]
+    ):  # the plan of an export locks what it reads
         stopped_by_it(export(rows.source, tmp_path, **words).expect(STOPPED))
     assert export(rows.source, tmp_path, **words).expect(DONE).result["rows"] == 1
+
+
+# what a query reads is not known by name: views, partitions, and what its functions read
+
+READ = (
+    "create view seen as select * from t",
+    "create function called() returns setof t stable language plpgsql as"
+    " 'begin return query select * from t; end'",
+    "create table parts (id int, v text) partition by list (id)",
+    "create table first partition of parts for values in (1)",
+    "create table second partition of parts for values in (2)",
+    "insert into parts values (1, 'x'), (2, 'y')",
+)
+FROM = {
+    "a table": "select * from t",
+    "a view": "select * from seen",
+    "a function": "select * from called()",
+    "partitions": "select * from parts where id > 0",
+}
+LATE = [
+    ("a table", "truncate t", "public.t: truncated, rewritten or replaced"),
+    ("a view", "vacuum full t", "public.t: truncated, rewritten or replaced"),
+    ("partitions", "truncate first", "public.first: truncated, rewritten or replaced"),
+    ("partitions", "drop table first", "public.first: dropped, or detached from its table"),
+    ("partitions", "alter table parts detach partition first", "public.first: dropped, or"),
+]
+
+
+@pytest.fixture
+def read(rows: Pair) -> Database:
+    rows.source.run(*READ)
+    return rows.source
+
+
+@contextmanager
+def before_extracting(work: Callable[[], None]) -> Iterator[None]:
+    """What others do while the first export of a run waits until it is read."""
+    extract: Any = resolve(EXTRACT)
+
+    def late(*given: Any) -> Any:
+        patch.setattr(EXTRACT.replace(":", "."), extract)
+        work()
+        return extract(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EXTRACT.replace(":", "."), late)
+        yield
+
+
+@pytest.mark.parametrize(("what", "statement", "message"), LATE)
+def test_nor_is_what_a_query_reads(
+    read: Database, tmp_path: Path, what: str, statement: str, message: str
+) -> None:
+    words = {"relations": [{"query": FROM[what], "name": "q"}], "warehouse": None}
+    with just_after_the_snapshot(read, statement):
+        stopped_by_it(export(read, tmp_path, **words).expect(STOPPED), message)
+    counted = read.rows(f"select count(*) from ({FROM[what]}) q")
+    assert counted == [(export(read, tmp_path, **words).expect(DONE).result["rows"],)]
+
+
+def test_a_table_that_takes_its_place_is_read_in_another_snapshot(
+    read: Database, tmp_path: Path
+) -> None:
+    words = {"relations": [{"query": FROM["a table"], "name": "q"}], "warehouse": None}
+    with just_after_the_snapshot(read, f"{REPLACED}; insert into t values (2, 'y'), (3, 'z')"):
+        ran = export(read, tmp_path, **words).expect(DONE)
+    assert ran.result["rows"] == 2
+    assert [one for one in ran.result["notices"] if "public.t: truncated" in one]
+
+
+@pytest.mark.parametrize("verb", ["migrate", "verify"])
+def test_a_table_that_is_dropped_then_is_not_there(rows: Pair, verb: str) -> None:
+    rows.source.run(
+        "create table gone (id serial primary key, of int default 7 references t, check (of > 0))"
+    )
+    with just_after_the_snapshot(rows.source, "drop table gone"):
+        ran = during(rows, COPY, lambda: None, verb)
+    assert "unexpected" not in ran.said
+
+
+@pytest.mark.parametrize("what", ["a table", "a view", "partitions"])
+def test_what_a_query_reads_is_kept_until_it_is_read(
+    read: Database, tmp_path: Path, what: str
+) -> None:
+    table = "first" if what == "partitions" else "t"
+
+    def truncate() -> None:
+        with pytest.raises(LockNotAvailable):
+            read.run("set lock_timeout = 200", f"truncate {table}")
+
+    words = {"relations": [{"query": FROM[what], "name": "q"}], "warehouse": None}
+    with before_extracting(truncate):
+        ran = export(read, tmp_path, **words).expect(DONE)
+    assert ran.result["rows"] == (2 if what == "partitions" else 1)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_what_a_function_reads_is_read_again_in_another_snapshot(
+    read: Database, tmp_path: Path, form: str
+) -> None:
+    """No plan shows it, so it is not kept."""
+    again = "truncate t", "insert into t values (2, 'y'), (3, 'z')"
+    words = {"relations": [{"query": FROM["a function"], "name": "q"}], "warehouse": None}
+    with before_extracting(lambda: read.run(*again)):
+        ran = export(read, tmp_path, format=form, **words).expect(DONE)
+    assert ran.result["rows"] == 2
+    assert [one for one in ran.result["notices"] if "public.t: truncated" in one]
+
+
+def test_a_load_does_not_take_it_for_nothing(read: Database) -> None:
+    described = QueryInput(QueryFrom(read.url, query=FROM["a function"]))
+    read.run("truncate t")
+    with pytest.raises(SnapshotLost, match=r"public\.t: truncated"):
+        list(described.batches())
+
+
+def test_new_rows_and_new_partitions_stop_nothing(read: Database, tmp_path: Path) -> None:
+    """As every day has: what is new is not of the snapshot, and nothing of it is lost."""
+    work = (
+        "create table third (like parts)",
+        "alter table parts attach partition third for values in (3)",
+        "insert into parts values (3, 'z')",
+        "create index on second (v)",
+        "reindex table t",
+    )
+    words = {"relations": [{"query": FROM["partitions"], "name": "q"}], "warehouse": None}
+    with before_extracting(lambda: read.run(*work)):
+        ran = export(read, tmp_path, **words).expect(DONE)
+    assert ran.result["rows"] == 2

@@ -75,6 +75,7 @@ SHARES = {
     "test_follower": 7,
     "test_follower_stops": 3,
     "test_following_reported": 1,
+    "test_give_way": 12,
     "test_grants_undone": 2,
     "test_hashed_lines": 6,
     "test_hooks": 6,

@@ -176,8 +176,12 @@ class Source(Protocol):
     def span(self, export: Export, last: str) -> Span:
         """The range of a watermark to read; `last` is where the last load ended."""
 
-    def keep(self, names: Collection[str]) -> None:
-        """Keep relations from being dropped or emptied under the readers."""
+    def keep(self, exports: Collection[Export]) -> None:
+        """Keep what is read from being dropped or emptied under the readers.
+
+        Raises:
+            SnapshotLost: that has happened since the snapshot was taken.
+        """
 
     def reading(
         self, export: Export, target: Facts, run: str, share: int = 1

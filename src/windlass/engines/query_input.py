@@ -132,15 +132,13 @@ def _described(source: Source, wanted: QueryFrom) -> Export:
     relation = _relation(source, wanted.relation) if wanted.relation else None
     name = str(relation.name) if relation else "query"
     request = Request(name, relation, wanted.query, wanted.where)
-    if relation:
-        source.keep([name])
     described = source.describe(request)
     if described.unclear:
         request = replace(request, text=tuple(described.unclear))
         described = source.describe(request)
     columns = described.columns
     _check_names(columns, name)
-    return Export(
+    export = Export(
         name,
         name,
         source.item(request),
@@ -151,6 +149,8 @@ def _described(source: Source, wanted: QueryFrom) -> Export:
         engine=source.facts.engine,
         sql_schema=request.schema if request.has_sql else None,
     )
+    source.keep([export])
+    return export
 
 
 def _relation(source: Source, name: str) -> Readable:

@@ -48,6 +48,10 @@ class Story:
                 self.notices.append(event.message)
         self._emit(event)
 
+    def show(self, message: str) -> None:
+        """Show a notice now that is elsewhere in the outcome."""
+        self._emit(Noticed(message))
+
     def collect(self, step: str, item: Item, result: Result) -> None:
         """Keep a result for later steps and for the outcome."""
         self.results[step][item.id] = result

@@ -100,7 +100,7 @@ class DuckDbSource:
     def alive(self) -> bool:
         return True
 
-    def keep(self, relations: Collection[str]) -> None:
+    def keep(self, exports: Collection[Export]) -> None:
         """Nothing to do: nobody can change a file that is open here."""
 
     def cancel(self) -> None:

@@ -18,7 +18,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.nested_text import NestedReader
 from windlass.engines.postgres.selecting import arrow_list, select
 from windlass.engines.postgres.session import Address, Connection, Role, session_settings
-from windlass.engines.postgres.snapshot import IMPORT, lost
+from windlass.engines.postgres.snapshot import IMPORT, SINCE, lost, overtaken
 from windlass.engines.postgres.users_sql import setting
 from windlass.errors import Interrupted, WindlassError
 from windlass.model.export import Column, Export, Kind, Losses, Lost
@@ -103,6 +103,27 @@ class ArrowReader:
                 raise explain_adbc(error, f"reading {export.name}") from None
             finally:
                 self._statement = None
+
+    def check_seen(self) -> None:
+        """See `windlass.engines.postgres.snapshot.SINCE`. The last statement of the transaction.
+
+        Raises:
+            SnapshotLost: rows that were read may be incomplete.
+        """
+        from adbc_driver_manager import Error
+        from adbc_driver_manager._reader import AdbcRecordBatchReader
+
+        try:
+            with self._stated(setting({"search_path": ""}).as_string(None)) as statement:
+                statement.execute_update()
+            with self._stated(SINCE.as_string(None)) as statement:
+                handle, _ = statement.execute_query()
+                with AdbcRecordBatchReader._import_from_c(handle.address) as reader:
+                    found = [row for batch in reader for row in batch.to_pylist()]
+        except (Error, OSError) as error:
+            raise explain_adbc(error, "checking what was read") from None
+        if found:
+            raise overtaken([(one["name"], one["has_left"]) for one in found])
 
     def cancel(self) -> None:
         self._is_cancelled = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # it is slow to load, and nothing here makes one
 # a LOCK TABLE statement of 2,000 names is parsed in milliseconds; longer ones gain nothing
 _LOCKS_PER_STATEMENT = 2_000
 _MOST_NAMES = 5
+# run after rows were read, it shows whether any could be missing; by then locks protect them
+SINCE = load("rewritten")
 
 
 class SnapshotHolder:
@@ -67,29 +69,20 @@ class SnapshotHolder:
             SnapshotLost: one was before that, since the snapshot was taken: it would show no rows,
             to a comparison too. The session is closed.
         """
-        kept = list(names)
         tables = [
-            sql.SQL("only {}").format(sql.Identifier(name.schema, name.name)) for name in kept
+            sql.SQL("only {}").format(sql.Identifier(name.schema, name.name)) for name in names
         ]
         try:
             self.connection.execute("savepoint unlocked")
             for start in range(0, len(tables), _LOCKS_PER_STATEMENT):
                 some = sql.SQL(", ").join(tables[start : start + _LOCKS_PER_STATEMENT])
                 self.connection.execute(sql.SQL("lock table {} in access share mode").format(some))
-            columns = [one.schema for one in kept], [one.name for one in kept]
-            raw = psycopg.RawCursor(self.connection)
-            late = raw.execute(load("rewritten"), columns).fetchall() if kept else []
+            check_seen(self.connection)
         except psycopg.Error as error:
             raise explain(error, "locking the source's relations", side="source") from error
-        if late:
+        except SnapshotLost:
             self.close()
-            who = several([f"{schema}.{name}" for schema, name in late], _MOST_NAMES)
-            raise SnapshotLost(
-                f"{who}: truncated, rewritten or replaced by others just after the snapshot was"
-                " taken, which does not show its rows",
-                hint="run the same command again, which takes another snapshot",
-                side="source",
-            )
+            raise
 
     def unlock(self) -> None:
         """Release the locks of `lock`. The snapshot stays."""
@@ -153,6 +146,35 @@ def enter_again(connection: Connection, snapshot_id: str) -> None:
         connection.execute(f"commit; {import_statement(snapshot_id)}".encode())
     except psycopg.Error as error:
         raise lost(error) from error
+
+
+def check_seen(connection: Connection) -> None:
+    """See `SINCE`.
+
+    Raises:
+        SnapshotLost: rows of what the session reads may be missing.
+    """
+    found = connection.execute(SINCE).fetchall()
+    if found:
+        raise overtaken([(str(name), bool(has_left)) for name, has_left in found])
+
+
+def overtaken(found: Sequence[tuple[str, bool]]) -> SnapshotLost:
+    """The error for what `SINCE` finds: the names of relations, and whether they have left the
+    partitioned table that is read."""
+    changed = [name for name, has_left in found if not has_left]
+    left = [name for name, has_left in found if has_left]
+    parts = []
+    if changed:
+        parts.append(f"{several(changed, _MOST_NAMES)}: truncated, rewritten or replaced")
+    if left:
+        parts.append(f"{several(left, _MOST_NAMES)}: dropped, or detached from its table")
+    return SnapshotLost(
+        f"{'; '.join(parts)} by others after the snapshot was taken, which does not show these"
+        " rows",
+        hint="run the same command again, which takes another snapshot",
+        side="source",
+    )
 
 
 def import_statement(snapshot_id: str) -> str:

@@ -4,7 +4,7 @@ read."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -22,12 +22,13 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.facts import FACTS
 from windlass.engines.postgres.own_schemas import OwnSchemas, read_own_schemas, read_own_tables
 from windlass.engines.postgres.pieces import HeapPiece, Pieces, read_pieces
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.readers import Reader, Readers
 from windlass.engines.postgres.relation import CatalogRelation
 from windlass.engines.postgres.selecting import count_csv_losses, csv_list, from_item, select
 from windlass.engines.postgres.session import Address, Connection, cancel_active
 from windlass.engines.postgres.settled import Settled, endless, read_settled
-from windlass.engines.postgres.snapshot import SnapshotHolder
+from windlass.engines.postgres.snapshot import SnapshotHolder, check_seen
 from windlass.engines.postgres.users_sql import (
     as_in_psql,
     named_tables,
@@ -224,19 +225,37 @@ class PostgresSource:
         only = found is not None and found.family.has_children and found.kind is Kind.TABLE
         return statements.from_item(request, only=only)
 
-    def keep(self, names: Collection[str]) -> None:
-        """Lock the relations: the snapshot does not protect them from DROP and TRUNCATE, which then
-        wait until it is released."""
+    def keep(self, exports: Collection[Export]) -> None:
+        """Lock the tables that are read: the snapshot does not protect them from DROP and TRUNCATE,
+        which then wait until it is released."""
         assert self._holder is not None, "hold comes first"
-        kept = {name for name in self._relations if str(name) in names}
-        while more := {
-            one.name for one in self._relations.values() if one.partition_of in kept
-        } - kept:  # fmt: skip
+        tables = {
+            name: one
+            for name, one in self._relations.items()
+            if one.kind in (Kind.TABLE, Kind.PARTITIONED)
+        }
+        named = (self._by_text.get(one.relation) for one in exports)
+        kept = {one.name for one in named if one and one.name in tables}
+        while more := {one.name for one in tables.values() if one.partition_of in kept} - kept:
             kept |= more
-        kinds = (Kind.TABLE, Kind.PARTITIONED)
-        self._holder.lock(
-            name for name, one in self._relations.items() if name in kept and one.kind in kinds
-        )
+        kept |= {name for one in exports for name in self._planned(one)} & tables.keys()
+        self._holder.lock(name for name in tables if name in kept)
+
+    def _planned(self, export: Export) -> Iterable[Name]:
+        """The tables that an export reads and may lock, if it is more than a table. What functions
+        read is not in its plan."""
+        found = self._by_text.get(export.relation)
+        if found and not export.has_sql and found.kind in (Kind.TABLE, Kind.PARTITIONED):
+            return ()
+        query = sql.SQL("explain select from {}").format(sql.SQL(export.query))
+        try:
+            with self._scope(export):
+                self._held.execute(query)
+                rows = self._held.execute(load("read_tables")).fetchall()
+        except psycopg.Error as error:
+            doing = f"planning the query of {export.name}"
+            raise explain(error, doing, side="source") from error
+        return [Name(str(schema), str(name)) for schema, name in rows]
 
     # watermarks
 
@@ -348,6 +367,7 @@ class PostgresRows:
         with self._reader.busy(), self._stops.during(reader.cancel):
             for batch in reader.batches(self._export, self._settings(), self._share):
                 yield canonical.batch(batch)
+            reader.check_seen()
         self.losses = canonical.losses
 
     def lines(self) -> Generator[bytes | bytearray | memoryview, None, None]:
@@ -363,5 +383,7 @@ class PostgresRows:
                 with connection.cursor() as cursor, cursor.copy(copy) as stream:
                     yield from stream
                 self.losses = count_csv_losses(connection, self._export, self._target)
+                set_local(connection, {"search_path": ""})
+                check_seen(connection)
         except psycopg.Error as error:
             raise explain(error, f"reading {self._export.name}", side="source") from error

@@ -91,7 +91,7 @@ class SqliteSource:
             side="source",
         )
 
-    def keep(self, relations: Collection[str]) -> None:
+    def keep(self, exports: Collection[Export]) -> None:
         """Nothing to do: a dropped table stays in the snapshot."""
 
     def cancel(self) -> None:

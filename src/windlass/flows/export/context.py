@@ -193,6 +193,8 @@ class Exporting(Reporting):
             remove_uncommitted(self.store, gone)
             self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
         self.emit(self._planned)
+        for one in self.unfit:  # the outcome has them as differences
+            self.story.show(f"{one.object} {one.message} ({one.hint})")
         if named:
             self.emit(Noticed(named))
 
@@ -321,7 +323,7 @@ class Exporting(Reporting):
             before = {name: one for name, one in found.items() if one}
             snapshot = hold(self.source, overlaps(self.spec))
             self.snapshots = after(before.values(), snapshot)
-            self.source.keep({one.relation for one in self.exports})
+            self.source.keep(self.exports)
             self.exports = tuple(
                 with_watermarks(self.exports, self.source, self.store, self.target)
             )

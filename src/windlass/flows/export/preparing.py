@@ -76,7 +76,7 @@ def prepare(
         raise Unreachable(found)
     if found or snapshot is None:
         raise Refused(found)
-    source.keep({one.relation for one in fitting})
+    source.keep(fitting)
     return Prepared(
         tuple(with_watermarks(fitting, source, store, target)),
         snapshot,

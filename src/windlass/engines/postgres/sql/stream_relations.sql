@@ -35,6 +35,7 @@ select n.nspname                                        as schema,
   join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p')
    and c.relpersistence <> 't'
+   and has_table_privilege(c.oid, 'select') is not null  -- it was dropped since the snapshot was taken
    and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
    and n.nspname !~ '^pg_(temp|toast_temp)_'
  order by n.nspname, c.relname

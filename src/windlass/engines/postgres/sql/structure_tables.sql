@@ -25,6 +25,7 @@ select c.oid::bigint                                    as oid,
  where c.relkind in ('r', 'p')
    and not c.relispartition
    and c.relpersistence <> 't'
+   and has_table_privilege(c.oid, 'select') is not null  -- it was dropped since the snapshot was taken
    and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
    and n.nspname !~ '^pg_(temp|toast_temp)_'
    and not exists (select from pg_depend d
