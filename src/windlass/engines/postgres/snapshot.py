@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # it is slow to load, and nothing here makes one
 # a LOCK TABLE statement of 2,000 names is parsed in milliseconds; longer ones gain nothing
 _LOCKS_PER_STATEMENT = 2_000
 _MOST_NAMES = 5
-# run after rows were read, it shows whether any could be missing; by then locks protect them
+# run after rows were read, it shows whether any could be missing; locks now protect them
 SINCE = load("rewritten")
 
 
