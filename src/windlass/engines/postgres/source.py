@@ -22,7 +22,6 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.facts import FACTS
 from windlass.engines.postgres.own_schemas import OwnSchemas, read_own_schemas, read_own_tables
 from windlass.engines.postgres.pieces import HeapPiece, Pieces, read_pieces
-from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.readers import Reader, Readers
 from windlass.engines.postgres.relation import CatalogRelation
 from windlass.engines.postgres.selecting import count_csv_losses, csv_list, from_item, select
@@ -32,6 +31,7 @@ from windlass.engines.postgres.snapshot import SnapshotHolder, check_seen
 from windlass.engines.postgres.users_sql import (
     as_in_psql,
     named_tables,
+    planned_tables,
     read_settings,
     set_local,
 )
@@ -247,15 +247,8 @@ class PostgresSource:
         found = self._by_text.get(export.relation)
         if found and not export.has_sql and found.kind in (Kind.TABLE, Kind.PARTITIONED):
             return ()
-        query = sql.SQL("explain select from {}").format(sql.SQL(export.query))
-        try:
-            with self._scope(export):
-                self._held.execute(query)
-                rows = self._held.execute(load("read_tables")).fetchall()
-        except psycopg.Error as error:
-            doing = f"planning the query of {export.name}"
-            raise explain(error, doing, side="source") from error
-        return [Name(str(schema), str(name)) for schema, name in rows]
+        with self._scope(export):
+            return planned_tables(self._held, export)
 
     # watermarks
 

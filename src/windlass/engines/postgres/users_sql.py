@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import psycopg
 from psycopg import sql
 
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.syntax import SyntaxProblem, nodes, tree_of
+from windlass.model.export import Export
 from windlass.model.relation import Name
 
 # settings of a database or a role that change the meaning of a condition
@@ -96,3 +100,18 @@ def named_tables(item: str) -> Sequence[Name]:
         return []
     tables = {Name(one.schemaname, one.relname) for one in found if one.tag == "RangeVar"}
     return sorted(one for one in tables if one.schema)
+
+
+def planned_tables(connection: Connection, export: Export) -> list[Name]:
+    """The tables that an export reads by its plan, and that the role may lock. What functions read
+    is not in a plan.
+
+    Raises:
+        WindlassError: the server does not accept the query.
+    """
+    try:
+        connection.execute(sql.SQL("explain select from {}").format(sql.SQL(export.query)))
+        rows = connection.execute(load("read_tables")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, f"planning the query of {export.name}", side="source") from error
+    return [Name(str(schema), str(name)) for schema, name in rows]
