@@ -186,7 +186,7 @@ def test_a_table_that_does_not_fit_is_named_where_it_is_found_and_ends_the_last_
     with duckdb.connect(run.folder / "w.duckdb") as warehouse:
         warehouse.execute("create table item (code int)")
     run.do("read_source")
-    (line,) = [one for one in caplog.messages if one.startswith("shop.item is not exported")]
+    (line,) = [one for one in caplog.messages if one.startswith("shop.item: is not exported")]
     assert "item: the table does not fit: id" in line and "schema: add" in line
     run.do(*STEPS[1:-2])
     with pytest.raises(Different) as found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -48,9 +48,10 @@ class Story:
                 self.notices.append(event.message)
         self._emit(event)
 
-    def show(self, message: str) -> None:
-        """Show a notice now that is elsewhere in the outcome."""
-        self._emit(Noticed(message))
+    def show(self, messages: Iterable[str]) -> None:
+        """Show now what the outcome has elsewhere, and not as notices."""
+        for message in messages:
+            self._emit(Noticed(message))
 
     def collect(self, step: str, item: Item, result: Result) -> None:
         """Keep a result for later steps and for the outcome."""

@@ -193,8 +193,7 @@ class Exporting(Reporting):
             remove_uncommitted(self.store, gone)
             self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
         self.emit(self._planned)
-        for one in self.unfit:  # the outcome has them as differences
-            self.story.show(f"{one.object} {one.message} ({one.hint})")
+        self.story.show(one.text for one in self.unfit)
         if named:
             self.emit(Noticed(named))
 
