@@ -108,10 +108,18 @@ clean: ## Remove the virtual environment and everything made from the sources
 	@$(PIP) -e '.[docs]'
 	@touch $@
 
-.venv/.for-dev: $(NEEDS) | .venv/bin/python
+# fakesnow needs another sqlglot: it is in a folder that only the tests' server looks into
+FAKESNOW := tests/support/fakes/fakesnow.txt
+
+.venv/fakesnow: $(FAKESNOW) | .venv/bin/python
+	@rm -rf $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --target $@ -r $<
+	@touch $@
+
+.venv/.for-dev: $(NEEDS) .venv/fakesnow | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[airflow,bigquery,celery,demo,django,docs,duckdb,export,frames,iceberg,load,mongodb,mysql,odbc,openlineage,sqlite,dev]'
+	@$(PIP) -e '.[airflow,bigquery,celery,demo,django,docs,duckdb,export,frames,iceberg,load,mongodb,mysql,odbc,openlineage,snowflake,sqlite,dev]'
 	@$(BIN)/python tests/support/npm_servers.py
 	@touch $@ .venv/.for-demo .venv/.for-airflow .venv/.for-celery .venv/.for-docs
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from demo.airflow.local import LocalAirflow
     from mariadb_server import MariaServer
     from mongo_server import MongoServer
+    from snowflake_fake import FakeSnowflake
 
 # A busy machine is no fault of a test: how long an example takes says nothing.
 # Other examples are chosen in each run: over time there are as many as in one long run.
@@ -146,6 +147,22 @@ def mariadb() -> Iterator[MariaServer]:
         yield made.start()
     finally:
         made.remove()
+
+
+@pytest.fixture(scope="session")
+def snowflake_server() -> Iterator[tuple[int, Any]]:
+    """The port of one that plays Snowflake, and a session there."""
+    from snowflake_fake import serving
+
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def snowflake(snowflake_server: tuple[int, Any]) -> FakeSnowflake:
+    from snowflake_fake import new_schema
+
+    return new_schema(*snowflake_server)
 
 
 @pytest.fixture(scope="session")

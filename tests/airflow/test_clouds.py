@@ -246,3 +246,60 @@ def of_yaml(connections: dict[str, str]) -> dict[str, Any]:
 
     task: Any = spec_dag("export", "shop", spec=BIGQUERY, connections=connections).get_task("load")
     return dict(task.given)
+
+
+SNOWFLAKE = {"conn_type": "snowflake", "login": "app", "password": "hunter2/"}
+PLACE = "snowflake://acct/shop/raw"
+
+
+def warehouse_login(connection: Mapping[str, Any], url: str = PLACE) -> str:
+    """The URL of a warehouse with a connection's credentials, or why it has none. In Airflow's
+    process."""
+    from windlass.airflow.clouds import with_logins
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_CLOUD", json.dumps(connection))
+        try:
+            return str(with_logins({"warehouse": url, "warehouse_login": "cloud"})["warehouse"])
+        except WindlassError as error:
+            return f"{error} ({error.hint})"
+
+
+@pytest.mark.parametrize(
+    ("extra", "url", "wanted"),
+    [
+        ({}, PLACE, "snowflake://app:hunter2%2F@acct/shop/raw"),
+        (
+            {"account": "ACCT", "warehouse": "wh", "role": "r", "database": "other"},
+            f"{PLACE}?role=mine",
+            "snowflake://app:hunter2%2F@acct/shop/raw?role=mine&warehouse=wh",
+        ),
+        (
+            {"account": "acct", "region": "eu", "extra__snowflake__private_key_file": "/srv/k.p8"},
+            "snowflake://acct.eu/shop",
+            "snowflake://app@acct.eu/shop?private_key_path=%2Fsrv%2Fk.p8"
+            "&private_key_passphrase=hunter2%2F",
+        ),
+        (
+            {"private_key_content": "YQ==", "authenticator": "snowflake_jwt"},
+            PLACE,
+            "snowflake://app@acct/shop/raw?private_key_base64=YQ%3D%3D"
+            "&private_key_passphrase=hunter2%2F",
+        ),
+        ({"account": "other"}, PLACE, "is for the account other, the warehouse's URL for acct"),
+        ({"authenticator": "oauth"}, PLACE, "does not support its authenticator, oauth"),
+        ({"refresh_token": "hunter2"}, PLACE, "does not support: refresh_token"),
+        ({"session_parameters": {"A": 1}}, PLACE, "does not support: session_parameters"),
+    ],
+)
+def test_a_snowflake_warehouse_takes_a_connection_s_credentials(
+    extra: dict[str, Any], url: str, wanted: str, process: Executor
+) -> None:
+    found = process.submit(warehouse_login, {**SNOWFLAKE, "extra": extra}, url).result()
+    assert found == wanted if wanted.startswith("snowflake://") else wanted in found
+    if found.startswith("snowflake://"):
+        from windlass.engines.snowflake.address import Address
+
+        assert Address.parse(found).user == "app"
+    else:
+        assert "hunter2" not in found

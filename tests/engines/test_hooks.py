@@ -25,7 +25,9 @@ LOGGING = {
         "-- the last one\nupdate log set said = said || '!' where said like 'after %'",
     ],
 }
-TRANSACTIONAL = pytest.mark.parametrize("warehouse", ["postgresql", "duckdb"], indirect=True)
+TRANSACTIONAL = pytest.mark.parametrize(
+    "warehouse", ["postgresql", "duckdb", "snowflake"], indirect=True
+)
 
 
 @pytest.fixture
@@ -54,7 +56,11 @@ def test_they_run_in_order_and_once_for_a_run(
     warehouse.run(f"create table {table} (said varchar)")
     words = {**LOGGING, "format": form, "disposition": "append"}
     run = load(orders, warehouse, tmp_path, **words).expect(0).result["run"]
-    name = '"public"."orders"' if warehouse.name == "postgresql" else '"main"."orders"'
+    name = {
+        "postgresql": '"public"."orders"',
+        "duckdb": '"main"."orders"',
+        "snowflake": '"ORDERS"',
+    }[warehouse.name]
     expected = sorted(["before-run", f"before {name}", "after 10!", "after-run 10"])
     assert logged(warehouse) == expected
     stop(tmp_path, run, **warehouse.words)
@@ -171,6 +177,7 @@ def test_after_run_waits_until_all_is_loaded(
     }
     load(orders, warehouse, tmp_path, **words).expect(4)
     assert logged(warehouse) == ["before-run"]
+    warehouse.run(f"drop table if exists {warehouse.named('more')}")  # as Snowflake has it
     warehouse.run(f"create table {warehouse.named('more')} (id date)")
     words["relations"] = "main.*"
     ran = load(orders, warehouse, tmp_path, **words).expect(1).result

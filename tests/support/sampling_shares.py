@@ -149,6 +149,7 @@ SHARES = {
     "test_sequences_there": 3,
     "test_shop": 6,
     "test_slow_link": 3,
+    "test_snowflake": 3,
     "test_source_contract": 10,
     "test_sqlite_source": 14,
     "test_standing": 2,

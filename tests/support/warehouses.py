@@ -13,10 +13,11 @@ import pytest
 from clouds import bigquery, gs, s3, storage
 from fakes.bigquery import FakeBigQuery
 from servers import Database
+from snowflake_fake import FakeSnowflake
 
 __all__ = ["bigquery", "file", "gs", "s3", "storage", "warehouse"]  # fixtures
 
-WAREHOUSES = ("postgresql", "duckdb", "bigquery")
+WAREHOUSES = ("postgresql", "duckdb", "bigquery", "snowflake")
 Rows = list[tuple[Any, ...]]
 
 
@@ -61,9 +62,13 @@ def file(tmp_path: Path) -> File:
 
 @pytest.fixture(params=WAREHOUSES)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    return {"postgresql": _postgres, "duckdb": _duckdb, "bigquery": _bigquery}[request.param](
-        request, tmp_path
-    )
+    makers = {
+        "postgresql": _postgres,
+        "duckdb": _duckdb,
+        "bigquery": _bigquery,
+        "snowflake": _snowflake,
+    }
+    return makers[request.param](request, tmp_path)
 
 
 def _postgres(request: pytest.FixtureRequest, _: Path) -> Warehouse:
@@ -85,3 +90,10 @@ def _bigquery(request: pytest.FixtureRequest, _: Path) -> Warehouse:
         "warehouse": fake.url("raw"),
     }
     return Warehouse("bigquery", words, "raw", fake.change, fake.rows)
+
+
+def _snowflake(request: pytest.FixtureRequest, _: Path) -> Warehouse:
+    if request.node.callspec.params.get("form") == "csv":
+        pytest.skip("Snowflake is loaded from Parquet alone")
+    fake: FakeSnowflake = request.getfixturevalue("snowflake")
+    return Warehouse("snowflake", {"warehouse": fake.url}, fake.schema, fake.run, fake.rows)

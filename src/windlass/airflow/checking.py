@@ -20,7 +20,10 @@ from windlass.flows.specs import check_flow, without_flow
 from windlass.spec.yaml_file import read_yaml
 
 PLACED = "postgresql://connection"  # takes the place of a connection while a spec is checked
-_SECRET_WORDS = {"password", "sslpassword", "credentials_base64"}  # in the query of a URL
+_SECRET_WORDS = {  # in the query of a URL
+    "password", "sslpassword", "credentials_base64", "token", "private_key_base64",
+    "private_key_passphrase",
+}  # fmt: skip
 _SECRET = re.compile(r"secret|password|_key$|token$")  # an option of a store
 SpecLike = Mapping[str, Any] | Path | str
 
@@ -28,10 +31,11 @@ SpecLike = Mapping[str, Any] | Path | str
 def checked_export(
     spec: SpecLike, warehouse_conn_id: str = "", store_conn_id: str = ""
 ) -> dict[str, Any]:
-    """The options of an export, checked. If the warehouse is a connection and not BigQuery, whose
-    URL is in the spec, it is checked as an export to PostgreSQL."""
+    """The options of an export, checked. If the warehouse is a connection and neither BigQuery nor
+    Snowflake, whose URLs are in the spec, it is checked as an export to PostgreSQL."""
     spec = read_spec(spec)
-    logins = {STORE: store_conn_id, WAREHOUSE: warehouse_conn_id if is_bigquery(spec) else ""}
+    warehouse = warehouse_conn_id if is_cloud_warehouse(spec) else ""
+    logins = {STORE: store_conn_id, WAREHOUSE: warehouse}
     logins = {key: conn_id for key, conn_id in logins.items() if conn_id}
     if warehouse_conn_id and WAREHOUSE not in logins:
         placed = {"warehouse": PLACED}
@@ -94,7 +98,7 @@ def check_store(words: Mapping[str, Any]) -> None:
 def take_logins(given: dict[str, str], spec: Mapping[str, Any]) -> dict[str, str]:
     """Take the connections of clouds out of the given ones."""
     logins = {STORE: given.pop("store", "")}
-    if is_bigquery(spec):
+    if is_cloud_warehouse(spec):
         logins[WAREHOUSE] = given.pop("warehouse", "")
     return {key: conn_id for key, conn_id in logins.items() if conn_id}
 
@@ -115,8 +119,9 @@ def check_ids(connections: Mapping[str, Any]) -> None:
         raise BadSpec(faults)
 
 
-def is_bigquery(words: Mapping[str, Any]) -> bool:
-    return str(words.get("warehouse") or "").startswith("bigquery://")
+def is_cloud_warehouse(words: Mapping[str, Any]) -> bool:
+    """One whose URL is in the spec, and for which a connection has the credentials."""
+    return str(words.get("warehouse") or "").startswith(("bigquery://", "snowflake://"))
 
 
 def read_spec(spec: SpecLike) -> dict[str, Any]:

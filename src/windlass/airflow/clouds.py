@@ -1,8 +1,9 @@
 """Airflow's connections to clouds as credentials of stores and warehouses.
 
 They are resolved in the worker, and never stored. Connections of the types `google_cloud_platform`,
-`aws` and `wasb` are read as Airflow's own hooks would read them, without these being installed. A
-setting that is not known here is refused: credentials are never taken from somewhere else instead.
+`aws`, `wasb` and `snowflake` are read as Airflow's own hooks would read them, without these being
+installed. A setting that is not known here is refused: credentials are never taken from somewhere
+else instead.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from windlass.airflow.connections import connection_of
 from windlass.errors import WindlassError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Words = dict[str, str]
 GOOGLE = "google_cloud_platform"
+SNOWFLAKE = "snowflake"
 # options of an export or a load on Airflow that name a connection of a cloud
 STORE, WAREHOUSE = "store_login", "warehouse_login"
 
@@ -30,6 +32,7 @@ _NEEDLESS = {
     GOOGLE: {"project", "scope", "num_retries", "quota_project_id"},
     "aws": {"verify"},
     "wasb": set[str](),
+    SNOWFLAKE: {"json_result_force_utf8_decoding"},
 }
 
 
@@ -42,7 +45,9 @@ def with_logins(words: Mapping[str, Any], store: str = "") -> dict[str, Any]:
         url = store or str(found["to"])
         found["store_options"] = {**store_login(conn_id, url), **given}
     if conn_id := found.pop(WAREHOUSE, ""):
-        found["warehouse"] = bigquery_login(conn_id, str(found["warehouse"]))
+        url = str(found["warehouse"])
+        login = snowflake_login if url.startswith("snowflake://") else bigquery_login
+        found["warehouse"] = login(conn_id, url)
     return found
 
 
@@ -76,6 +81,61 @@ def bigquery_login(conn_id: str, url: str) -> str:
     else:
         return url
     return f"{url}{'&' if '?' in url else '?'}{word}"
+
+
+def snowflake_login(conn_id: str, url: str) -> str:
+    """The URL of a Snowflake warehouse with a connection's user, password or key; and with its role
+    and warehouse, unless the URL has others.
+
+    Raises:
+        WindlassError: as `store_login`; or it is for another account.
+    """
+    found = _connection(conn_id, SNOWFLAKE, "snowflake://")
+    known = {
+        "account", "authenticator", "database", "host", "port", "private_key_content",
+        "private_key_file", "region", "role", "warehouse",
+    }  # fmt: skip
+    extra = _extra(conn_id, found, SNOWFLAKE, known)
+    parts, there = urlsplit(url), _account(extra)
+    if there and (parts.hostname or "") != there.lower():
+        raise WindlassError(
+            f"connection {conn_id!r} is for the account {there}, the warehouse's URL for"
+            f" {parts.hostname}",
+            hint="name the same account in both",
+        )
+    kept = ("host", "port", "role", "warehouse")
+    words: Words = {key: str(extra[key]) for key in kept if key in extra}
+    password = str(found.password or "")
+    method = str(extra.get("authenticator") or "").lower()
+    if method not in ("", "snowflake", "snowflake_jwt"):
+        raise WindlassError(
+            f"connection {conn_id!r}: Windlass does not support its authenticator, {method}",
+            hint="use a connection with a password, or with a private key",
+        )
+    if "private_key_file" in extra or "private_key_content" in extra:
+        words |= _key(extra, password)
+        password = ""
+    _masked({"password": password} if password else {})
+    user = quote(str(found.login or ""), safe="")
+    login = f"{user}:{quote(password, safe='')}" if password else user
+    given = dict(parse_qsl(parts.query))
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{login}@{place}", query=urlencode({**words, **given})).geturl()
+
+
+def _account(extra: Mapping[str, Any]) -> str:
+    region = extra.get("region")
+    return f"{extra.get('account') or ''}{f'.{region}' if region else ''}"
+
+
+def _key(extra: Mapping[str, Any], passphrase: str) -> Words:
+    """The password of such a connection is its key's passphrase."""
+    found = {
+        "private_key_path": str(extra.get("private_key_file") or ""),
+        "private_key_base64": str(extra.get("private_key_content") or ""),
+        "private_key_passphrase": passphrase,
+    }
+    return _masked({key: value for key, value in found.items() if value})
 
 
 def _connection(conn_id: str, kind: str, what: str) -> Connection:
@@ -183,7 +243,8 @@ def _masked(words: Words) -> Words:
     return words
 
 
-_SHOWN = {"application_credentials", "region", "endpoint", "account_name", "tenant_id"}
+_SHOWN = {"application_credentials", "region", "endpoint", "account_name", "tenant_id",
+          "private_key_path"}  # fmt: skip
 _STORES: dict[str, tuple[str, Callable[[str, Connection], Words]]] = {
     "gs": (GOOGLE, _google),
     "s3": ("aws", _aws),

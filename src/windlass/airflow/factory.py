@@ -303,10 +303,10 @@ def export_dag(
     **dag_options: Any,
 ) -> DAG:
     """The flow `export`. `warehouse_conn_id` is the connection of a PostgreSQL warehouse, or has
-    the credentials for the BigQuery dataset that the spec names. Other warehouses are named in the
-    spec, which must not contain a password. `store_conn_id` has the credentials for the store: a
-    connection of type `google_cloud_platform`, `aws` or `wasb`. `words` is for presets: see
-    `flow_dag`.
+    the credentials for the BigQuery dataset or the Snowflake that the spec names. Other warehouses
+    are named in the spec, which must not contain a password. `store_conn_id` has the credentials
+    for the store: a connection of type `google_cloud_platform`, `aws` or `wasb`. `words` is for
+    presets: see `flow_dag`.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -373,7 +373,8 @@ def spec_dag(
 ) -> DAG:
     """Any flow that a spec can be for, by name. `connections` has ids of Airflow connections, or
     ``variable:`` and a name, by the words of the spec that they replace. Connections of clouds are
-    credentials: `store` for the spec's store, `warehouse` for the BigQuery dataset that it names.
+    credentials: `store` for the spec's store, `warehouse` for the BigQuery dataset or the Snowflake
+    that it names.
 
     Raises:
         BadSpec: with every fault of the spec, and every database without a connection.

@@ -342,8 +342,9 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 def export(voice: Voice, /, run: str, restart: bool, dry_run: bool, **words: Any) -> int:
     """Write tables into an object store, and load them into a warehouse.
 
-    Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery, PostgreSQL or
-    Iceberg. The source is only read, in one snapshot; see docs/export.md for the spec file.
+    Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery, PostgreSQL,
+    Snowflake or Iceberg. The source is only read, in one snapshot; see docs/export.md for the spec
+    file.
     """
     from windlass import api
 

@@ -88,7 +88,7 @@ def _hint(error: click.UsageError) -> str:
     return ""
 
 
-_SCHEMES = "postgres(ql)?|sqlite|duckdb|bigquery|iceberg|file|s3|gs|az"
+_SCHEMES = "postgres(ql)?|sqlite|duckdb|bigquery|snowflake|iceberg|file|s3|gs|az"
 _URL = re.compile(rf"\b({_SCHEMES})://", re.IGNORECASE)
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
 _SAME_SPEC = {"verify": "migrate"}  # commands without a flow of that name

@@ -74,6 +74,11 @@ ENGINES = (
         extra="odbc",
     ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
+    Engine(
+        ("snowflake",),
+        target="windlass.engines.snowflake.target:SnowflakeTarget",
+        extra="snowflake",
+    ),
     Engine(("iceberg",), target="windlass.engines.iceberg.target:IcebergTarget", extra="iceberg"),
 )
 

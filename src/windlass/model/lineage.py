@@ -70,11 +70,13 @@ def asset_dataset(asset: Mapping[str, str]) -> Dataset | None:
         relation = Name(asset["schema"], asset["table"])
         return relation_dataset(asset["place"], asset["database"], relation)
     parts = urlsplit(uri)
-    if parts.scheme not in ("bigquery", "duckdb", "sqlite"):  # a table that is a folder of files
-        return folder_dataset(uri)
+    if parts.scheme not in ("bigquery", "duckdb", "snowflake", "sqlite"):
+        return folder_dataset(uri)  # a table that is a folder of files
     *folders, schema, table = unquote(parts.path).split("/")
     if parts.scheme == "bigquery":
         return Dataset("bigquery", f"{parts.netloc}.{schema}.{table}")
+    if parts.scheme == "snowflake":
+        return Dataset(f"snowflake://{parts.netloc}", f"{folders[-1]}.{schema}.{table}")
     file = "/".join(folders)
     return Dataset(f"{parts.scheme}://{file}", f"{PurePosixPath(file).stem}.{schema}.{table}")
 

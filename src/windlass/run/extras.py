@@ -27,6 +27,7 @@ EXTRA_OF = {  # libraries that a flow imports when it needs them
     "pymongo": "mongodb",
     "pyodbc": "odbc",
     "python_calamine": "load",
+    "snowflake": "snowflake",
     "sqlglot": "sqlite",
 }
 

@@ -35,7 +35,7 @@ from windlass.spec.model import Size, SpecModel, Words, describe_attributes, mad
 from windlass.spec.tables import BigQueryTable, with_underscores
 
 STORES = ("file", "s3", "gs", "az")
-WAREHOUSES = ("duckdb", "bigquery", "iceberg", "postgresql", "postgres")
+WAREHOUSES = ("duckdb", "bigquery", "snowflake", "iceberg", "postgresql", "postgres")
 
 
 _COMPRESSIONS = {
@@ -145,8 +145,8 @@ def _warehouse(value: Any) -> Any:
         scheme, colon, rest = value.partition("://")
         if not colon or scheme.partition("+")[0] not in WAREHOUSES or not rest:
             raise ValueError(
-                "not a warehouse: duckdb:///path, bigquery://project/dataset, postgresql://... or"
-                " iceberg+sqlite:///path?warehouse=..."
+                "not a warehouse: duckdb:///path, bigquery://project/dataset, postgresql://...,"
+                " snowflake://user@account/database/schema or iceberg+sqlite:///path?warehouse=..."
             )
     return value
 
@@ -238,8 +238,8 @@ class ExportSpec(SpecModel):
         kind = self.warehouse_kind
         if kind == "bigquery" and not self.to.startswith("gs://"):
             raise ValueError("to: BigQuery loads from gs:// only")
-        if kind == "iceberg" and self.format is Format.CSV:
-            raise ValueError("format: Iceberg loads Parquet only")
+        if kind in ("iceberg", "snowflake") and self.format is Format.CSV:
+            raise ValueError(f"format: {kind.capitalize()} loads Parquet only")
         if kind == "bigquery" and self.into:
             raise ValueError("into: the dataset is part of the warehouse's URL")
         if self.where and all(one.query for one in self.wanted):
@@ -276,7 +276,7 @@ class ExportSpec(SpecModel):
 
     @property
     def warehouse_kind(self) -> str:
-        """duckdb, bigquery, iceberg, postgres, or nothing."""
+        """duckdb, bigquery, snowflake, iceberg, postgres, or nothing."""
         if self.warehouse is None:
             return ""
         url = self.warehouse.get_secret_value()
@@ -348,6 +348,11 @@ class ExportSpec(SpecModel):
             yield "has nested: nested, and CSV holds text alone: export Parquet"
         if self.nests(one) and kind == "iceberg":
             yield "has nested: nested, which loads into Iceberg cannot write: leave it out"
+        if self.nests(one) and kind == "snowflake":
+            yield (
+                "has nested: nested: leave it out, and Snowflake gets lists as JSON, which a column"
+                " of type VARIANT or ARRAY holds parsed"
+            )
         if one.dimensions and not self.nests(one):
             yield "has dimensions, which are for nested: nested"
         if one.bigquery and kind != "bigquery":

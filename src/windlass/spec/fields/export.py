@@ -49,10 +49,12 @@ EXPORT = Entries(
     Entry(
         word="warehouse",
         kind=Kind.TEXT,
-        help="duckdb:///path, bigquery://project/dataset, postgresql://... or"
-        " iceberg+sqlite:///path?warehouse=...; default: files only.",
-        about="`duckdb:///path`, `bigquery://project/dataset`, `postgresql://...` or"
-        " `iceberg+sqlite:///path?warehouse=...`. None: files only.",
+        help="duckdb:///path, bigquery://project/dataset, postgresql://...,"
+        " snowflake://user@account/database/schema or iceberg+sqlite:///path?warehouse=...;"
+        " default: files only.",
+        about="`duckdb:///path`, `bigquery://project/dataset`, `postgresql://...`,"
+        " `snowflake://user@account/database/schema` or `iceberg+sqlite:///path?warehouse=...`."
+        " None: files only.",
         example="duckdb:///srv/shop.duckdb",
         section=Section.DATABASES,
         option=Option(metavar="URL"),
@@ -61,8 +63,8 @@ EXPORT = Entries(
     Entry(
         word="into",
         kind=Kind.TEXT,
-        help="Schema of the tables in a DuckDB or PostgreSQL warehouse, or namespace in Iceberg."
-        " Default: main, public, default.",
+        help="Schema of the tables in a DuckDB, PostgreSQL or Snowflake warehouse, or namespace in"
+        " Iceberg. Default: main, public, the URL's, default.",
         example="shop",
         default="",
         option=Option(metavar="SCHEMA"),

@@ -1,0 +1,183 @@
+"""Puts the files of an extract into a temporary table of Snowflake, and proves that it holds what
+they hold: all rows, all values that are not NULL, and the lowest and the highest of each column.
+
+Snowflake reads Parquet by options that are off by default, and a wrong one changes values without
+an error. So what the files' own statistics say is compared before anything else happens. Stage
+and table are the session's: they go with it, and no other session sees them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from psycopg import sql
+
+from windlass.engines.loads import check_arrived
+from windlass.engines.objects.store import ObjectStore, fetched
+from windlass.engines.snowflake.session import Session
+from windlass.engines.snowflake.types import type_of
+from windlass.engines.statements import listed, names, statement, verbatim
+from windlass.errors import WindlassError
+from windlass.model.export import Column, Export, Kind, Manifest
+
+# whose statistics are exact in Parquet, and whose order is that of the values
+_ORDERED = (
+    Kind.INT16, Kind.INT32, Kind.INT64, Kind.DECIMAL, Kind.DATE, Kind.TIME, Kind.TIMESTAMP,
+    Kind.INSTANT,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Held:
+    """What a column of the files holds. None: not known."""
+
+    values: int | None = 0  # that are not NULL
+    lowest: Any = None
+    highest: Any = None
+    is_ordered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The temporary table, whose columns are C1, C2 and so on."""
+
+    table: sql.Identifier
+
+    def column(self, at: int) -> sql.Identifier:
+        return names(f"C{at + 1}")
+
+
+@contextmanager
+def staged(
+    session: Session, export: Export, manifest: Manifest, store: ObjectStore
+) -> Iterator[Staged]:
+    """Statements that define anything are in it: outside of transactions.
+
+    Raises:
+        WindlassError: the table does not hold what the files hold.
+    """
+    doing = f"staging {export.name}"
+    own = (
+        f"_WINDLASS_{re.sub('[^A-Z0-9]', '_', manifest.run.upper())[:60]}_{uuid4().hex[:8].upper()}"
+    )
+    stage, found = verbatim(own), Staged(names(f"{own}_NEW"))
+    columns = listed(
+        sql.SQL("{} {}").format(found.column(at), verbatim(type_of(one)))
+        for at, one in enumerate(export.columns)
+    )
+    session.run(statement("create temporary stage {stage}", stage=stage), doing=doing)
+    made = "create temporary table {table} ({columns})"
+    session.run(statement(made, table=found.table, columns=columns), doing=doing)
+    held = [Held() for _ in export.columns]
+    for at, file in enumerate(manifest.files):
+        with fetched(store, file.path) as path:
+            _put(session, path, f"{own}/{at}", doing)
+            _look_into(path, export.columns, held)
+    if manifest.files:
+        session.run(_copy(export, found, stage), doing=doing)
+    _check(session, export, manifest, found, held)
+    yield found
+    session.run(statement("drop table if exists {table}", table=found.table), doing=doing)
+    session.run(statement("drop stage if exists {stage}", stage=stage), doing=doing)
+
+
+def _own_name(run: str) -> str:
+    """Of the run, and of this attempt alone."""
+    run = re.sub("[^A-Z0-9]", "_", run.upper())[:60]
+    return f"_WINDLASS_{run}_{uuid4().hex[:8].upper()}"
+
+
+def _put(session: Session, path: Path, into: str, doing: str) -> None:
+    """Upload a file. PUT takes its place as a text, in which these are escaped:
+    https://docs.snowflake.com/en/sql-reference/sql/put
+    """
+    place = path.absolute().as_posix().replace("\\", "\\\\").replace("'", "\\'")
+    text = f"put 'file://{place}' @{into} auto_compress = false source_compression = parquet"
+    for *_, status, message in session.run(text, doing=doing):
+        if status != "UPLOADED":
+            raise WindlassError(f"{session.place}: {doing}: {status} {message}".rstrip())
+
+
+def _copy(export: Export, found: Staged, stage: sql.Composable) -> str:
+    """As the connector's own `write_pandas` has it, with the types that Parquet says."""
+    values = listed(
+        sql.SQL("$1:{}::{}").format(names(one.name), verbatim(type_of(one)))
+        for one in export.columns
+    )
+    return statement(
+        "copy into {table} ({columns}) from (select {values} from @{stage})"
+        " file_format = (type = parquet use_logical_type = true binary_as_text = false)"
+        " on_error = abort_statement",
+        table=found.table,
+        columns=listed(found.column(at) for at, _ in enumerate(export.columns)),
+        values=values,
+        stage=stage,
+    )
+
+
+def _look_into(path: Path, columns: Sequence[Column], held: Sequence[Held]) -> None:
+    """Add what a file says about its columns."""
+    import pyarrow.parquet as pq
+
+    found = pq.read_metadata(path)
+    at = {found.schema.column(number).path: number for number in range(found.num_columns)}
+    for column, known in zip(columns, held, strict=True):
+        for group in range(found.num_row_groups):
+            about = found.row_group(group).column(at[column.name])
+            _add(known, column, about.num_values, about.statistics)
+
+
+def _add(known: Held, column: Column, rows: int, statistics: Any) -> None:
+    if statistics is None or not statistics.has_null_count:
+        known.values, known.is_ordered = None, False
+        return
+    values = rows - statistics.null_count
+    if known.values is not None:
+        known.values += values
+    if not values:
+        return
+    known.is_ordered &= column.kind in _ORDERED and statistics.has_min_max
+    if not known.is_ordered:
+        return
+    low, high = statistics.min, statistics.max
+    if isinstance(low, bytes):  # a decimal, in an older Arrow
+        known.is_ordered = False
+        return
+    known.lowest = low if known.lowest is None else min(known.lowest, low)
+    known.highest = high if known.highest is None else max(known.highest, high)
+
+
+def _check(
+    session: Session, export: Export, manifest: Manifest, found: Staged, held: Sequence[Held]
+) -> None:
+    asked: list[sql.Composable] = [sql.SQL("count(*)")]
+    for at, _ in enumerate(export.columns):
+        for function in ("count", "min", "max"):
+            if function == "count" or held[at].lowest is not None:
+                asked.append(sql.SQL("{}({})").format(verbatim(function), found.column(at)))
+    query = statement("select {asked} from {table}", asked=listed(asked), table=found.table)
+    arrived, *counts = session.run(query, doing=f"counting {export.name}")[0]
+    check_arrived(export, manifest.rows, int(arrived))
+    answers = iter(counts)
+    for column, known in zip(export.columns, held, strict=True):
+        values = int(next(answers))
+        if known.values is not None and values != known.values:
+            raise _changed(export, column, f"{known.values:,} values became {values:,}")
+        if known.lowest is None:
+            continue
+        ends = next(answers), next(answers)
+        if known.is_ordered and ends != (known.lowest, known.highest):
+            raise _changed(export, column, "their lowest or highest value has changed")
+
+
+def _changed(export: Export, column: Column, what: str) -> WindlassError:
+    return WindlassError(
+        f"{export.name}: Snowflake reads {column.name} otherwise than the files have it: {what}",
+        hint=f"nothing was loaded; give `text: [{column.origin}]`, and report it",
+    )
