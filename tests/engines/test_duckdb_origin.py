@@ -11,6 +11,7 @@ import pytest
 
 from command import DIFFERENT, DONE, REFUSED, windlass
 from killing import kill
+from repairs import expect_repair, rows_of
 from servers import Database
 from translating import Move, Source
 from windlass.engines.duckdb.origin.origin import DuckDbOrigin
@@ -326,6 +327,23 @@ def test_a_file_arrives_whole_is_proven_and_undone(move: Move) -> None:
     run = move.command("status").expect(DONE).result["runs"][0]["run"]
     move.command("rollback", run, "--yes", "--force").expect(DONE)
     assert target.value("select count(*) from pg_class where relname in ('items', 'ids')") == 0
+
+
+def test_rows_that_differ_are_repaired_and_the_repair_is_undone(move: Move) -> None:
+    accept = ("--accept", "objects")
+    move.command("migrate", *accept).expect(DONE)
+    images = [
+        "select * from items order by id",
+        "select id, name, m::text from customers order by id",
+    ]
+    as_moved = rows_of(move, images)
+    move.target.run(
+        "update items set total = total + 1e-12, tags = '[]' where id in (8, 40000)",
+        "delete from items where id = 99",
+        "insert into items (id, customer, qty) values (50000, 1, 2)",
+        "update customers set m = 'sad' where id = 5",
+    )
+    expect_repair(move, images, as_moved, *accept)
 
 
 def test_killed_the_same_command_ends_it(move: Move) -> None:

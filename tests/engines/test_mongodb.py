@@ -13,6 +13,7 @@ import pytest
 from command import DIFFERENT, DONE, REFUSED
 from killing import kill
 from mongo_server import MongoServer
+from repairs import expect_repair, rows_of
 from servers import PASSWORD
 from servers import Database as Target
 from translating import Move, Source
@@ -107,6 +108,20 @@ def test_documents_and_their_paths_arrive_are_proven_and_undone(shop: Move) -> N
     run = shop.command("status").expect(DONE).result["runs"][0]["run"]
     shop.command("rollback", run, "--yes", "--force").expect(DONE)
     assert target.value("select count(*) from pg_class where relname = 'items'") == 0
+
+
+def test_rows_that_differ_are_repaired_and_the_repair_is_undone(shop: Move) -> None:
+    shop.command("migrate", *TYPES).expect(DONE)
+    items = shop.table("items")
+    images = [f"select * from {items} order by _id"]
+    as_moved = rows_of(shop, images)
+    shop.target.run(
+        f"update {items} set total = total + 0.001, seen = null where _id in (8, {ITEMS - 1})",
+        f"update {items} set doc = jsonb_set(doc, '{{note}}', '\"Note\"') where _id = 9",
+        f"delete from {items} where _id = 10",
+        f"insert into {items} (_id, doc) values ({ITEMS}, '{{}}')",
+    )
+    expect_repair(shop, images, as_moved, *TYPES)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from command import DIFFERENT, DONE, REFUSED, windlass
 from killing import kill
 from mariadb_server import MariaServer
 from needs import needs
+from repairs import expect_repair, rows_of
 from servers import PASSWORD, Database
 from translating import ITEMS, Move, Source, mariadb_shop
 from windlass.engines.odbc.address import read_address
@@ -79,6 +80,21 @@ def test_a_database_arrives_is_proven_and_undone(move: Move) -> None:
     run = move.command("status").expect(DONE).result["runs"][0]["run"]
     move.command("rollback", run, "--yes", "--force").expect(DONE)
     assert target.value("select count(*) from pg_class where relname = 'items'") == 0
+
+
+def test_rows_that_differ_are_repaired_and_the_repair_is_undone(move: Move) -> None:
+    move.command("migrate").expect(DONE)
+    items, odd = move.table("items"), move.table('"odd ""name"')
+    images = [f"select * from {items} order by id", f"select * from {odd} order by 1, 2"]
+    as_moved = rows_of(move, images)
+    move.target.run(
+        f"update {items} set total = total + 1e-12, note = null where id in (8, {ITEMS})",
+        f"delete from {items} where id = 99",
+        f"insert into {items} (id, customer, qty) values (50000, 1, 2)",
+        f"insert into {odd} values (9, '')",
+        f"""delete from {odd} where "select" = 'NULL'""",
+    )
+    expect_repair(move, images, as_moved)
 
 
 def test_killed_the_same_command_ends_it(move: Move) -> None:
@@ -261,6 +277,14 @@ DOCUMENTED: list[tuple[str, Described, str, str]] = [
     (ORACLE, Described(-2, "raw", 16, -1), "bytea", ""),
     (ORACLE, Described(-1, "long", 2_147_483_647, -1), "text", ""),
     (ORACLE, Described(12, "varchar2", 20, -1), "character varying(20)", ""),
+    (ORACLE, Described(3, "number", 5, -2), "numeric", ""),
+    (ORACLE, Described(1, "char", 5, -1), "character(5)", ""),
+    (ORACLE, Described(-10, "xmltype", 0, -1), "text", ""),
+    (ORACLE, Described(0, "sdo_geometry", 0, -1), "", ""),
+    (SQL_SERVER, Described(-151, "hierarchyid", 892, -1), "", ""),
+    (SQL_SERVER, Described(-151, "geography", 0, -1), "", ""),
+    (SQL_SERVER, Described(93, "smalldatetime", 16, 0), "timestamp without time zone", "plain"),
+    (SQL_SERVER, Described(-4, "image", 2_147_483_647, -1), "bytea", ""),
 ]
 
 
