@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from operator_runs import executed
+from operator_runs import Task, executed
 from servers import PASSWORD, Database
 from translating import CUSTOMERS, sqlite_shop
 
@@ -94,3 +94,60 @@ def test_operators_plan_migrate_compare_and_undo_a_file_of_sqlite(
     assert "customers" in done.failed and not done.can_be_retried
     ran("RollbackOperator", run=moved["run"], target_conn_id="new_shop", force=True)
     assert target.value("select to_regclass('public.customers')") is None
+
+
+CUSTOMER = {"phone": {"from": "Name", "function": "mapping_functions:phone"},
+            "shout": {"target-sql": "upper(phone)"}, "Email": {"mask": "hash"}}  # fmt: skip
+MAPPED = {"Customers": {"into": "people", "where": "Id <= 20", "columns": CUSTOMER},
+          "Items": {"where": "Customer <= 20"}}  # fmt: skip
+
+
+def has_key(key: str) -> None:
+    os.environ["WINDLASS_HASH_KEY"] = key
+
+
+def tasks_of_one_dag(
+    spec: dict[str, Any], connections: Mapping[str, str], key: str
+) -> dict[str, Any]:
+    """The results of a DAG's tasks, one after the other."""
+    from windlass.airflow import translation_dag
+
+    has_key(key)
+    for name, url in connections.items():
+        os.environ[f"AIRFLOW_CONN_{name.upper()}"] = url.replace("postgresql://", "postgres://")
+    dag = translation_dag("mapped", spec=spec, source_conn_id="old_shop", target_conn_id="new_shop")
+    results: dict[str, Any] = {}
+    for name in ("plan_migration", "migrate_in_one_task"):
+        ti: Any = Task(name, dag_id="mapped")
+        ti.xcom_pull = lambda task_ids, key="return_value": results[task_ids]
+        task: Any = dag.get_task(name)
+        params = {"source_conn_id": "old_shop", "target_conn_id": "new_shop"}
+        context: Any = {"ti": ti, "params": params, "run_id": ti.run_id}
+        task.render_template_fields(context)
+        results[name] = task.execute(context)
+    has_key("")
+    return results
+
+
+def test_a_dag_with_a_mapping_migrates_and_proves_what_it_declares(
+    process: Executor, tmp_path: Path, database: Callable[[int], Database]
+) -> None:
+    sqlite_shop(tmp_path / "shop.db", items=200)
+    target, key = database(16), "correct horse battery staple"
+    old = json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "shop.db")})
+    connections = {"old_shop": old, "new_shop": target.url}
+    spec = {"mapping": MAPPED, "accept": ["constraints"]}
+    results = process.submit(tasks_of_one_dag, spec, connections, key).result()
+    done = results["migrate_in_one_task"]
+    assert (done["state"], done["verified"]) == ("done", "full")
+    assert PASSWORD not in repr(results) and key not in repr(results)
+    assert target.rows("select phone, shout, length(email) from people where id = 7") == [
+        ("n7…2", "N7…2", 64)
+    ]
+    assert target.value("select count(*) from people") == 20
+    words = {"spec": spec, "source_conn_id": "old_shop", "target_conn_id": "new_shop"}
+    target.run("update people set shout = 'x' where id = 1")
+    process.submit(has_key, key).result()
+    found = process.submit(executed, "VerifyOperator", words, connections).result()
+    process.submit(has_key, "").result()
+    assert "differs in shout" in found.failed + found.log + repr(found.result), found

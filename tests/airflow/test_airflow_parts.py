@@ -357,6 +357,50 @@ def test_the_lineage_of_a_migration_has_its_tables_columns_rows_and_bytes(pair: 
     assert ("note", "text") in [(one.name, one.type) for one in item.facets["schema"].fields]
 
 
+@dataclass
+class Tasks(Others):
+    """The other tasks, with the results of each step's items."""
+
+    done: dict[str, Mapping[str, Result]] = field(default_factory=dict)
+
+    def results(self, step: Step[Any]) -> Mapping[str, Result]:
+        return self.done.get(step.name) or super().results(step)
+
+
+MAPPED: dict[str, Any] = {
+    "public.item": {
+        "into": "thing",
+        "columns": {
+            "note": {"function": "mapping_functions:note"},
+            "twice": {"target-sql": "note || note"},
+            "half": {"sql": "id / 2"},
+        },
+    },
+    "public.sale": {"where": "id <= 100", "columns": {"item": "thing"}},
+}
+
+
+def test_mapped_tables_are_migrated_and_proven_by_separate_tasks(pair: Pair) -> None:
+    pair.source.run(*SHOP)
+    others = Tasks()
+    with Migration(part(pair, HOLD, mapping=MAPPED).spec, started_by=others.started_by) as run:
+        run_flow(MIGRATE.only(EXTRACT, HOLD), run, jobs=1, emit=run.emit)
+        others.handles[HOLD] = run.handle
+        for step in MIGRATE.steps[2:]:
+            one = part(pair, step.name, others, mapping=MAPPED)
+            others.done[step.name] = one.run()
+            if step == MIGRATE.last:
+                assert one.outcome is not None
+                assert one.outcome.proof.verified == "full"
+    assert pair.target.rows("select note, twice, half from thing where id = 7") == [
+        ("NOTE", "NOTENOTE", 3)
+    ]
+    assert pair.target.value("select count(*) from sale where thing <= 100") == 100
+    about = [one for one in operator_lineage(one.arrived).outputs if one.name.endswith("thing")]
+    (twice,) = about[0].facets["columnLineage"].fields["note"].inputFields
+    assert twice.transformations[0].type == "DIRECT"
+
+
 PLANTED = ("delete from item where id = 7", "update item set note = 'other' where id = 77",
            "delete from sale where id = 9", "insert into sale values (9000, 5)")  # fmt: skip
 

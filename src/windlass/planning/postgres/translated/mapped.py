@@ -231,7 +231,7 @@ class _Mapping:
             one.target,
             type_,
             not_null=before.not_null and one.how in ("value", "hash", FUNCTION),
-            collation=before.collation if type_ == before.type else _BINARY,
+            collation=before.collation if type_ == before.type else self._binary,
             comment=before.comment,
         )
 
@@ -244,6 +244,11 @@ class _Mapping:
         if asked.startswith("numeric("):
             return asked.replace("numeric", "decimal")
         return _MYSQL_TYPES.get(asked, "longtext")
+
+    @property
+    def _binary(self) -> str:
+        """The collation of texts that have none of the source's. SQLite compares bytes anyway."""
+        return "" if self._dialect == "sqlite" else "utf8mb4_bin"
 
     def _of_hash(self) -> str:
         return "text" if self._dialect == "sqlite" else "varchar(64)"
@@ -316,7 +321,6 @@ class _Mapping:
         self.losses.append(Loss(str(self._table.name), message, kind))
 
 
-_BINARY = "utf8mb4_bin"
 _MYSQL_TYPES = {
     "bigint": "bigint",
     "doubleprecision": "double",
