@@ -142,7 +142,7 @@ def _imports(modules: Mapping[str, Source]) -> dict[str, set[str]]:
 
 
 def _named(source: Source, modules: Mapping[str, Source]) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in _statements(source.tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in modules)
         elif isinstance(node, ast.ImportFrom):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
+import re
 from functools import cache
 
 import pytest
@@ -26,9 +26,7 @@ CASES = [f"tests/x/test_existing.py::test_{n}" for n in range(20)]
 @cache
 def defined_in(file: str) -> set[str]:
     (path,) = TESTS.glob(f"*/{file}.py")
-    return {
-        one.name for one in ast.parse(path.read_text()).body if isinstance(one, ast.FunctionDef)
-    }
+    return set(re.findall(r"^def (\w+)", path.read_text(), re.MULTILINE))
 
 
 def defined_tests(file: str) -> set[str]:
