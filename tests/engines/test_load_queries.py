@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engines import Engine, duckdb_engine, over_engines, postgres_engine, sqlite_engine
+from engines import MADE, Engine, over_engines
 from servers import Database
 from windlass.engines.inputs import open_inputs
 from windlass.engines.landing import Input
@@ -21,13 +21,7 @@ from windlass.model.inputs import QueryFrom
 def engine(
     request: pytest.FixtureRequest, database: Callable[[int], Database], tmp_path: Path
 ) -> Engine:
-    match request.param:
-        case "postgresql":
-            found = postgres_engine(database(16))
-        case "sqlite":
-            found = sqlite_engine(tmp_path)
-        case _:
-            found = duckdb_engine(tmp_path)
+    found = MADE[request.param](database, tmp_path)
     key, text = found.types["int"], found.types["text"]
     found.run(f"create table orders (id {key} primary key, note {text})")
     found.run("insert into orders values (1, 'one'), (2, null)")

@@ -13,15 +13,7 @@ from typing import Any
 import pytest
 
 from command import finish, start
-from engines import (
-    Engine,
-    duckdb_engine,
-    never,
-    over_engines,
-    postgres_engine,
-    sqlite_engine,
-    values_of,
-)
+from engines import MADE, Engine, never, over_engines, values_of
 from exporting import export, files, rows, spec_file, stop
 from servers import Database
 from windlass.engines.base import FILES, Source
@@ -34,13 +26,7 @@ from windlass.model.export import Export, Request
 def engine(
     request: pytest.FixtureRequest, database: Callable[[int], Database], tmp_path: Path
 ) -> Engine:
-    match request.param:
-        case "postgresql":
-            return postgres_engine(database(16))
-        case "sqlite":
-            return sqlite_engine(tmp_path)
-        case _:
-            return duckdb_engine(tmp_path)
+    return MADE[request.param](database, tmp_path)
 
 
 def filled(engine: Engine, count: int = 100) -> Engine:

@@ -19,12 +19,10 @@ import pytest
 
 from servers import Database
 
-ENGINES = ("postgresql", "sqlite", "duckdb")
-
 
 def over_engines(**marks: pytest.MarkDecorator) -> pytest.MarkDecorator:
     """The test runs on every engine, which the fixture `engine` is; marks are by engine."""
-    cases = [pytest.param(name, marks=[marks[name]] if name in marks else []) for name in ENGINES]
+    cases = [pytest.param(name, marks=[marks[name]] if name in marks else []) for name in MADE]
     return pytest.mark.parametrize("engine", cases, indirect=True)
 
 
@@ -95,6 +93,13 @@ def duckdb_engine(folder: Path) -> Engine:
         "duckdb", f"duckdb://{path}", "main", run, DUCKDB,
         "select hash(range) % 7 as n from range(1000000000000)",
     )  # fmt: skip
+
+
+MADE: Mapping[str, Callable[[Callable[[int], Database], Path], Engine]] = {
+    "postgresql": lambda database, _: postgres_engine(database(16)),
+    "sqlite": lambda _, folder: sqlite_engine(folder),
+    "duckdb": lambda _, folder: duckdb_engine(folder),
+}
 
 
 def values_of(rows: list[tuple[Any, ...]]) -> list[Any]:
