@@ -181,6 +181,9 @@ class Destination(Protocol):
 
     def insert(self, session: Session, table: TableConversion, rows: Rows) -> None: ...
 
+    def inserted(self, session: Session, table: TableConversion) -> None:
+        """Called after the last rows of a table."""
+
     def broken(
         self, session: Session, tables: Sequence[TableConversion]
     ) -> Iterable[tuple[str, str, int]]:

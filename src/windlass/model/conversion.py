@@ -224,6 +224,7 @@ class TableConversion:
     before: tuple[Made, ...] = ()  # what it needs, such as its schema
     after: tuple[Made, ...] = ()  # what is made with it, such as comments
     needs: tuple[Name, ...] = ()  # tables of the target whose rows have to be there first
+    itself: tuple[ForeignKey, ...] = ()  # to it: its rows are inserted after those they refer to
     counter: Counter | None = None
     is_partitioned: bool = False
     rows: int = -1  # about

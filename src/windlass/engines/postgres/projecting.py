@@ -21,13 +21,14 @@ from windlass.engines.postgres.structure import read_structure
 from windlass.engines.starting import when_up
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost
-from windlass.model.conversion import ColumnPlan, PgStructure, Projection
+from windlass.model.conversion import ColumnPlan, PgConstraint, PgStructure, Projection
 from windlass.model.plan import Server
 from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
 from windlass.model.translation import Digest, Field, Row, Type
 
 BATCH_BYTES = 2 << 20
+MOST_LEVELS = 100  # of rows that refer to each other
 _MOST_ROWS, _UNKNOWN_ROWS = 5_000, 200
 _PURPOSE = "windlass rows"
 
@@ -113,6 +114,31 @@ class ProjectedSource:
         assert row is not None
         return int(cast("int", row[0]))
 
+    def is_ordered(self, table: Name, key: PgConstraint, *, only: bool) -> bool:
+        """Whether each row of a table refers to none, or to one that does so, and so on: by a key
+        to the table itself, over at most so many rows."""
+        parts = {
+            "table": table_of(table, only=only),
+            "referred": _columns("t", key.referred),
+            "roots": sql.SQL(" or ").join(
+                sql.SQL("{} is null").format(sql.Identifier("t", one)) for one in key.columns
+            ),
+            "same": sql.SQL(" and ").join(
+                sql.SQL("{} = {}").format(sql.Identifier("t", ours), sql.Identifier("r", theirs))
+                for ours, theirs in zip(key.columns, key.referred, strict=True)
+            ),
+            "most": sql.Literal(MOST_LEVELS),
+        }
+        query = sql.SQL(
+            "with recursive r as (select {referred}, 1 as windlass_level from {table} as t"
+            " where {roots} union all select {referred}, r.windlass_level + 1 from {table} as t"
+            " join r on {same} where r.windlass_level < {most})"
+            " select (select count(*) from r) = (select count(*) from {table} as t)"
+        ).format(**parts)
+        with self._session() as session, explaining(f"reading {table}", side="source"):
+            row = session.execute(query).fetchone()
+        return bool(row and row[0])
+
     def rows(
         self, rows: sql.Composable, expressions: Sequence[sql.Composable], about: int, what: str
     ) -> Iterator[list[tuple[Any, ...]]]:
@@ -169,6 +195,10 @@ class ProjectedSource:
         if self._holder is not None:
             self._holder.close()
         self._holder = None
+
+
+def _columns(alias: str, columns: Sequence[str]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(alias, one) for one in columns)
 
 
 def verbatim(text: str) -> sql.SQL:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -16,7 +16,14 @@ from windlass.engines.postgres.projecting import (
     verbatim,
 )
 from windlass.errors import CannotResume
-from windlass.model.conversion import ColumnPlan, ConversionPlan, PgTable, Standing, Tried
+from windlass.model.conversion import (
+    ColumnPlan,
+    ConversionPlan,
+    PgConstraint,
+    PgTable,
+    Standing,
+    Tried,
+)
 from windlass.model.units import several
 from windlass.planning.postgres.converted.make import Read, make_plan
 from windlass.planning.postgres.converted.tables import Asking
@@ -33,10 +40,21 @@ def read_and_plan(
         source.server,
         source.structure(),
         target.standing() if migrates else Standing(True),
-        Asking(source.value, _prover(source, target) if migrates else None),
+        Asking(
+            source.value,
+            _prover(source, target) if migrates else None,
+            _orderer(source) if migrates and not spec.schema_only else None,
+        ),
         _counter(source) if migrates else None,
     )
     return make_plan(run, spec, read, target)
+
+
+def _orderer(source: ProjectedSource) -> Callable[[PgTable, PgConstraint], bool]:
+    def is_ordered(table: PgTable, key: PgConstraint) -> bool:
+        return source.is_ordered(table.name, key, only=not table.is_partitioned)
+
+    return is_ordered
 
 
 def _counter(source: ProjectedSource) -> Any:

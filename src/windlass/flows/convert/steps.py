@@ -73,6 +73,7 @@ def _copied(run: Conversion, table: TableConversion, session: Any) -> Result:
         for batch in _batches(run, table):
             run.target.insert(session, table, batch)
             rows += len(batch)
+        run.target.inserted(session, table)
         found: dict[str, Any] = {
             "rows": rows,
             "bytes": _size_of(table, rows),

@@ -14,6 +14,7 @@ from windlass.engines.duckdb.destination import (
     filling,
     fitting,
     forms,
+    ordering,
     proving,
     statements,
 )
@@ -130,7 +131,14 @@ class DuckDbDestination(FileDestination):
 
     def insert(self, session: Any, table: TableConversion, rows: Rows) -> None:
         columns = [(one.target, one.carried) for one in table.columns if not one.is_generated]
-        filling.fill(session, table.target, columns, rows)
+        if table.itself:
+            filling.fill(session, ordering.stage(session, table), columns, rows)
+        else:
+            filling.fill(session, table.target, columns, rows)
+
+    def inserted(self, session: Any, table: TableConversion) -> None:
+        if table.itself:
+            ordering.insert(session, table)
 
     def broken(
         self, session: Any, tables: Sequence[TableConversion]

@@ -38,12 +38,16 @@ def fill(session: Any, table: Name, columns: Sequence[tuple[str, Carried]], rows
     except duckdb.ConstraintException as error:
         if "foreign key" not in str(error):
             raise
-        raise WindlassError(
-            f"{table}: a row refers to no row of another table",
-            hint="tables were copied at different moments, or the source has such rows:"
-            f" {word('restart')} reads all of them in one moment",
-        ) from error
+        raise no_such_row(table) from error
     session.unregister(_BATCH)  # not after an error, with which the transaction ends
+
+
+def no_such_row(table: Name) -> WindlassError:
+    return WindlassError(
+        f"{table}: a row refers to no row of another table",
+        hint="tables were copied at different moments, or the source has such rows:"
+        f" {word('restart')} reads all of them in one moment",
+    )
 
 
 def _statement(table: Name, columns: Sequence[tuple[str, Carried]], places: Sequence[str]) -> str:

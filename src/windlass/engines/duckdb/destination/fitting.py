@@ -109,9 +109,7 @@ def _foreign_key(
     draft: TableDraft, key: ForeignKey, known: Mapping[Name, TableDraft]
 ) -> ForeignKey | str:
     """As DuckDB takes it: columns in the order of the key that they refer to."""
-    if key.refers_to == draft.name:
-        return "DuckDB checks each row before others of the same table are there"
-    parent = known.get(key.refers_to)
+    parent = draft if key.refers_to == draft.name else known.get(key.refers_to)
     if parent is None:
         return f"{key.refers_to} refers to this table as well, and is made after it"
     if parent.name.schema != draft.name.schema:

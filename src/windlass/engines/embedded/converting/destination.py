@@ -11,7 +11,7 @@ from windlass.engines.destination import Note, Session
 from windlass.engines.embedded.converting.file import TargetFile
 from windlass.engines.embedded.converting.undoing import Reading, Undoing
 from windlass.engines.statements import names
-from windlass.model.conversion import ConversionPlan, Made, Standing, TableDraft
+from windlass.model.conversion import ConversionPlan, Made, Standing, TableConversion, TableDraft
 from windlass.model.load import LoadRun
 from windlass.model.outcome import Outcome, State
 from windlass.model.past import Foreseen, Others, Undone
@@ -73,6 +73,9 @@ class FileDestination:
 
     def once(self, run: str, step: str, item: str, work: Callable[[Session], Note]) -> Note:
         return self._target.once(run, step, item, work)
+
+    def inserted(self, session: Session, table: TableConversion) -> None:
+        """All rows are in the table."""
 
     def end(self, run: str, state: State, outcome: Outcome) -> None:
         self._target.end(run, state, outcome)

@@ -45,6 +45,8 @@ class Asking:
 
     value: Value
     prove: Prove | None
+    is_ordered: Callable[[PgTable, PgConstraint], bool] | None = None
+    """Whether rows can be inserted after those that they refer to by a key to the same table."""
 
 
 class Drafting:
@@ -94,6 +96,7 @@ class Drafting:
             before=tuple(before),
             after=tuple(after),
             needs=_needs(draft) if target.enforces_keys else (),
+            itself=_to_itself(draft) if target.enforces_keys else (),
             counter=self._counter(draft),
             is_partitioned=table.is_partitioned,
             rows=table.rows,
@@ -251,6 +254,8 @@ class Drafting:
             return f"{one.refers_to} is not migrated"
         if "NOT ENFORCED" in one.definition:
             return "it is not on the source"
+        if self._target.enforces_keys and (why := _unordered(self._table, one, self._ask)):
+            return why
         if not one.is_validated:
             return "it was never validated on the source"
         if one.matches_full and len(one.columns) > 1:
@@ -344,6 +349,24 @@ class Drafting:
             return
         kind = LossClass.CONSTRAINTS if one.is_unique else LossClass.OBJECTS
         self._lose(f"index {one.name} is not made, as {made}: {text}", kind)
+
+
+def _unordered(table: PgTable, one: PgConstraint, ask: Asking) -> str:
+    """Why rows cannot be inserted, each after the one that it refers to."""
+    if one.refers_to != table.name or ask.is_ordered is None:
+        return ""
+    if sum(other.refers_to == table.name for other in table.constraints) > 1:
+        return "more than one key refers to the same table"
+    by_name = {column.name: column.type for column in table.columns}
+    if any("." in by_name[name].base for name in one.columns):
+        return "its type is not one of PostgreSQL's own"
+    if not one.is_validated or ask.is_ordered(table, one):
+        return ""
+    return "rows refer to themselves, to each other in a circle, or over more than 100 rows"
+
+
+def _to_itself(draft: TableDraft) -> tuple[ForeignKey, ...]:
+    return tuple(one for one in draft.foreign_keys if one.refers_to == draft.name)
 
 
 def _needs(draft: TableDraft) -> tuple[Name, ...]:
