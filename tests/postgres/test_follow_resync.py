@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import psycopg
@@ -13,6 +14,7 @@ from cutovers import WIDE, variables
 from killing import kill
 from pursued import FOLLOW, TABLES, following, write
 from servers import FAST, Database, Pair, Server
+from standbys import standby_of
 
 RESYNC = ("verify", "--follow", "--repair", "--yes", "--json")
 SLOTS = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active"
@@ -125,6 +127,39 @@ def test_a_slot_whose_log_the_server_has_removed_costs_a_comparison(
     with following(pair):
         write(pair.source, 9)
         until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+
+
+@pytest.mark.full
+def test_a_failover_of_the_source_costs_a_comparison(
+    own_server: Callable[..., Server], logical: Callable[[int], Database]
+) -> None:
+    """The standby lacks what the primary had committed last, and the target has."""
+    primary = own_server(16)
+    pair = Pair(primary.create_database("shop"), logical(18))
+    pair.source.run(*TABLES)
+    with following(pair):
+        write(pair.source, 1)
+        until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+    until(lambda: _is_idle(pair), "no reader of the slot")
+    standby = standby_of(primary)
+    try:
+        with following(pair):
+            write(pair.source, 2)
+            until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+        primary.stop(signal.SIGQUIT)
+        standby.admin.run("select pg_promote()")
+        now = Pair(Database(standby, "shop"), pair.target)
+        assert _rows(now.source) != _rows(now.target)
+        lost = windlass(*FOLLOW, pair=now).expect(STOPPED).result
+        assert lost["stopped_by"] in ("timeline", "slot_lost"), lost
+        assert "windlass verify --follow --repair" in lost["hint"]
+        assert windlass(*RESYNC, pair=now).expect(DONE).result["differences"] == []
+        assert _rows(now.source) == _rows(now.target)
+        with following(now):
+            write(now.source, 3)
+            until(lambda: _rows(now.source) == _rows(now.target), "equal sides", 30)
+    finally:
+        standby.remove()
 
 
 def _is_idle(pair: Pair) -> bool:
