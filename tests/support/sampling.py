@@ -173,6 +173,7 @@ SAMPLED = {
     "test_kill": {"test_a_server_that_dies_under_a_move_changes_nothing": 1},
     "test_iceberg": {"test_a_killed_run_is_resumed_and_loads_once": 3},
     "test_into_files": {"test_killed_anywhere_the_same_command_ends_it": 2},
+    "test_into_mysql_runs": {"test_killed_anywhere_the_same_command_ends_it": 1},
     "test_follow": {"test_killed_at_any_mark_the_same_command_loses_nothing": 1},
     "test_landing_kill": {"test_a_load_killed_at_any_moment_is_as_if_it_had_run_once": 3},
     "test_landing_contract": {

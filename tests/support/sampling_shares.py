@@ -83,6 +83,8 @@ SHARES = {
     "test_identifiers": 2,
     "test_into_duckdb": 4,
     "test_into_files": 6,
+    "test_into_mysql": 3,
+    "test_into_mysql_runs": 3,
     "test_into_sqlite": 3,
     "test_journal": 8,
     "test_landing_bad": 4,

@@ -58,6 +58,7 @@ ENGINES = (
     Engine(
         ("mysql", "mariadb"),
         origin="windlass.engines.mysql.origin:MysqlOrigin",
+        destination="windlass.engines.mysql.destination.destination:MysqlDestination",
         needs=("asyncmy", "sqlglot"),
         extra="mysql",
     ),

@@ -68,7 +68,7 @@ class Address:
         return context
 
 
-def read_address(url: str) -> Address:
+def read_address(url: str, side: str = "source") -> Address:
     """The address that a URL gives. Options have hyphens or underscores.
 
     Raises:
@@ -83,11 +83,11 @@ def read_address(url: str) -> Address:
         port = parts.port or PORT
         seconds = int(options.get("connect-timeout", "10"))
     except ValueError:
-        raise _bad(f"the URL cannot be read; write it as {_FORM}") from None
+        raise _bad(side, f"the URL cannot be read; write it as {_FORM}") from None
     database = unquote(parts.path.lstrip("/"))
     faults = _faults(options, database, seconds)
     if faults or parts.fragment:
-        raise _bad("; ".join(faults) or "`#` is written %23")
+        raise _bad(side, "; ".join(faults) or "`#` is written %23")
     mode = options.get("ssl", "required" if options.get("ssl-cert") else "disabled")
     return Address(
         host=parts.hostname or "localhost",
@@ -127,5 +127,5 @@ def _mode(word: str) -> str:
     )
 
 
-def _bad(message: str) -> BadSpec:
-    return BadSpec([f"source: {message}"])
+def _bad(side: str, message: str) -> BadSpec:
+    return BadSpec([f"{side}: {message}"])

@@ -6,10 +6,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from windlass.errors import ConnectionLost, Interrupted, ServerStarting, SnapshotLost, WindlassError
+from windlass.errors import (
+    ConnectionLost,
+    ConstraintViolated,
+    Interrupted,
+    ServerStarting,
+    SnapshotLost,
+    TargetFull,
+    WindlassError,
+)
 from windlass.model.wording import word
-
-SIDE = "source"
 
 NO_RIGHT = {1044, 1045, 1142, 1143, 1227, 1370, 1449, 1698}
 LOCKED = 1205  # lock wait timeout
@@ -23,6 +29,18 @@ _LOST = {
 _FINAL = {1129, 1130}  # trying again does not help
 _DOWN = {1053}  # shutdown in progress
 _CHANGED = {1412, 1146, 1051}  # definition has changed, or the table is gone
+# a duplicate, a row without its parent, a check, and keys that the server does not take
+_VIOLATED = {1062, 1451, 1452, 3819, 4025, 1005, 1215, 1822, 1826, 3780, 3823}
+_FULL = {1021, 1114}  # no space on the disk, the table is full
+_TARGET_HINTS = {
+    1044: "grant the user ALL PRIVILEGES on the database, and check its name",
+    1142: "grant the user ALL PRIVILEGES on the database",
+    1143: "grant the user ALL PRIVILEGES on the database",
+    1153: "raise max_allowed_packet on the server",
+    1290: "the server is read-only: give the URL of the one that takes writes",
+    1370: "grant the user EXECUTE on the routine",
+    1836: "the server is read-only: give the URL of the one that takes writes",
+}
 _HINTS = {
     1040: f"lower {word('jobs')}, or raise max_connections",
     1044: "grant the user SELECT on the database, and check its name",
@@ -46,33 +64,39 @@ _HINTS = {
 }
 
 
-def explain(error: BaseException, doing: str, place: str) -> WindlassError:
+def explain(error: BaseException, doing: str, place: str, side: str = "source") -> WindlassError:
     """Our error for a driver's: the operation, the server's message, and a hint."""
     number = number_of(error)
     message = f"{place}: {doing}: {_message(error)}"
     if number in _STOPPED:
         return Interrupted("stopped on request")
     if number in _DOWN:
-        return ServerStarting(message, hint="wait until the server is up", side=SIDE)
-    if number in _CHANGED:
-        return SnapshotLost(
-            message, hint="the table was changed, emptied or dropped: run again", side=SIDE
-        )
+        return ServerStarting(message, hint="wait until the server is up", side=side)
     hint = _HINTS.get(number, "")
+    if side == "target":
+        hint = _TARGET_HINTS.get(number, hint)
+        if number in _VIOLATED:
+            return ConstraintViolated(message, hint=hint, side=side)
+        if number in _FULL:
+            return TargetFull(message, hint="make space, then run the same command", side=side)
+    elif number in _CHANGED:
+        return SnapshotLost(
+            message, hint="the table was changed, emptied or dropped: run again", side=side
+        )
     if number in _LOST - _FINAL or (not number and isinstance(error, OSError | EOFError)):
-        return ConnectionLost(message, hint=hint or "check that the server is up", side=SIDE)
-    return WindlassError(message, hint=hint, side=SIDE)
+        return ConnectionLost(message, hint=hint or "check that the server is up", side=side)
+    return WindlassError(message, hint=hint, side=side)
 
 
 @contextmanager
-def explaining(doing: str, place: str) -> Iterator[None]:
+def explaining(doing: str, place: str, side: str = "source") -> Iterator[None]:
     """Map the driver's errors to ours."""
     from asyncmy import errors
 
     try:
         yield
     except (errors.MySQLError, OSError, EOFError) as error:
-        raise explain(error, doing, place) from error
+        raise explain(error, doing, place, side) from error
 
 
 def number_of(error: BaseException) -> int:

@@ -1,4 +1,4 @@
-"""A read-only session with a server of MySQL or MariaDB, for one thread at a time.
+"""A session with a server of MySQL or MariaDB, for one thread at a time; it only reads.
 
 The driver is asynchronous: each session has its own event loop, which runs only while it is used.
 Values come as the bytes that the server sends.
@@ -37,6 +37,11 @@ _INTERRUPTED = 1317
 class Session:
     """Made connected; `close` it."""
 
+    side = "source"
+    mode = _MODE
+    doing = "reading"
+    flags = 0  # of the client, besides the driver's own
+
     def __init__(self, address: Address) -> None:
         """Raises:
         WindlassError: it cannot connect; `retryable` where trying again can help.
@@ -62,7 +67,7 @@ class Session:
             raise WindlassError(
                 f"{self.address.place}: the certificate cannot be read: {error}",
                 hint="check ssl-ca, ssl-cert and ssl-key in the URL",
-                side="source",
+                side=self.side,
             ) from error
         return await connect(
             **given,
@@ -70,6 +75,7 @@ class Session:
             use_unicode=False,
             charset="utf8mb4",
             autocommit=None,
+            client_flag=self.flags,
             program_name="windlass",
         )
 
@@ -80,7 +86,7 @@ class Session:
         self.version_text = version.split("-")[0]
         numbers = [int(one) for one in self.version_text.split(".")[:3]]
         self.version = tuple(numbers)
-        self.run(_settings(Text(_MODE), _LONG_SECONDS))
+        self.run(_settings(Text(self.mode), _LONG_SECONDS))
         # the limits by which the server would end a long statement or an idle transaction
         if self.is_mariadb:  # the cache confuses 'a' with 'A' where their collation does
             self.run(part("set session optimizer_switch = {}", Text("subquery_cache=off")))
@@ -103,7 +109,7 @@ class Session:
             await cursor.execute(_written(query))
             return list(await cursor.fetchall())
 
-        return self._run(all_rows(), "reading")
+        return self._run(all_rows(), self.doing)
 
     def named(self, query: str) -> tuple[list[Row], tuple[str, ...]]:
         """All rows, and the names of their columns."""
@@ -159,7 +165,7 @@ class Session:
 
         if self.is_dead:
             work.close()
-        with explaining(doing, self.place):
+        with explaining(doing, self.place, self.side):
             if self.is_dead:
                 raise ConnectionResetError("the connection is lost")
             try:

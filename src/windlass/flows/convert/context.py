@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from windlass.engines.destination import FLOW
-from windlass.errors import AlreadyFinished, Refused, SnapshotLost, WindlassError
+from windlass.errors import AlreadyFinished, Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.convert.ending import outcome_of
 from windlass.flows.convert.outline import CONVERT
 from windlass.flows.convert.pair import open_pair
@@ -235,7 +235,7 @@ class Conversion(ConvertSides):
 
     def recover(self, error: WindlassError) -> None:
         """Reopen a lost session in the same snapshot, if that snapshot still exists."""
-        if isinstance(error, SnapshotLost):
+        if isinstance(error, SnapshotLost | RunLost):
             raise error
         if self.at is not None:
             self.source.check()

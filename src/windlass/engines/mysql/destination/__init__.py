@@ -1,0 +1,1 @@
+"""MySQL and MariaDB as what a PostgreSQL database is migrated into: a database that exists."""
