@@ -258,6 +258,18 @@ def test_a_repair_shows_what_it_would_change_and_then_compares_again(desk: Desk)
     assert f"run: {done['run']}" in done["text"]
 
 
+def test_a_definition_that_a_repair_leaves_is_named_before_it_and_after_it(desk: Desk) -> None:
+    desk.pair.target.run("update t set x = 0 where id = 2", "alter table t add late text")
+    seen = desk.trigger("windlass_repair")
+    assert "No repair changes definitions" in seen.asked and "late text" in seen.asked
+    done = desk.trigger("windlass_repair", seen)
+    assert done.failed == "repair" and "late text" in done.problems
+    repaired = next(run for run in desk.runs() if run["flow"] == "repair")
+    assert "rows that differed are repaired" in done.problems
+    assert f"windlass_rollback with run: {repaired['run']}" in done.problems
+    assert desk.pair.target.value("select x from t where id = 2") == 2
+
+
 def repaired_spec(spec: Mapping[str, Any]) -> list[str]:
     """What the two halves of a repair with a spec compare, of schemas and of what is left out."""
     from windlass.airflow import repair_dag

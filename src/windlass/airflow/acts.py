@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from windlass import api
-from windlass.airflow.ending import WIDTH, block_lines, rollback_text
-from windlass.airflow.findings import MOST_SHOWN
+from windlass.airflow.ending import WIDTH, block_lines
+from windlass.airflow.findings import MOST_SHOWN, rollback_text
 from windlass.airflow.work import log, log_event
 from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.registry import RESTORE, ROLLBACK, flow_named
@@ -231,7 +231,8 @@ def _ended(outcome: Outcome, words: Words) -> Result:
     if outcome.reason.problems:
         raise Refused(outcome.reason.problems)
     if outcome.state in (State.DIFFERENT, State.LOSSY):
-        raise Different(outcome.proof.differences, {"run": outcome.run}, losses=outcome.losses)
+        known = {"run": outcome.run, "repaired": outcome.course.repaired}
+        raise Different(outcome.proof.differences, known, losses=outcome.losses)
     if outcome.state not in (State.DONE, State.ROLLED_BACK):
         hint = outcome.reason.hint.replace(SAME, "clear this task")
         raise Stopped(outcome.reason.message or str(outcome.state), hint=hint)

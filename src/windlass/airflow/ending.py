@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import click
 
-from windlass.airflow.findings import REPAIR_DAG, ROLLBACK_DAG
+from windlass.airflow.findings import REPAIR_DAG, rollback_text
 from windlass.errors import Different
 from windlass.model.flow import Words
 from windlass.model.outcome import NO_REASON, Outcome, Reason, State
@@ -40,11 +40,6 @@ def relation_results(outcome: Outcome | None) -> list[dict[str, Any]]:
     """What is known about each relation, as plain data."""
     found = [dataclasses.asdict(one) for one in outcome.relations] if outcome else []
     return [{key: value for key, value in one.items() if value not in ("", ())} for one in found]
-
-
-def rollback_text(run: str) -> str:
-    """How a run is undone."""
-    return f"DAG {ROLLBACK_DAG} with run: {run}, or windlass rollback {run}"
 
 
 def block_lines(outcome: Outcome, words: Words) -> Iterator[str]:

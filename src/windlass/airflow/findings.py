@@ -34,8 +34,16 @@ def lines_of(error: WindlassError, *, repairs: bool = True) -> Iterator[str]:
     elif isinstance(error, Different):
         yield str(error)
         yield from difference_lines(error.differences, error.losses, repairs=repairs)
+        if error.summary.get("repaired"):
+            run = str(error.summary["run"])
+            yield f"rows that differed are repaired; to put them back: {rollback_text(run)}"
     else:
         yield f"{error} ({error.hint})" if error.hint else str(error)
+
+
+def rollback_text(run: str) -> str:
+    """How a run is undone."""
+    return f"DAG {ROLLBACK_DAG} with run: {run}, or windlass rollback {run}"
 
 
 def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:

@@ -58,7 +58,7 @@ def page_of(
 ) -> str:
     """The page of a run's end. `part` is the group or the task of the DAG run that it is about, if
     not all of it."""
-    from windlass.airflow.ending import rollback_text
+    from windlass.airflow.findings import rollback_text
     from windlass.report.page import run_page
     from windlass.run.published import outcome_json
     from windlass.run.reporting import with_commands

@@ -32,6 +32,7 @@ class Forecast:
     """Of which rows of a relation these are: another set of rows has another one."""
     sequences: int = 0
     large_objects: int = 0
+    stays: tuple[str, ...] = ()  # definitions that differ, which no repair changes
 
     @property
     def total(self) -> Counter[Change]:

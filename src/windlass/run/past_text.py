@@ -32,6 +32,11 @@ def forecast_text(forecast: Forecast) -> str:
         lines.append(f"  sets {plural(forecast.sequences, 'sequence')}")
     if forecast.large_objects:
         lines.append(f"  copies {plural(forecast.large_objects, 'large object')} again")
+    if forecast.stays:
+        lines.append("  No repair changes definitions. These stay different:")
+        lines += [f"    {one}" for one in forecast.stays[:MOST_RELATIONS]]
+        if len(forecast.stays) > MOST_RELATIONS:
+            lines.append(f"    and {len(forecast.stays) - MOST_RELATIONS:,} more")
     return "\n".join(lines)
 
 

@@ -110,6 +110,7 @@ def _forecast(run: Comparison, allowed: Collection[Change]) -> Forecast:
         {name: one.digest for name, one in found.items()},
         len(_sequences(run)) if updates else 0,
         len(_large_objects(run)) if updates else 0,
+        tuple(str(one) for one in run.differences if one.kind is DifferenceKind.SCHEMA),
     )
 
 
