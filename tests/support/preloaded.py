@@ -1,8 +1,8 @@
 """Loaded where runs of the command are forked: all of windlass that a run can need, so that none of
 them loads any of it again.
 
-Left out are Airflow and Django, which no run of the command loads, and BigQuery's client, which
-takes longer to load than the few runs that need it are worth.
+Left out are Airflow and Django, which no run of the command loads, and the clients of BigQuery and
+Snowflake, which take longer to load than the few runs that need them are worth.
 """
 
 import gc
@@ -16,6 +16,7 @@ LEFT_OUT = (
     "windlass.airflow",
     "windlass.django",
     "windlass.engines.bigquery",
+    "windlass.engines.snowflake",
 )
 
 for found in pkgutil.walk_packages(windlass.__path__, "windlass."):

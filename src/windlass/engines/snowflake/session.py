@@ -58,7 +58,7 @@ class Session:
         """All statements in it, or none. Statements that define anything would commit it:
         https://docs.snowflake.com/en/sql-reference/transactions
         """
-        self.run("begin")
+        self.run("begin transaction")  # BEGIN alone also opens a block of a script
         try:
             yield
         except BaseException:
