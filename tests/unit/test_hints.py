@@ -97,6 +97,11 @@ def test_what_only_reads_has_nothing_to_resume(error: BaseException) -> None:
     assert "resume" not in ending_of(error, writes=False).hint
 
 
+def test_what_is_done_as_a_whole_is_not_resumed() -> None:
+    ending = ending_of(KeyboardInterrupt(), writes=True, resumes=False)
+    assert ending.hint == "run the same command again"
+
+
 def test_a_question_that_is_answered_with_no_leaves_nothing_to_resume() -> None:
     ending = ending_of(click.Abort(), writes=True)
     assert (ending.message, ending.hint) == ("not confirmed", "nothing was changed")

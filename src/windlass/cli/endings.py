@@ -62,9 +62,9 @@ class Ending:
     problems: tuple[Problem, ...] = ()
 
 
-def ending_of(error: BaseException, *, writes: bool) -> Ending:
+def ending_of(error: BaseException, *, writes: bool, resumes: bool = True) -> Ending:
     """The ending for an error. `writes`: whether the command could have written something before it
-    failed."""
+    failed; `resumes`: whether the same command resumes what it has begun."""
     match error:
         case click.UsageError():
             return Ending(Exit.BAD_SPEC, _lower(error.format_message()), _usage_hint(error))
@@ -83,8 +83,9 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
         case click.Abort(__cause__=None):  # a question that was answered with no or with Ctrl-C
             return Ending(Exit.INTERRUPTED, "not confirmed", "nothing was changed")
         case Interrupted() | KeyboardInterrupt() | click.Abort():
+            again = RESUME if resumes else SAME
             return Ending(
-                Exit.INTERRUPTED, "interrupted", RESUME if writes else "nothing was written"
+                Exit.INTERRUPTED, "interrupted", again if writes else "nothing was written"
             )
         case WindlassError():
             stopped = writes or error.retryable

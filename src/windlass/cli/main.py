@@ -19,6 +19,8 @@ from windlass.model.hiding import secrets_in
 
 # Commands that have written nothing when they fail.
 READING = {"plan", "status", "spec"}
+# Commands that succeed as a whole or are taken back.
+WHOLE = {"cutover", "finish", "abandon", "rollback", "clean"}
 
 
 def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda: None) -> int:
@@ -37,7 +39,8 @@ def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda:
         )
     except (Exception, KeyboardInterrupt) as error:
         writes = not READING.intersection(arguments[:1])
-        return report(ending_of(error, writes=writes), voice, error)
+        resumes = not WHOLE.intersection(arguments[:1])
+        return report(ending_of(error, writes=writes, resumes=resumes), voice, error)
 
 
 def _hide_passwords(voice: Voice) -> None:
