@@ -12,12 +12,17 @@ from pathlib import Path
 from uuid import UUID
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from command import REFUSED
 from file_moves import IntoDuckDb
 from killing import kill
 from servers import Database
+from windlass.engines.duckdb.destination.filling import fill
+from windlass.model.conversion import Carried
+from windlass.model.relation import Name
+from windlass.model.translation import Sort
 
 Moved = Callable[..., IntoDuckDb]
 
@@ -358,6 +363,20 @@ def test_rows_that_refer_to_each_other_are_inserted_in_order(move: Moved) -> Non
     with pytest.raises(duckdb.ConstraintException):
         one.run("insert into pages values (2, 1, 1, 99)")
     assert one.beside() == ["shop.duckdb"]
+
+
+def test_rows_that_are_inserted_leave_memory() -> None:
+    columns = [("a", Carried("VARCHAR", Sort.TEXT, "{0}"))]
+    size = 1_000_000
+    with duckdb.connect(":memory:", config={"memory_limit": "64MB"}) as session:
+        session.execute("create table t (a varchar)")
+        session.execute("begin")
+        before = pa.total_allocated_bytes()
+        for _ in range(20):
+            fill(session, Name("main", "t"), columns, [("x" * (size // 100),)] * 100)
+            assert pa.total_allocated_bytes() - before < 2 * size
+        session.execute("commit")
+        assert session.execute("select count(*) from t").fetchall() == [(2_000,)]
 
 
 def test_expressions_mean_the_same(move: Moved) -> None:

@@ -18,7 +18,7 @@ from windlass.model.relation import Name
 from windlass.model.translation import Sort
 from windlass.model.wording import word
 
-_BATCH = "windlass_batch"
+_BATCH = "_windlass_batch"
 _ARROW = {
     Sort.INTEGER: pa.int64(), Sort.FLOAT: pa.float64(), Sort.TEXT: pa.string(),
     Sort.BYTES: pa.binary(),
@@ -32,14 +32,15 @@ def fill(session: Any, table: Name, columns: Sequence[tuple[str, Carried]], rows
         pa.array(values, _ARROW[carried.sort])
         for values, (_, carried) in zip(zip(*rows, strict=True), columns, strict=True)
     ]
-    session.register(_BATCH, pa.Table.from_arrays(arrays, places))
+    # DuckDB finds it among the local variables; a registered table would be kept until the
+    # transaction ends, and with it all rows of the table
+    _windlass_batch = pa.Table.from_arrays(arrays, places)
     try:
         session.execute(_statement(table, columns, places))
     except duckdb.ConstraintException as error:
         if "foreign key" not in str(error):
             raise
         raise no_such_row(table) from error
-    session.unregister(_BATCH)  # not after an error, with which the transaction ends
 
 
 def no_such_row(table: Name) -> WindlassError:
