@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from locking import SECONDS, blocked_by, holding
+from pages import Page
 from servers import Pair, free_port
 from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
@@ -35,7 +36,9 @@ from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.flow import ONE, Result, Step
 from windlass.model.outcome import StartedBy
 from windlass.model.report import Difference, DifferenceKind
+from windlass.report.page import run_page
 from windlass.run.local import run_flow
+from windlass.run.published import outcome_json
 from windlass.spec.migrate import Spec
 from windlass.spec.model import validated
 
@@ -254,9 +257,12 @@ def test_a_run_whose_end_was_skipped_is_not_green(pair: Pair) -> None:
     planned = part(pair, EXTRACT).run()[ONE.id]
     busy = Busy(handles={EXTRACT: planned}, left_out=["generate_migration_summary"])
     busy.over.set()
+    holder = part(pair, HOLD, busy)
     with pytest.raises(WindlassError, match="generate_migration_summary was skipped") as caught:
-        part(pair, HOLD, busy).hold(lambda _: None, [])
+        holder.hold(lambda _: None, [])
     assert not caught.value.retryable
+    found = Page(run_page(outcome_json(holder.outcome))).text if holder.outcome else ""
+    assert found.index("Stopped") < found.index("was skipped") < found.index("public.sale")
     assert pair.target.value("select state from windlass.run") == "running"
 
 

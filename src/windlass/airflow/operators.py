@@ -385,16 +385,20 @@ class HoldOperator(FlowOperator):
         pooled: Sequence[str] = (),
         run_pool: str = DEFAULT_POOL,
         pool_patience_seconds: float = PATIENCE.total_seconds(),
+        reports: Sequence[str] = ("", ""),
         **kwargs: Any,
     ) -> None:
-        """`pooled` are tasks that use the pool `run_pool`."""
+        """`pooled` are tasks that use the pool `run_pool`; `reports` are the folder of reports and
+        its URL."""
         super().__init__(**kwargs)
-        self.last, self.pooled = tuple(last), tuple(pooled)
+        self.last, self.pooled, self.reports = tuple(last), tuple(pooled), tuple(reports)
         self.run_pool, self.pool_patience_seconds = run_pool, pool_patience_seconds
 
     def execute(self, context: Context) -> Any:
         def publish(result: Mapping[str, Any]) -> None:
             context["ti"].xcom_push(key="return_value", value=small(result))
+
+        from windlass.airflow.reports import keep_unfinished
 
         with self._explained(context):
             part = self.part(context)
@@ -403,6 +407,9 @@ class HoldOperator(FlowOperator):
                 return small(part.hold(publish, self.last, watch, part.board.skip))
             except NoSlot:
                 part.board.skip_waiting()
+                raise
+            except WindlassError:  # of other tasks
+                keep_unfinished(context, part, self.reports, self._spelling, self.group)
                 raise
 
 

@@ -6,17 +6,19 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windlass.airflow.board import started_by
 from windlass.model.wording import Spelling, all_spelled
+from windlass.run.published import outcome_json
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from windlass.airflow.work import Part
     from windlass.model.flow import Flow
     from windlass.model.outcome import Outcome
 
@@ -49,6 +51,23 @@ def keep_report(
         context["ti"].xcom_push(key=key, value=place)
 
 
+def keep_unfinished(
+    context: Context, part: Part, reports: Sequence[str], spelling: Spelling, group: str
+) -> None:
+    """The same of a run whose tasks have failed, if it has begun. What the report says is in the
+    failed tasks' logs as well, so it never changes how the run ends."""
+    if part.outcome is None:
+        return
+    folder, url = reports
+    try:
+        keep_report(
+            context, part.outcome, outcome_json(part.outcome), folder, url,
+            spelling=spelling, flow=part.flow, part=group,
+        )  # fmt: skip
+    except Exception:
+        log.exception("the report could not be written into %s", folder)
+
+
 def page_of(
     context: Context,
     outcome: Outcome,
@@ -60,7 +79,6 @@ def page_of(
     not all of it."""
     from windlass.airflow.findings import rollback_text
     from windlass.report.page import run_page
-    from windlass.run.published import outcome_json
     from windlass.run.reporting import with_commands
 
     attributed = _attributed(context, outcome, part)

@@ -196,6 +196,7 @@ class Build:
             "pooled": pooled,
             "run_pool": self.tuning.pool,
             "pool_patience_seconds": self.tuning.pool_patience.total_seconds(),
+            "reports": (self.ending.report_folder, self.ending.report_url),
         }
 
     def _last(self) -> list[str]:

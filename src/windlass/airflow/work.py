@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tenacity
 
@@ -30,7 +30,7 @@ from windlass.model.event import (
 )
 from windlass.model.flow import ONE, Flow, Item, Result, Step, Words, resolve
 from windlass.model.lineage import Arrived
-from windlass.model.outcome import Outcome
+from windlass.model.outcome import Outcome, Reason, State
 from windlass.model.units import bytes_text, several
 from windlass.run.accounting import Accounting
 from windlass.run.context import Held
@@ -144,6 +144,8 @@ class Part:
             WindlassError: other tasks have failed; the run is unfinished.
         """
 
+        self.accounting = self.accounting or Accounting.of(self.flow, self.spec)
+
         def stay(context: Held) -> Result:
             self._run(context, [self.step.name])
             result: Result = context.results[self.step.name][ONE.id]
@@ -169,15 +171,28 @@ class Part:
 
         _until(is_over, HOLD_POLL_SECONDS)
         if skipped := self.board.skipped(last):  # nothing has ended the run
-            raise WindlassError(
+            self._give_up(
+                context,
                 f"{skipped[0]} was skipped, so the run is unfinished",
-                hint="clear all tasks of this run, or trigger a new one, which resumes it",
+                "clear all tasks of this run, or trigger a new one, which resumes it",
             )
         failed = self.board.failed()
         if failed:
             end = self.flow.last.task
-            message, hint = unfinished(failed, end, self.board.result(end) or {})
-            raise WindlassError(message, hint=hint)
+            ended = self.board.result(end) or {}
+            message, hint = unfinished(failed, end, ended)
+            if ended.get("state"):  # it has written the report
+                raise WindlassError(message, hint=hint)
+            self._give_up(context, message, hint)
+
+    def _give_up(self, context: Held, message: str, hint: str) -> NoReturn:
+        """Keep what is known of the unfinished run, for a report."""
+        if isinstance(context, Reports):
+            if story := getattr(context, "story", None):
+                story.is_shared = True  # by the other tasks
+            with contextlib.suppress(WindlassError):
+                self.outcome = context.outcome(State.STOPPED, Reason(message, hint))
+        raise WindlassError(message, hint=hint)
 
     @cached_property
     def _holder(self) -> str:

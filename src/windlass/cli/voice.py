@@ -82,7 +82,8 @@ class Voice:
         """The command line to run next: the same options with another verb, without secrets."""
         words = list(self.arguments)
         if verb:
-            kept = _without(words[1:], {*more, *_OF_ONE_COMMAND})
+            own = {"--report"} if more else set()  # another act would replace what it has written
+            kept = _without(words[1:], {*more, *_OF_ONE_COMMAND}, {*_WITH_VALUE, *own})
             words = [verb, *kept, *more]
         return shlex.join(["windlass", *map(mask_word, words)])
 
@@ -151,16 +152,20 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
-def _without(words: Sequence[str], flags: set[str]) -> list[str]:
-    """The words without those flags, ``-q``, ``-v``, ``--format`` and ``--output``, which only
-    suit one verb."""
+_WITH_VALUE = {"--format", "--output", "-o"}  # likewise
+
+
+def _without(words: Sequence[str], flags: set[str], valued: set[str]) -> list[str]:
+    """The words without those flags, those options with their values, ``-q`` and ``-v``."""
     kept: list[str] = []
     before = ""
     for word in words:
+        name, equals, _ = word.partition("=")
         if not (
             word in flags
-            or {word, before} & {"--format", "--output", "-o"}
-            or re.fullmatch(r"-[qv]+|(--format|--output)=.*", word)
+            or {word, before} & valued
+            or (equals and name in valued)
+            or re.fullmatch(r"-[qv]+", word)
         ):
             kept.append(word)
         before = word

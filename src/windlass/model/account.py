@@ -17,6 +17,8 @@ class Asked:
     fingerprint: str = ""  # of the plan that was carried out, if the flow makes one
     reviewed_at: str = ""  # when that plan was made, if it came from a file (`--plan`)
     approved_by: str = ""  # who approved that plan, if a scheduler asked somebody
+    source: str = ""  # what its address calls the source, without login: "shop on old:5432"
+    target: str = ""  # the same for what is written
 
 
 @dataclass(frozen=True, slots=True)

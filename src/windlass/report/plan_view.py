@@ -61,6 +61,7 @@ def plan_view(document: Document) -> dict[str, Any]:
         "relations": [],
         "more_relations": [],
         "unnamed_relations": 0,
+        "has_targets": False,
         "others": (),
         "set_aside": (),
         "dependents": (),
@@ -114,6 +115,7 @@ def _of_migration(document: Document) -> dict[str, Any]:
         "relations": rows[:OPEN_RELATIONS],
         "more_relations": rows[OPEN_RELATIONS:],
         "unnamed_relations": len(relations) - len(shown),
+        "has_targets": any(one["target"] for one in rows),
         "others": [
             f"{one['kind'].lower()} {_arrow(one['source'], one['target'])}"
             for one in document["others"]

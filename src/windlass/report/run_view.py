@@ -66,6 +66,8 @@ _LEVELS = {"full": tuple(Compared), "counts": tuple(Compared)[:3], "schema": (Co
 def run_view(document: Document) -> dict[str, Any]:
     """What the template needs."""
     whole = {**_NOTHING, **document}
+    whole["source"] = whole["source"] or whole["asked"].get("source", "")
+    whole["target"] = whole["target"] or whole["asked"].get("target", "")
     timeline = {**_NO_TIMELINE, **whole["timeline"]}
     relations = sorted(whole["relations"], key=_first)
     shown = relations[:MOST_RELATIONS]

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 from typing import Any
 
-from windlass.engines.names import role_of
+from windlass.engines.names import name_of, role_of
 from windlass.model.account import Account, Asked, By, StepSpan, Throughput, Timeline, Work
 from windlass.model.event import BytesCopied, Emit, Event, ItemFinished, ItemRetried, ItemStarted
 from windlass.model.flow import Flow
@@ -76,6 +76,7 @@ class _Clock:
     start: float
     end: float
     busy: float = 0.0
+    open: int = 0  # items that are being worked on
     items: int = 0
     resumed: int = 0
     retries: int = 0
@@ -140,7 +141,7 @@ class Accounting:
     def _note(self, event: Event, now: float) -> None:
         match event:
             case ItemStarted():
-                self._clocks.setdefault(event.step, _Clock(now, now))
+                self._clocks.setdefault(event.step, _Clock(now, now)).open += 1
             case ItemRetried():
                 self._clocks.setdefault(event.step, _Clock(now, now)).retries += 1
             case BytesCopied():
@@ -157,6 +158,7 @@ class Accounting:
             clock.resumed += 1
             return
         clock.end = now
+        clock.open -= 1
         clock.busy += event.seconds
         clock.rows += event.rows
         clock.size_bytes += event.size_bytes
@@ -167,6 +169,9 @@ class Accounting:
     def account(self) -> Account:
         """What is known now."""
         with self._lock:
+            for clock in self._clocks.values():
+                if clock.open > 0:  # its item has failed, or is what ends the run
+                    clock.end = max(clock.end, self.seconds)
             spans = [_span(name, self._after(name), one) for name, one in self._clocks.items()]
             throughput = self._meter.read()
         timeline = Timeline(utc_text(self._started_at), utc_text(), tuple(spans), throughput)
@@ -223,8 +228,16 @@ def utc_text(at: datetime | str | None = None) -> str:
 
 
 def asked_of(flow: Flow[Any], spec: Any) -> Asked:
-    options = spec.asked() if hasattr(spec, "asked") else {}
-    return Asked(flow.name, flow.words.noun, flow.words.done, options)
+    source, target = map(name_of, _sides(spec))
+    return Asked(
+        flow.name, flow.words.noun, flow.words.done, spec.asked(), source=source, target=target
+    )
+
+
+def _sides(spec: Any) -> tuple[str, str]:
+    """The addresses of what is read and what is written: the last that is given beside a source."""
+    sides = dict(spec.addresses)
+    return sides.pop("source", ""), next(reversed(sides.values()), "")
 
 
 def this_process() -> By:
@@ -247,7 +260,5 @@ def _user() -> str:
 
 def roles_of(spec: Any) -> dict[str, str]:
     """The roles that a spec's addresses name."""
-    sides = dict(spec.addresses) if hasattr(spec, "addresses") else {}
-    source = role_of(sides.pop("source", ""))
-    target = role_of(next(reversed(sides.values()), ""))
+    source, target = map(role_of, _sides(spec))
     return {"source_role": source, "target_role": target}
