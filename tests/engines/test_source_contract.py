@@ -107,13 +107,6 @@ def test_what_a_word_names_wrongly_is_refused_at_once(engine: Engine, tmp_path: 
 # what arrives
 
 
-BYTES = {  # three bytes, and none
-    "postgresql": (r"'\x00ff27'", "''"),
-    "sqlite": ("x'00ff27'", "x''"),
-    "duckdb": (r"'\x00\xFF\x27'", "''"),
-}
-
-
 @over_engines()
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 @pytest.mark.parametrize("warehouse", ["duckdb", "postgresql"])
@@ -129,7 +122,7 @@ def test_values_are_the_same_on_both_sides(
         f"create table v (n {types['int']}, i {types['int']}, f {types['float']},"
         f" t {types['text']}, b {types['bytes']})"
     )
-    some, none = BYTES[engine.name]
+    some, none = engine.binary
     engine.run(
         "insert into v values"
         f" (1, 9223372036854775807, 0.1, 'a,\"b\"', {some}),"
@@ -377,12 +370,8 @@ def test_a_value_that_cannot_be_computed_stops_the_export_without_showing_it(
     engine: Engine, tmp_path: Path
 ) -> None:
     filled(engine, 3)
-    cast = {
-        "postgresql": "cast(note as int)",
-        "duckdb": "cast(note as int)",
-        "sqlite": "json_extract(note, '$.a')",
-    }[engine.name]
-    words: Any = {"name": "bad", "query": f"select {cast} as v from {engine.named('orders')}"}
+    query = f"select {engine.failing} as v from {engine.named('orders')}"
+    words: Any = {"name": "bad", "query": query}
     ran = export(engine, tmp_path, relations=words)
     assert ran.code in (3, 4)
     assert "note 0" not in ran.said

@@ -47,6 +47,8 @@ class Engine:
     schema: str  # that tables are in without being asked
     run: Callable[..., None]  # statements, each in a transaction
     types: Mapping[str, str]  # what it calls them
+    binary: tuple[str, str]  # how it writes 00 ff 27, and none
+    failing: str  # an expression that cannot be computed for the text `note`
     endless: str  # a query without an end, with a column n
 
     def named(self, table: str) -> str:
@@ -60,7 +62,8 @@ DUCKDB = {"int": "bigint", "float": "double", "text": "text", "bytes": "blob"}
 
 def postgres_engine(database: Database) -> Engine:
     return Engine(
-        "postgresql", database.url, "public", database.run, POSTGRES,
+        "postgresql", database.url, "public", database.run, POSTGRES, (r"'\x00ff27'", "''"),
+        "cast(note as int)",
         "select n from generate_series(1, 1000000000) as n",
     )  # fmt: skip
 
@@ -75,7 +78,8 @@ def sqlite_engine(folder: Path) -> Engine:
 
     run("pragma journal_mode = wal")
     return Engine(
-        "sqlite", f"sqlite://{path}", "main", run, SQLITE,
+        "sqlite", f"sqlite://{path}", "main", run, SQLITE, ("x'00ff27'", "x''"),
+        "json_extract(note, '$.a')",
         "with recursive s(n) as (select 1 union all select n + 1 from s) select n from s",
     )  # fmt: skip
 
@@ -90,7 +94,8 @@ def duckdb_engine(folder: Path) -> Engine:
 
     run("select 1")
     return Engine(
-        "duckdb", f"duckdb://{path}", "main", run, DUCKDB,
+        "duckdb", f"duckdb://{path}", "main", run, DUCKDB, (r"'\x00\xFF\x27'", "''"),
+        "cast(note as int)",
         "select hash(range) % 7 as n from range(1000000000000)",
     )  # fmt: skip
 
