@@ -271,11 +271,15 @@ def test_what_is_equal_is_what_was_equal(move: Callable[..., Move]) -> None:
         "create table c (k text references p (k), primary key (k))",
         "insert into c values ('a'), ('a '), (E'a\\t')",
         "create view v as select p.k, count(c.k) as n from p left join c on c.k = p.k group by p.k",
+        "create table parts (k text references p (k), n int, primary key (n, k))",
+        "insert into parts values ('a ', 1), ('a', 1)",
     )
     found = one.migrate()
     assert (found["verified"], found["losses"]) == ("full", [])
     assert one.rows("select count(*) from p where k = 'a'") == [("1",)]
     assert one.rows("select sum(n) from v") == [("3",)]
+    with pytest.raises(WindlassError):
+        one.run("insert into parts values ('b', 1)")
 
 
 def test_what_mariadb_has_no_counterpart_for_is_named_with_its_text(

@@ -135,6 +135,8 @@ class DestinationPast:
         if found is not None and found.state in UNFINISHED:
             message = f"is unfinished: {found.state}"
             raise Refused([Problem(f"run {run}", message, "resume it, or roll it back")])
+        if self._loads is None and (found is not None or not run):
+            return []  # a migration leaves its journal only
         return self._of_loads(run).left(run)
 
     def clean(self, lefts: Sequence[Left]) -> None:

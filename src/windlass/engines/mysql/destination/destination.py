@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
-from windlass.engines.destination import Columns, Lost, Note, Rows, Session
+from windlass.engines.destination import Columns, Destination, Lost, Note, Rows, Session
 from windlass.engines.embedded.converting.expressions import is_constant
 from windlass.engines.mysql.address import read_address
 from windlass.engines.mysql.destination import carrying, proof, proving, statements
@@ -190,6 +190,9 @@ class MysqlDestination:
         columns = [one.target for one in table.columns if not one.is_generated]
         add_rows(session.session, self._server.facts, table.target.name, columns, rows)
 
+    def inserted(self, session: Any, table: TableConversion) -> None:
+        """Nothing is left to do."""
+
     def broken(
         self, session: Any, tables: Sequence[TableConversion]
     ) -> Iterable[tuple[str, str, int]]:
@@ -292,3 +295,6 @@ class MysqlDestination:
 
     def cancel(self) -> None:
         self._server.cancel()
+
+
+_A_DESTINATION: type[Destination] = MysqlDestination

@@ -99,10 +99,18 @@ def _unrelated(draft: TableDraft, key: ForeignKey, parent: TableDraft | None) ->
         if parent is None:
             continue
         other = parent.column(theirs)
-        pair = (column.plan.type, column.plan.carried.collation)
-        if pair != (other.plan.type, other.plan.carried.collation):
+        if _compared_as(column) != _compared_as(other):
             return f"{ours} is {column.plan.type}, and {theirs} is {other.plan.type}"
     return ""
+
+
+def _compared_as(column: DraftColumn) -> tuple[str, str]:
+    """Equal for columns between which InnoDB takes a foreign key: of texts, any lengths."""
+    type_ = column.plan.type
+    found = _SIZED.match(type_)
+    if found:
+        type_ = "bytes" if found[1] == "varbinary" else f"text{found[3] or ''}"
+    return type_, column.plan.carried.collation
 
 
 def _otherwise(key: ForeignKey) -> Iterator[str]:
