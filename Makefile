@@ -119,7 +119,7 @@ FAKESNOW := tests/support/fakes/fakesnow.txt
 .venv/.for-dev: $(NEEDS) .venv/fakesnow | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[airflow,bigquery,celery,demo,django,docs,duckdb,export,frames,iceberg,load,mongodb,mysql,odbc,openlineage,snowflake,sqlite,dev]'
+	@$(PIP) -e '.[airflow,bigquery,celery,demo,django,docs,duckdb,export,frames,iceberg,load,mongodb,mysql,odbc,openlineage,snowflake,sqlite,web,dev]'
 	@$(BIN)/python tests/support/npm_servers.py
 	@touch $@ .venv/.for-demo .venv/.for-airflow .venv/.for-celery .venv/.for-docs
 

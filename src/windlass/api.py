@@ -31,6 +31,7 @@ from windlass.spec.model import SpecModel
 
 if TYPE_CHECKING:  # a command needs one flow's spec, and few of the nouns
     from windlass.engines.landing import Input
+    from windlass.model.acts import Act
     from windlass.model.cutover import Foreseen as CuttingOver
     from windlass.model.past import Foreseen, Left, Past
     from windlass.model.planned import Planned
@@ -441,6 +442,32 @@ def clean(where: Where, lefts: Sequence[Left], emit: Emit = ignore) -> None:
     """
     with _past(where, "windlass control", emit) as past:
         past.clean(lefts)
+
+
+def begin_act(target: str, act: Act) -> str:
+    """Record in the target's journal that a person does something with a run, before it is done;
+    returns the record's id.
+
+    Raises:
+        BadSpec: it is no PostgreSQL database.
+        WindlassError: it cannot be reached, or its journal cannot be written.
+    """
+    from windlass.flows.past import JournalPast
+
+    with JournalPast(target, "windlass control") as past:
+        return past.begin_act(act)
+
+
+def end_act(target: str, number: str, result: str) -> None:
+    """Record how it ended.
+
+    Raises:
+        BadSpec, WindlassError: as `begin_act`.
+    """
+    from windlass.flows.past import JournalPast
+
+    with JournalPast(target, "windlass control") as past:
+        past.end_act(number, result)
 
 
 def _past(where: Where, purpose: str, emit: Emit | None = None) -> Past:

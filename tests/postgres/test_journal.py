@@ -206,7 +206,7 @@ def test_a_run_that_stopped_under_an_older_version_resumes(pair: Pair) -> None:
     run = migrate(pair).expect(DONE).result["run"]
     pair.target.run(
         "drop table windlass.schema_version, windlass.watermark, windlass.following,"
-        " windlass.applied, windlass.marker, windlass.request, windlass.ddl",
+        " windlass.applied, windlass.marker, windlass.request, windlass.ddl, windlass.act",
         "alter table windlass.run drop column caller_url",
         "alter table windlass.crash_marker rename to survivor",
         "alter index windlass.crash_marker_pkey rename to survivor_pkey",

@@ -16,6 +16,7 @@ from windlass.cli.endings import Exit
 from windlass.cli.group import InOrder
 from windlass.cli.results import report_outcome, report_plan
 from windlass.cli.running import run_watched
+from windlass.cli.serving import serve
 from windlass.cli.voice import Voice
 from windlass.flows.registry import (
     FLOWS,
@@ -293,6 +294,7 @@ def rollback(
 
 windlass.add_command(finish)
 windlass.add_command(abandon)
+windlass.add_command(serve)
 
 
 @windlass.command()

@@ -65,6 +65,8 @@ def detail_json(detail: RunDetail) -> dict[str, object]:
         "options": detail.options,
         "steps": [dataclasses.asdict(step) for step in detail.steps],
         "timeline": dataclasses.asdict(detail.timeline),
+        "progress_of": [dataclasses.asdict(one) for one in detail.relations],
+        "acts": [dataclasses.asdict(one) for one in detail.acts],
         "outcome": detail.outcome.as_dict() if detail.outcome else None,
         "exit_code": 0,
     }

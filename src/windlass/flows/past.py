@@ -11,6 +11,8 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import BadSpec
 from windlass.flows import clean, rollback, status
 from windlass.flows.lock_watch import watching_target
+from windlass.journal import audit
+from windlass.model.acts import Act
 from windlass.model.event import Emit
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.past import Foreseen, Left, Others, Undone
@@ -72,6 +74,14 @@ class JournalPast:
     def restore(self, run: str, into: Name) -> Undone:
         with self._reading(f"restoring from run {run}") as session:
             return rollback.restore(session, run, into)
+
+    def begin_act(self, act: Act) -> str:
+        with self._reading("recording who does what") as session:
+            return audit.begin(session, act)
+
+    def end_act(self, number: str, result: str) -> None:
+        with self._reading("recording what was done") as session:
+            audit.end(session, number, result)
 
     def left(self, run: str = "") -> list[Left]:
         with self._reading() as session:

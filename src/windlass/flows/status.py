@@ -8,7 +8,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.clean import read_sizes
 from windlass.flows.registry import flow_named, journalled
-from windlass.journal import door, records
+from windlass.journal import audit, door, records
 from windlass.model.account import Timeline
 from windlass.model.flow import resolve
 from windlass.model.outcome import RunDetail, RunStatus
@@ -43,7 +43,8 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
         detail: RunDetail = resolve(flow.detail)(connection, run)
     else:
         detail = RunDetail(resolve(flow.status)(connection, run), run.outcome)
-    return replace(detail, timeline=_timeline(connection, run))
+    acts = tuple(audit.read(connection, name))
+    return replace(detail, timeline=_timeline(connection, run), acts=acts)
 
 
 def _timeline(connection: Connection, run: records.Run) -> Timeline:

@@ -122,10 +122,24 @@ create table if not exists windlass.ddl (
     primary key (run, id)
 );
 
+-- What people have done with runs from the page of `windlass serve`. No reference to a run: a record
+-- stays where its run is forgotten.
+create table if not exists windlass.act (
+    id       text        primary key,
+    run      text        not null,
+    what     text        not null,
+    command  text        not null,
+    who      text        not null,
+    address  text        not null,  -- of the client
+    at       timestamptz not null default clock_timestamp(),
+    ended_at timestamptz,
+    result   text
+);
+
 -- The versions of this schema that the journal has had; the highest is its present one.
 create table if not exists windlass.schema_version (
     version    int         primary key,
     applied_at timestamptz not null default clock_timestamp()
 );
 
-insert into windlass.schema_version (version) values (4) on conflict do nothing;
+insert into windlass.schema_version (version) values (5) on conflict do nothing;

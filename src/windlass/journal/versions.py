@@ -16,7 +16,7 @@ from windlass.journal.plans import convert_plans
 from windlass.model.report import Problem
 
 Session = Connection[Any]
-VERSION = 4
+VERSION = 5
 PLANS_CHANGED = 2
 """In this version plans got another form, to which SQL cannot convert them."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from windlass.model.account import Account, Timeline
+from windlass.model.acts import Act
 from windlass.model.following import FollowingStatus
 from windlass.model.report import Difference, DifferenceKind, Differs, Loss, Problem
 from windlass.model.snapshot import Snapshot
@@ -261,6 +262,19 @@ class StepStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RelationProgress:
+    """How far the copy of one relation is."""
+
+    name: str  # on the target
+    rows: int  # copied so far
+    bytes: int  # copied so far
+    bytes_planned: int  # by its size when the plan was made
+    chunks_done: int
+    chunks: int
+    seconds: float  # of copying, summed over its chunks
+
+
+@dataclass(frozen=True, slots=True)
 class RunDetail:
     """What `windlass status RUN` shows."""
 
@@ -271,3 +285,5 @@ class RunDetail:
     options: dict[str, Any] = field(default_factory=dict)
     steps: tuple[StepStatus, ...] = ()
     timeline: Timeline = field(default_factory=Timeline)  # as far as the journal knows it
+    relations: tuple[RelationProgress, ...] = ()  # of a flow that journals each chunk
+    acts: tuple[Act, ...] = ()  # what people did with it from the page, the newest first

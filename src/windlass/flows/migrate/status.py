@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from windlass.engines.postgres.lock import control_name, read_holder
@@ -12,7 +12,15 @@ from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.portions import TRANSFERS, expected_items
 from windlass.journal import records
 from windlass.journal.records import Line
-from windlass.model.outcome import Kept, Progress, RunDetail, RunStatus, State, StepStatus
+from windlass.model.outcome import (
+    Kept,
+    Progress,
+    RelationProgress,
+    RunDetail,
+    RunStatus,
+    State,
+    StepStatus,
+)
 from windlass.model.plan import Plan
 
 
@@ -67,7 +75,24 @@ def detail_of(
         plan.made.version,
         plan.made.options,
         tuple(steps),
+        tuple(_relations(plan, lines)),
     )
+
+
+def _relations(plan: Plan, lines: Sequence[Line]) -> Iterator[RelationProgress]:
+    """Of each relation with rows, in the plan's order."""
+    copied = {line.item: line for line in lines if line.step in TRANSFERS}
+    for item in plan.relations:
+        found = [copied[chunk.id] for chunk in item.chunks if chunk.id in copied]
+        yield RelationProgress(
+            str(item.target),
+            rows=sum(line.rows for line in found),
+            bytes=sum(line.size_bytes for line in found),
+            bytes_planned=sum(chunk.size_bytes for chunk in item.chunks),
+            chunks_done=len(found),
+            chunks=len(item.chunks),
+            seconds=sum(line.seconds for line in found),
+        )
 
 
 def _in_order(items: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:

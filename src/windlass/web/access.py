@@ -1,0 +1,188 @@
+"""Who may look, and who may act: tokens, the header of a proxy, sessions, and where requests come
+from.
+
+On the loopback interface everybody on this machine may look. Elsewhere, and for actions anywhere, a
+person shows a token, or a proxy that has checked the person names them in a header.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from windlass.errors import BadSpec
+
+COOKIE = "windlass_session"
+SESSION_SECONDS = 12 * 3600.0
+SHORTEST_TOKEN = 16  # characters
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+WILDCARDS = ("0.0.0.0", "::", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who makes a request. `csrf` is in every form that the person is shown."""
+
+    name: str
+    csrf: str = field(default="", repr=False)
+
+
+ANYBODY = Person("")
+"""On the loopback interface, where nothing can be changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`tokens` are names by token. `user_header` is one that a proxy at one of `proxies` sets."""
+
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    user_header: str = ""
+    proxies: tuple[str, ...] = LOCAL_NAMES
+    hosts: tuple[str, ...] = LOCAL_NAMES  # names by which the page is reached
+    allows_actions: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it asks nobody who they are."""
+        return not (self.tokens or self.user_header)
+
+
+def read_tokens(path: Path) -> dict[str, str]:
+    """Names by token, from lines ``NAME TOKEN``; a line with one word is a token without a name.
+
+    Raises:
+        BadSpec: it cannot be read, others can read it, or a token is too short.
+    """
+    try:
+        lines = path.read_text().splitlines()
+        mode = path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise BadSpec([f"--token-file {path}: {reason}"]) from None
+    if mode & 0o077:
+        raise BadSpec(
+            [f"--token-file {path}: other users of this machine can read it"],
+            hint=f"chmod 600 {path}",
+        )
+    found, faults = {}, []
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or line.startswith("#"):
+            continue
+        if len(words) > 2 or len(words[-1]) < SHORTEST_TOKEN:
+            faults.append(
+                f"--token-file {path}, line {number}: not NAME TOKEN, with a token of at least"
+                f" {SHORTEST_TOKEN} characters"
+            )
+            continue
+        found[words[-1]] = words[0] if len(words) > 1 else "token"
+    if not (found or faults):
+        faults = [f"--token-file {path}: it has no token"]
+    if faults:
+        raise BadSpec(faults, hint="python -c 'import secrets; print(secrets.token_urlsafe())'")
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_policy(policy: Policy, host: str, *, names: Sequence[str]) -> None:
+    """Whether the page may listen at `host` with this policy; `names` are the hosts that were given
+    by the user.
+
+    Raises:
+        BadSpec: anybody in the network could use it; or which names reach it is not known.
+    """
+    if is_loopback(host):
+        return
+    faults = []
+    if policy.is_open:
+        faults.append(f"--host {host}: without --token-file or --user-header anybody could look")
+    if host in WILDCARDS and not names:
+        faults.append(f"--host {host}: --allowed-host has to name the host of the page's address")
+    if faults:
+        raise BadSpec(faults)
+
+
+class Sessions:
+    """People who have shown a token, until they leave, or for twelve hours."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._people: dict[str, tuple[Person, float]] = {}
+        self._proxied: dict[str, Person] = {}
+
+    def begin(self, token: str) -> str:
+        """A new session's cookie; empty if nobody has this token."""
+        name = self._holder(token)
+        if not name:
+            return ""
+        self._end_old()
+        cookie = secrets.token_urlsafe(32)
+        self._people[cookie] = Person(name, secrets.token_urlsafe(32)), time.monotonic()
+        return cookie
+
+    def end(self, cookie: str) -> None:
+        self._people.pop(cookie, None)
+
+    def person(self, cookie: str, authorization: str, header: str, address: str) -> Person | None:
+        """Who makes a request; None if that is not known. `header` is the value of the policy's
+        `user_header`, `address` the client's."""
+        policy = self._policy
+        if policy.is_open:
+            return ANYBODY
+        if policy.user_header and header and address in policy.proxies:
+            known = self._proxied.setdefault(header, Person(header, secrets.token_urlsafe(32)))
+            return known
+        self._end_old()
+        if cookie in self._people:
+            return self._people[cookie][0]
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and (name := self._holder(token.strip())):
+            return Person(name)
+        return None
+
+    def _holder(self, token: str) -> str:
+        """All tokens are compared, each in constant time."""
+        found = ""
+        for known, name in self._policy.tokens.items():
+            if hmac.compare_digest(known.encode(), token.encode()):
+                found = name
+        return found
+
+    def _end_old(self) -> None:
+        before = time.monotonic() - SESSION_SECONDS
+        for cookie in [one for one, (_, at) in self._people.items() if at < before]:
+            del self._people[cookie]
+
+
+def host_is_known(host_header: str, policy: Policy) -> bool:
+    """Whether a request was meant for this page: a name of another that resolves to this address
+    (DNS rebinding) is not known."""
+    name = urlsplit(f"//{host_header}").hostname or ""
+    return name in policy.hosts
+
+
+def is_from_here(headers: Mapping[str, str], host_header: str) -> bool:
+    """Whether a form was sent by a page of ours: browsers say where it comes from."""
+    if site := headers.get("sec-fetch-site", ""):
+        return site in ("same-origin", "none")
+    origin = headers.get("origin", "")
+    return not origin or urlsplit(origin).netloc == host_header
+
+
+def is_own_form(person: Person, sent: str) -> bool:
+    """Whether a form has the person's secret, which only pages of ours show."""
+    return bool(person.csrf) and hmac.compare_digest(person.csrf.encode(), sent.encode())

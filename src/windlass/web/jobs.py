@@ -1,0 +1,192 @@
+"""Commands that the page runs, each in a process; the page shows what they print."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shlex
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from anyio import to_thread
+
+from windlass import api
+from windlass.errors import Refused, WindlassError
+from windlass.model.acts import Act
+from windlass.model.report import Problem
+from windlass.web.access import Person
+from windlass.web.actions import Action
+from windlass.web.watched import Watched
+
+MOST_LINES = 2000
+LONGEST_LINE = 64 << 10  # bytes
+MOST_KEPT = 100  # ended commands that can still be looked at
+
+
+@dataclass(slots=True)
+class Job:
+    """One command. `ended` is set when it is over."""
+
+    id: str
+    watched: Watched
+    run: str
+    action: Action
+    person: Person
+    command: str
+    started_at: str
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
+    logged: int = 0  # lines in all
+    result: list[str] = field(default_factory=list)
+    exit_code: int | None = None
+    fault: str = ""  # why its end could not be recorded
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.exit_code is not None
+
+    def add_log(self, line: str) -> None:
+        self.log.append(line)
+        self.logged += 1
+        self.note_change()
+
+    def add_result(self, line: str) -> None:
+        if len(self.result) < MOST_LINES:
+            self.result.append(line)
+
+    def note_change(self) -> None:
+        """Wake all who wait for a change."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+class Jobs:
+    """All commands of this process, the newest last."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def find(self, id_: str) -> Job | None:
+        return self._jobs.get(id_)
+
+    def of_run(self, watched: Watched, run: str) -> Sequence[Job]:
+        """The newest first."""
+        found = [one for one in self._jobs.values() if one.watched == watched and one.run == run]
+        return found[::-1]
+
+    @property
+    def running(self) -> Sequence[Job]:
+        return [one for one in self._jobs.values() if not one.is_over]
+
+    async def start(
+        self,
+        watched: Watched,
+        run: str,
+        action: Action,
+        person: Person,
+        address: str,
+        more: Sequence[str] = (),
+    ) -> Job:
+        """Record who asks for it in the target's journal, and run it.
+
+        Raises:
+            Refused: another command of this run is at work.
+            WindlassError: the journal cannot be written.
+        """
+        busy = next((one for one in self.running if one.watched == watched), None)
+        if busy is not None:
+            message = (
+                f"windlass {shlex.join(busy.action.arguments(watched, busy.run)[:1])} is at work"
+            )
+            raise Refused([Problem(watched.title, message, "wait until it has ended")])
+        words = (*action.arguments(watched, run), *more)
+        command = shlex.join(["windlass", *words])
+        now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+        job = Job(secrets.token_urlsafe(12), watched, run, action, person, command, now)
+        self._jobs[job.id] = job  # before the first wait: nobody else may start one meanwhile
+        act = Act(run, action.label, command, person.name, address)
+        try:
+            number = await to_thread.run_sync(
+                api.begin_act, watched.environment["WINDLASS_TARGET"], act
+            )
+        except BaseException:
+            del self._jobs[job.id]
+            raise
+        self._forget_old()
+        task = asyncio.create_task(self._conduct(job, words, number))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return job
+
+    async def _conduct(self, job: Job, words: Sequence[str], number: str) -> None:
+        code = await self._run(job, words)
+        try:
+            await to_thread.run_sync(api.end_act, job.watched.target, number, f"exit code {code}")
+        except WindlassError as error:
+            job.fault = f"how it ended could not be recorded: {error}"
+        job.exit_code = code
+        job.note_change()
+
+    async def _run(self, job: Job, words: Sequence[str]) -> int:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "windlass",
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(job.watched.environment),
+            start_new_session=True,  # Ctrl-C on the page's terminal reaches it only by `stop`
+            limit=LONGEST_LINE,
+        )
+        job.process = process
+        assert process.stdout is not None
+        assert process.stderr is not None
+        await asyncio.gather(
+            _read(process.stdout, job.add_result), _read(process.stderr, job.add_log)
+        )
+        return await process.wait()
+
+    def interrupt(self, job: Job) -> None:
+        """As Ctrl-C does on a terminal: it stops where it can, and says how to go on.
+
+        By SIGTERM, as SIGINT may be ignored where the page was started in the background.
+        """
+        if job.process is not None and not job.is_over:
+            with suppress(ProcessLookupError):
+                job.process.terminate()
+
+    async def stop(self) -> None:
+        """Interrupt all and wait for their end."""
+        for job in self.running:
+            self.interrupt(job)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _forget_old(self) -> None:
+        over = [one.id for one in self._jobs.values() if one.is_over]
+        for id_ in over[: max(len(over) - MOST_KEPT, 0)]:
+            del self._jobs[id_]
+
+
+async def _read(stream: asyncio.StreamReader, add: Callable[[str], None]) -> None:
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # too long; the rest of it comes with the next read
+            continue
+        if not line:
+            return
+        add(line.decode(errors="replace").rstrip("\n"))
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **own}

@@ -1,0 +1,363 @@
+"""The pages: what is shown at which address, and what forms do."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+
+from windlass.errors import WindlassError
+from windlass.model.outcome import RunDetail
+from windlass.web import live, views
+from windlass.web.access import COOKIE, SESSION_SECONDS, Person, Policy, Sessions, is_own_form
+from windlass.web.actions import Action, action_named, actions_of
+from windlass.web.guard import Guard, client_of
+from windlass.web.jobs import Job, Jobs
+from windlass.web.reading import Read, Reader
+from windlass.web.rendering import render, statics
+from windlass.web.watched import Watched
+
+_TYPES = {"css": "text/css", "js": "text/javascript"}
+MOST_RUNS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all pages need."""
+
+    targets: tuple[Watched, ...]
+    policy: Policy
+    sessions: Sessions
+    reader: Reader
+    jobs: Jobs
+    stopping: asyncio.Event
+
+    def target(self, key: str) -> Watched | None:
+        return next((one for one in self.targets if one.key == key), None)
+
+
+def make_app(targets: tuple[Watched, ...], policy: Policy, stopping: asyncio.Event) -> Starlette:
+    """The application. `stopping` is set when its streams have to end."""
+    sessions = Sessions(policy)
+    site = Site(targets, policy, sessions, Reader(), Jobs(), stopping)
+    run = "/runs/{key}/{run}"
+    app = Starlette(
+        routes=[
+            Route("/", _runs),
+            Route("/live", _live_runs),
+            Route(run, _run),
+            Route(f"{run}/live", _live_run),
+            Route(f"{run}/do/{{action}}", _ask, methods=["GET"]),
+            Route(f"{run}/do/{{action}}", _act, methods=["POST"]),
+            Route("/jobs/{job}", _job),
+            Route("/jobs/{job}/live", _live_job),
+            Route("/jobs/{job}/stop", _stop_job, methods=["POST"]),
+            Route("/login", _login, methods=["GET"]),
+            Route("/login", _log_in, methods=["POST"]),
+            Route("/logout", _log_out, methods=["POST"]),
+            Route("/static/{name}", _static),
+            Route("/health", _health),
+        ],
+        middleware=[Middleware(Guard, policy=policy, sessions=sessions)],
+        exception_handlers={404: _not_found, 405: _not_found, Exception: _broken},
+    )
+    app.state.site = site
+    return app
+
+
+def _site(request: Request) -> Site:
+    found: Site = request.app.state.site
+    return found
+
+
+def _person(request: Request) -> Person:
+    found: Person | None = request.scope.get("person")
+    return found or Person("")
+
+
+def _html(request: Request, template: str, /, view: Mapping[str, Any], code: int = 200) -> Response:
+    return HTMLResponse(render(template, person=_person(request), **view), code)
+
+
+def _fault(request: Request, code: int, title: str, says: str, hint: str = "") -> Response:
+    return _html(request, "fault.html", {"title": title, "says": says, "hint": hint}, code)
+
+
+# the list
+
+
+async def _runs(request: Request) -> Response:
+    site = _site(request)
+    state = request.query_params.get("state", "")
+    return _html(request, "runs.html", await _runs_view(site, state))
+
+
+async def _runs_view(site: Site, state: str) -> Mapping[str, Any]:
+    found = await asyncio.gather(*map(site.reader.runs, site.targets))
+    groups = []
+    for watched, read in zip(site.targets, found, strict=True):
+        lines = [views.run_line(one) for one in read.value or ()]
+        kept = [one for one in lines if not state or one.tone == state]
+        groups.append(
+            {
+                "watched": watched,
+                "fault": read.fault,
+                "hint": read.hint,
+                "lines": kept[:MOST_RUNS],
+                "more": max(len(kept) - MOST_RUNS, 0),
+                "all": len(lines),
+            }
+        )
+    return {"groups": groups, "state": state}
+
+
+async def _live_runs(request: Request) -> Response:
+    site, state = _site(request), request.query_params.get("state", "")
+
+    async def fragments() -> Mapping[str, str]:
+        return {"runs": render("_runs.html", **await _runs_view(site, state))}
+
+    return _stream(site, live.changes(fragments, site.stopping))
+
+
+# one run
+
+
+async def _run(request: Request) -> Response:
+    site = _site(request)
+    watched = site.target(request.path_params["key"])
+    if watched is None:
+        return _unknown(request)
+    read = await site.reader.run(watched, request.path_params["run"])
+    if read.value is None:
+        status = 404 if read.is_missing else 503
+        return _fault(request, status, "This run cannot be shown", read.fault, read.hint)
+    return _html(request, "run.html", _run_view(request, watched, read.value))
+
+
+def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[str, Any]:
+    site, query = _site(request), request.query_params
+    status = detail.status
+    can_act = site.policy.allows_actions and bool(_person(request).csrf)
+    number = query.get("page", "1")
+    return {
+        "watched": watched,
+        "detail": detail,
+        "status": status,
+        "line": views.run_line(status),
+        "way_on": views.way_on(status),
+        "steps": list(views.step_lines(detail)),
+        "streams": views.stream_lines(status),
+        "tables": views.table_page(
+            detail, query.get("search", ""), int(number) if number.isdecimal() else 1
+        ),
+        "actions": list(actions_of(watched, status)) if can_act else [],
+        "jobs": site.jobs.of_run(watched, status.run),
+    }
+
+
+async def _live_run(request: Request) -> Response:
+    site = _site(request)
+    watched = site.target(request.path_params["key"])
+    if watched is None:
+        return _unknown(request)
+
+    async def fragments() -> Mapping[str, str]:
+        read = await site.reader.run(watched, request.path_params["run"])
+        if read.value is None:
+            return {"unread": render("_unread.html", fault=read.fault, hint=read.hint)}
+        view = _run_view(request, watched, read.value)
+        parts = {name: render(f"_{name}.html", **view) for name in ("head", "progress", "tables")}
+        return {**parts, "unread": ""}
+
+    return _stream(site, live.changes(fragments, site.stopping))
+
+
+# actions
+
+
+async def _found_action(request: Request) -> tuple[Watched, Read[RunDetail], Action] | Response:
+    site = _site(request)
+    watched = site.target(request.path_params["key"])
+    action = action_named(request.path_params["action"])
+    if watched is None or action is None:
+        return _unknown(request)
+    if not site.policy.allows_actions:
+        says = "This page only shows. Start it with --allow-actions to change that."
+        return _fault(request, 403, "Not allowed", says)
+    site.reader.expire(watched)
+    read = await site.reader.run(watched, request.path_params["run"])
+    if read.value is None:
+        status = 404 if read.is_missing else 503
+        return _fault(request, status, "This run cannot be shown", read.fault, read.hint)
+    if action not in actions_of(watched, read.value.status):
+        says = f"{action.label} is not possible for run {read.value.status.run} as it is now."
+        return _fault(request, 409, "Not possible now", says)
+    return watched, read, action
+
+
+async def _ask(request: Request) -> Response:
+    found = await _found_action(request)
+    if isinstance(found, Response):
+        return found
+    watched, read, action = found
+    assert read.value is not None
+    try:
+        question = await to_thread.run_sync(action.asks, watched, read.value.status)
+    except WindlassError as error:
+        return _fault(request, 503, "That cannot be foreseen", str(error), error.hint)
+    view = {
+        "watched": watched,
+        "status": read.value.status,
+        "action": action,
+        "question": question,
+        "command": shlex.join(["windlass", *action.arguments(watched, read.value.status.run)]),
+    }
+    return _html(request, "ask.html", view)
+
+
+async def _act(request: Request) -> Response:
+    person, site = _person(request), _site(request)
+    form = await request.form()
+    if not is_own_form(person, str(form.get("csrf", ""))):
+        return _fault(request, 403, "Not done", "The form was not one of this page's.")
+    found = await _found_action(request)
+    if isinstance(found, Response):
+        return found
+    watched, read, action = found
+    assert read.value is not None
+    more = ("--force",) if form.get("force") and action.name == "rollback" else ()
+    try:
+        job = await site.jobs.start(
+            watched, read.value.status.run, action, person, client_of(request), more
+        )
+    except WindlassError as error:
+        return _fault(request, 409, "Not done", str(error), error.hint)
+    return RedirectResponse(f"/jobs/{job.id}", 303)
+
+
+async def _job(request: Request) -> Response:
+    job = _site(request).jobs.find(request.path_params["job"])
+    if job is None:
+        return _unknown(request)
+    return _html(request, "job.html", {"job": job, "can_stop": bool(_person(request).csrf)})
+
+
+async def _live_job(request: Request) -> Response:
+    site = _site(request)
+    job = site.jobs.find(request.path_params["job"])
+    if job is None:
+        return _unknown(request)
+    can_stop = bool(_person(request).csrf)
+
+    async def fragments() -> Mapping[str, str]:
+        return {"job": render("_job.html", job=job, person=_person(request), can_stop=can_stop)}
+
+    async def ending() -> AsyncIterator[bytes]:
+        async for one in live.changes(fragments, site.stopping, lambda: _woken(job)):
+            yield one
+            if job.is_over:
+                site.reader.expire(job.watched)
+                yield live.event("over", "")
+                return
+
+    return _stream(site, ending())
+
+
+async def _woken(job: Job) -> None:
+    if not job.is_over:
+        await job.changed.wait()
+        await asyncio.sleep(live.TOGETHER_SECONDS)  # lines that come together are sent together
+
+
+async def _stop_job(request: Request) -> Response:
+    site, person = _site(request), _person(request)
+    form = await request.form()
+    if not is_own_form(person, str(form.get("csrf", ""))):
+        return _fault(request, 403, "Not done", "The form was not one of this page's.")
+    job = site.jobs.find(request.path_params["job"])
+    if job is None:
+        return _unknown(request)
+    site.jobs.interrupt(job)
+    return RedirectResponse(f"/jobs/{job.id}", 303)
+
+
+# who is there
+
+
+async def _login(request: Request) -> Response:
+    return _html(request, "login.html", {"fault": ""})
+
+
+async def _log_in(request: Request) -> Response:
+    site = _site(request)
+    form = await request.form()
+    cookie = site.sessions.begin(str(form.get("token", "")).strip())
+    if not cookie:
+        await asyncio.sleep(1)  # guesses are slow
+        return _html(request, "login.html", {"fault": "Nobody has this token."}, 403)
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=int(SESSION_SECONDS),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+async def _log_out(request: Request) -> Response:
+    form = await request.form()
+    if is_own_form(_person(request), str(form.get("csrf", ""))):
+        _site(request).sessions.end(request.cookies.get(COOKIE, ""))
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    content = statics().get(name)
+    if content is None:
+        return PlainTextResponse("not found\n", 404)
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=headers)
+
+
+async def _health(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def _unknown(request: Request) -> Response:
+    return _fault(request, 404, "Not found", "There is nothing at this address.")
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return _unknown(request)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    says = f"unexpected {type(error).__name__}; the terminal of windlass serve has more"
+    return _fault(request, 500, "This is a fault in windlass", says, "please report it")
+
+
+def _stream(site: Site, events: AsyncIterator[bytes]) -> Response:
+    headers = {"x-accel-buffering": "no"}
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)

@@ -1,0 +1,118 @@
+"""Serves the page until Ctrl-C or SIGTERM; then streams end, and commands that it runs are
+interrupted and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from windlass.errors import BadSpec, WindlassError
+from windlass.web.access import Policy
+from windlass.web.pages import Site, make_app
+from windlass.web.watched import Watched
+
+GRACE_SECONDS = 3  # for requests that are being answered at the end
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where it listens. `port` 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8642
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls_cert else "http"
+
+
+def check_place(place: Place) -> None:
+    """Raises:
+    BadSpec: one of certificate and key is missing, or a file cannot be read.
+    """
+    if (place.tls_cert is None) is not (place.tls_key is None):
+        raise BadSpec(["--tls-cert and --tls-key are given together"])
+    faults = []
+    for name, path in (("--tls-cert", place.tls_cert), ("--tls-key", place.tls_key)):
+        if path is not None:
+            try:
+                path.read_bytes()
+            except OSError as error:
+                faults.append(f"{name} {path}: {error.strerror}")
+    if faults:
+        raise BadSpec(faults)
+
+
+def serve(
+    targets: tuple[Watched, ...], policy: Policy, place: Place, say: Callable[[str], None]
+) -> None:
+    """Until it is stopped. `say` is called with the page's address once it can be reached.
+
+    Raises:
+        WindlassError: the port is in use, or the host is none of this machine.
+    """
+    with _listening(place) as listener:
+        asyncio.run(_serve(targets, policy, place, listener, say))
+
+
+def _listening(place: Place) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((place.host, place.port), family=family, backlog=128)
+    except OSError as error:
+        raise WindlassError(
+            f"{place.host}, port {place.port}: {error.strerror or error}",
+            hint="give another --port; 0 takes a free one",
+        ) from None
+
+
+async def _serve(
+    targets: tuple[Watched, ...],
+    policy: Policy,
+    place: Place,
+    listener: socket.socket,
+    say: Callable[[str], None],
+) -> None:
+    stopping = asyncio.Event()
+    app = make_app(targets, policy, stopping)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the header of a user counts only from the proxies that we know
+        ssl_certfile=place.tls_cert,
+        ssl_keyfile=place.tls_key,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="off",
+    )
+    server = _Server(config, stopping)
+    site: Site = app.state.site
+    port = listener.getsockname()[1]
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    say(f"{place.scheme}://{host}:{port}/")
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        await site.jobs.stop()
+
+
+class _Server(uvicorn.Server):
+    """Ends its streams as soon as it is to stop: it would wait for them otherwise. A signal is not
+    raised again at the end: that is how the page is meant to be ended."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        self._stopping.set()
+        self.force_exit = self.should_exit  # the second one does not wait
+        self.should_exit = True

@@ -1,0 +1,31 @@
+// Replaces the fragments of a page as the server sends them. Without this script a page still shows
+// everything; it is then as old as its last loading.
+"use strict";
+(() => {
+  const main = document.querySelector("main[data-live]");
+  const shown = document.getElementById("connection");
+  if (!main || !window.EventSource) return;
+  const say = (text) => { if (shown && shown.textContent !== text) shown.textContent = text; };
+  const source = new EventSource(main.dataset.live);
+  source.addEventListener("open", () => say("Live"));
+  source.addEventListener("error", () => say("Not connected: this page tries again"));
+  source.addEventListener("fragment", (event) => {
+    const { id, html } = JSON.parse(event.data);
+    const element = document.getElementById(id);
+    if (!element) return;
+    const active = document.activeElement;
+    const kept = active && element.contains(active) ? active.id || active.getAttribute("href") : "";
+    const scrolled = [...element.querySelectorAll("[data-keep-scroll]")].map((one) => [one.dataset.keepScroll, one.scrollLeft]);
+    element.innerHTML = html;
+    for (const [key, left] of scrolled) {
+      const again = element.querySelector(`[data-keep-scroll="${CSS.escape(key)}"]`);
+      if (again) again.scrollLeft = left;
+    }
+    for (const one of element.querySelectorAll("[data-follow]")) one.scrollTop = one.scrollHeight;
+    if (kept) {
+      const again = element.querySelector(`#${CSS.escape(kept)}, [href="${CSS.escape(kept)}"]`);
+      if (again) again.focus({ preventScroll: true });
+    }
+  });
+  source.addEventListener("over", () => { source.close(); say("Ended"); });
+})();

@@ -1,0 +1,207 @@
+"""What the page shows of a run, as plain values for the templates. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from windlass.model.following import Phase
+from windlass.model.outcome import RelationProgress, RunDetail, RunStatus, State
+from windlass.model.step_text import step_text
+from windlass.model.units import bytes_text, seconds_text
+from windlass.progress.streams import stream_text
+from windlass.run.runs_text import may_resume, state_text
+from windlass.run.summary import moment
+
+PAGE_ROWS = 100
+
+GOOD, BAD, WARN, PLAIN = "good", "bad", "warn", "plain"
+_TONES = {
+    State.DONE: GOOD,
+    State.LOSSY: WARN,
+    State.DIFFERENT: BAD,
+    State.STOPPED: BAD,
+    State.INTERRUPTED: WARN,
+    State.REFUSED: WARN,
+    State.TAKEN_BACK: WARN,
+}
+MARKS = {GOOD: "✓", BAD: "✗", WARN: "!", PLAIN: "●"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run in the list."""
+
+    run: str
+    flow: str
+    state: str
+    tone: str
+    source: str
+    started: str
+    ended: str
+    tables: str
+    rows: str
+    size: str
+    verified: str
+    percent: float | None  # None: it has ended, or that is not known
+
+    @property
+    def mark(self) -> str:
+        return MARKS[self.tone]
+
+
+def tone_of(status: RunStatus) -> str:
+    """How it looks: a run that was killed as one that stopped."""
+    if status.following and not status.following.phase.is_over:
+        return PLAIN if status.active and not status.following.strays else WARN
+    if status.state is State.RUNNING:
+        return PLAIN if status.active else BAD
+    return _TONES.get(status.state, PLAIN)
+
+
+def run_line(status: RunStatus) -> RunLine:
+    progress = status.progress
+    tables = f"{progress.relations_done:,} of {progress.relations:,}" if progress.relations else ""
+    return RunLine(
+        status.run,
+        status.flow,
+        state_text(status),
+        tone_of(status),
+        status.source.split(" (")[0],
+        moment(status.started_at) if status.started_at else "",
+        moment(status.finished_at) if status.finished_at else "",
+        tables,
+        f"{progress.rows:,}" if progress.rows else "",
+        bytes_text(progress.bytes) if progress.bytes else "",
+        "differs" if status.state is State.DIFFERENT else status.verified,
+        percent_of(status),
+    )
+
+
+def percent_of(status: RunStatus) -> float | None:
+    """How much of the bytes is copied, of a run that has not ended."""
+    if status.state not in (State.RUNNING, State.STOPPED, State.INTERRUPTED):
+        return None
+    if status.following and status.following.phase is not Phase.COPYING:
+        return None
+    if not status.progress.bytes_planned:
+        return None
+    return min(status.progress.bytes / status.progress.bytes_planned, 1) * 100
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    name: str
+    mark: str
+    state: str  # for those who do not see the mark
+    count: str
+    took: str
+
+
+def step_lines(detail: RunDetail) -> Iterator[StepLine]:
+    for step in detail.steps:
+        mark, state = (
+            ("✓", "done")
+            if step.done >= step.items
+            else ("●", "in progress")
+            if step.done
+            else ("○", "not begun")
+        )
+        count = f"{step.done:,} of {step.items:,}" if step.items > 1 else ""
+        took = seconds_text(step.seconds) if step.seconds else ""
+        yield StepLine(step_text(step.name), mark, state, count, took)
+
+
+@dataclass(frozen=True, slots=True)
+class TableLine:
+    """A table, and how far its copy and its proof are."""
+
+    name: str
+    state: str
+    tone: str
+    rows: str
+    size: str
+    percent: float
+    took: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class TablePage:
+    """Some of a run's tables: those at work and those that differ first."""
+
+    lines: Sequence[TableLine]
+    found: int  # that match what was searched for
+    all: int
+    number: int  # of this page, from 1
+    pages: int
+    search: str
+
+
+def table_page(detail: RunDetail, search: str = "", number: int = 1) -> TablePage:
+    proofs = {}
+    if detail.outcome:
+        for one in detail.outcome.relations:
+            wrong = str(one.differs.value) if one.differs else ""
+            proofs[one.target] = (wrong, one.verified)
+    rows = [_table(one, proofs.get(one.name, ("", ""))) for one in detail.relations]
+    if not rows and detail.outcome:  # of a flow that does not journal each chunk
+        rows = [
+            TableLine(
+                one.target or one.source,
+                "different" if one.differs else "done",
+                BAD if one.differs else GOOD,
+                f"{one.rows:,}",
+                bytes_text(one.bytes) if one.bytes else "",
+                100.0,
+                seconds_text(one.seconds) if one.seconds else "",
+                str(one.differs.value) or one.verified,
+            )
+            for one in detail.outcome.relations
+        ]
+    order = {"different": 0, "copying": 1, "waiting": 2, "done": 3}
+    found = [one for one in rows if search.lower() in one.name.lower()]
+    found.sort(key=lambda one: (order[one.state], one.name))
+    pages = max(-(-len(found) // PAGE_ROWS), 1)
+    number = min(max(number, 1), pages)
+    shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+    return TablePage(shown, len(found), len(rows), number, pages, search)
+
+
+def _table(one: RelationProgress, proof: tuple[str, str]) -> TableLine:
+    differs, verified = proof
+    state, tone = (
+        ("different", BAD)
+        if differs
+        else ("done", GOOD)
+        if one.chunks_done >= one.chunks
+        else ("copying", PLAIN)
+        if one.chunks_done
+        else ("waiting", PLAIN)
+    )
+    return TableLine(
+        one.name,
+        state,
+        tone,
+        f"{one.rows:,}" if one.chunks_done else "",
+        bytes_text(one.bytes) if one.bytes else "",
+        100.0 * one.chunks_done / one.chunks if one.chunks else 100.0,
+        seconds_text(one.seconds) if one.seconds else "",
+        differs or verified,
+    )
+
+
+def stream_lines(status: RunStatus) -> Sequence[tuple[str, str]]:
+    """How far each direction of a run that follows is."""
+    if status.following is None:
+        return ()
+    return [(str(one.direction), stream_text(one, named=False)) for one in status.following.streams]
+
+
+def way_on(status: RunStatus) -> str:
+    """What to do about a run that has not ended and that nobody works on."""
+    if not may_resume(status):
+        return ""
+    if status.started_by.external_run:
+        return "Clear the failed tasks of its DAG run to resume."
+    return "Run the same command again to resume."

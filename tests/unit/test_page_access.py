@@ -1,0 +1,154 @@
+"""Who may look at the page of `windlass serve`, and where it may listen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from windlass.errors import BadSpec
+from windlass.web.access import (
+    ANYBODY,
+    Policy,
+    Sessions,
+    check_policy,
+    host_is_known,
+    is_from_here,
+    is_own_form,
+    read_tokens,
+)
+
+ANNE = "anne-has-this-token"
+POLICY = Policy({ANNE: "anne"})
+
+
+def sessions(policy: Policy = POLICY) -> Sessions:
+    return Sessions(policy)
+
+
+def test_a_token_begins_a_session_and_leaving_ends_it() -> None:
+    found = sessions()
+    cookie = found.begin(ANNE)
+    person = found.person(cookie, "", "", "127.0.0.1")
+    assert person is not None
+    assert (person.name, bool(person.csrf)) == ("anne", True)
+    assert is_own_form(person, person.csrf)
+    assert not is_own_form(person, "")
+    found.end(cookie)
+    assert found.person(cookie, "", "", "127.0.0.1") is None
+
+
+@pytest.mark.parametrize("token", ["", "anne", ANNE[:-1], f"{ANNE} "])
+def test_a_wrong_token_begins_none(token: str) -> None:
+    assert sessions().begin(token) == ""
+    assert sessions().person("", f"Bearer {token}x", "", "127.0.0.1") is None
+
+
+def test_a_bearer_may_look_and_send_no_form() -> None:
+    person = sessions().person("", f"Bearer {ANNE}", "", "127.0.0.1")
+    assert person is not None
+    assert not is_own_form(person, person.csrf)
+
+
+@pytest.mark.parametrize(
+    ("header", "address", "name"),
+    [("bob", "10.0.0.5", "bob"), ("bob", "10.0.0.6", None), ("", "10.0.0.5", None)],
+)
+def test_only_a_trusted_proxy_names_people(header: str, address: str, name: str | None) -> None:
+    policy = Policy(user_header="X-User", proxies=("10.0.0.5",))
+    person = sessions(policy).person("", "", header, address)
+    assert (person and person.name) == name
+
+
+def test_without_tokens_and_a_proxy_anybody_may_look_and_nobody_may_act() -> None:
+    person = sessions(Policy()).person("", "", "", "127.0.0.1")
+    assert person is ANYBODY
+    assert not is_own_form(person, "")
+
+
+@pytest.mark.parametrize(
+    ("host", "policy", "names", "faults"),
+    [
+        ("127.0.0.1", Policy(), (), 0),
+        ("::1", Policy(), (), 0),
+        ("localhost", Policy(), (), 0),
+        ("10.1.2.3", Policy(), (), 1),
+        ("0.0.0.0", Policy(), (), 2),
+        ("0.0.0.0", POLICY, (), 1),
+        ("0.0.0.0", POLICY, ("move.example.com",), 0),
+        ("10.1.2.3", Policy(user_header="X-User"), (), 0),
+    ],
+)
+def test_beyond_this_machine_it_asks_who_is_there(
+    host: str, policy: Policy, names: tuple[str, ...], faults: int
+) -> None:
+    if not faults:
+        check_policy(policy, host, names=names)
+        return
+    with pytest.raises(BadSpec) as error:
+        check_policy(policy, host, names=names)
+    assert len(error.value.faults) == faults
+
+
+@pytest.mark.parametrize(
+    ("header", "known"),
+    [
+        ("localhost:8642", True),
+        ("127.0.0.1:1", True),
+        ("[::1]:8642", True),
+        ("evil.example:8642", False),
+        ("", False),
+    ],
+)
+def test_the_name_of_another_host_is_not_answered(header: str, known: bool) -> None:
+    assert host_is_known(header, Policy()) is known
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_here"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"origin": "http://localhost:8642"}, True),
+        ({"origin": "http://localhost:8643"}, False),
+        ({"origin": "null"}, False),
+        ({}, True),  # no browser; the form's own secret decides
+    ],
+)
+def test_a_form_comes_from_this_page(headers: dict[str, str], is_here: bool) -> None:
+    assert is_from_here(headers, "localhost:8642") is is_here
+
+
+def test_tokens_are_read_with_their_names(tmp_path: Path) -> None:
+    file = private(tmp_path, f"# people\nanne {ANNE}\n\nanother-long-token-1\n")
+    assert read_tokens(file) == {ANNE: "anne", "another-long-token-1": "token"}
+
+
+def test_every_fault_of_a_file_of_tokens_is_named_and_no_token(tmp_path: Path) -> None:
+    file = private(tmp_path, f"anne short\none two {ANNE}\n")
+    with pytest.raises(BadSpec) as error:
+        read_tokens(file)
+    assert len(error.value.faults) == 2
+    assert ANNE not in str(error.value)
+    assert "short" not in str(error.value)
+
+
+def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = private(tmp_path, f"anne {ANNE}\n")
+    file.chmod(0o644)
+    with pytest.raises(BadSpec, match="other users"):
+        read_tokens(file)
+
+
+@pytest.mark.parametrize("content", ["", "# nobody\n"])
+def test_a_file_without_tokens_is_refused(content: str, tmp_path: Path) -> None:
+    with pytest.raises(BadSpec, match="no token"):
+        read_tokens(private(tmp_path, content))
+
+
+def private(folder: Path, content: str) -> Path:
+    file = folder / "tokens"
+    file.touch(0o600)
+    file.write_text(content)
+    return file

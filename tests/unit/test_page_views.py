@@ -1,0 +1,120 @@
+"""What the page of `windlass serve` shows of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from windlass.model.following import FollowingStatus, Phase
+from windlass.model.outcome import Progress, RelationProgress, RunDetail, RunStatus, State
+from windlass.web.actions import actions_of
+from windlass.web.views import percent_of, run_line, table_page, tone_of
+from windlass.web.watched import title_of, watch_target, with_keys
+
+PASSWORD = "hunter22-secret"
+STATUS = RunStatus(
+    "20261130_0600_abcd", State.DONE, "shop on old", "2026-11-30T06:00:00", "", verified="full"
+)
+RUNNING = replace(
+    STATUS,
+    state=State.RUNNING,
+    active=True,
+    progress=Progress(1, 4, 10, 25, bytes_planned=100),
+)
+
+
+def following(phase: Phase, status: RunStatus = RUNNING) -> RunStatus:
+    return replace(status, flow="follow", following=FollowingStatus(phase, 1.0))
+
+
+def relation(name: str, done: int, chunks: int = 4) -> RelationProgress:
+    return RelationProgress(name, done * 10, done * 100, chunks * 100, done, chunks, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "tone", "text"),
+    [
+        (STATUS, "good", "done"),
+        (replace(STATUS, state=State.DIFFERENT), "bad", "different"),
+        (RUNNING, "plain", "running 25%"),
+        (replace(RUNNING, active=False), "bad", "killed 25%"),
+        (replace(RUNNING, state=State.INTERRUPTED, active=False), "warn", "interrupted 25%"),
+        (following(Phase.FOLLOWING), "plain", "following"),
+        (replace(following(Phase.FOLLOWING), active=False), "warn", "following, stopped"),
+    ],
+)
+def test_a_state_is_told_by_words_and_not_by_colour_alone(
+    status: RunStatus, tone: str, text: str
+) -> None:
+    assert (tone_of(status), run_line(status).state) == (tone, text)
+
+
+def test_only_what_is_copied_has_a_bar() -> None:
+    assert percent_of(RUNNING) == 25
+    assert percent_of(following(Phase.COPYING)) == 25
+    assert percent_of(following(Phase.FOLLOWING)) is None
+    assert percent_of(STATUS) is None
+
+
+def test_tables_at_work_come_first_and_are_found_by_name() -> None:
+    detail = RunDetail(RUNNING, relations=(relation("a", 4), relation("b", 0), relation("c", 2)))
+    assert [(one.name, one.state) for one in table_page(detail).lines] == [
+        ("c", "copying"),
+        ("b", "waiting"),
+        ("a", "done"),
+    ]
+    found = table_page(detail, "B")
+    assert ([one.name for one in found.lines], found.found, found.all) == (["b"], 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "first"), [(1, 1, "t000"), (3, 3, "t200"), (9, 3, "t200")]
+)
+def test_many_tables_have_pages(asked: int, shown: int, first: str) -> None:
+    detail = RunDetail(RUNNING, relations=tuple(relation(f"t{i:03}", 4) for i in range(250)))
+    page = table_page(detail, number=asked)
+    assert (page.number, page.pages, page.lines[0].name) == (shown, 3, first)
+
+
+@pytest.mark.parametrize(
+    ("status", "names"),
+    [
+        (STATUS, ["verify", "rollback"]),
+        (replace(STATUS, state=State.DIFFERENT), ["verify", "repair", "rollback"]),
+        (replace(STATUS, state=State.ROLLED_BACK), []),
+        (RUNNING, []),
+        (following(Phase.COPYING), ["abandon"]),
+        (following(Phase.FOLLOWING), ["rehearse", "cutover", "abandon"]),
+        (following(Phase.FREEZING), []),
+        (following(Phase.SWITCHED), ["back", "finish"]),
+        (replace(STATUS, flow="rewrite"), ["rollback"]),
+    ],
+)
+def test_a_run_has_the_buttons_of_its_state(status: RunStatus, names: list[str]) -> None:
+    both = watch_target("postgresql://new/shop", "postgresql://old/shop")
+    assert [one.name for one in actions_of(both, status)] == names
+
+
+def test_without_the_source_only_a_rollback_is_possible() -> None:
+    alone = watch_target("postgresql://new/shop")
+    assert [one.name for one in actions_of(alone, STATUS)] == ["rollback"]
+
+
+@pytest.mark.parametrize(
+    ("url", "title"),
+    [
+        (f"postgresql://app:{PASSWORD}@db.example.com:5433/shop", "shop on db.example.com:5433"),
+        (f"host=db dbname=shop password={PASSWORD}", "shop on db:5432"),
+        (f"mysql://app:{PASSWORD}@db/shop", "shop on db"),
+        ("sqlite:///srv/shop.db", "shop.db"),
+    ],
+)
+def test_a_title_has_no_password(url: str, title: str) -> None:
+    assert title_of(url) == title
+    assert PASSWORD not in repr(watch_target(url, url))
+
+
+def test_targets_of_the_same_name_have_different_keys() -> None:
+    found = with_keys([watch_target(f"postgresql://{host}/shop") for host in ("a", "b")])
+    assert [one.key for one in found] == ["shop", "shop-2"]
