@@ -17,9 +17,9 @@ from windlass.flows.registry import entries_of, spec_flows
 from windlass.model.wording import PASSWORD, Spelling, all_spelled, as_keyword, spelled, word
 
 ROOT = Path(package.__file__).parent
-# Shells speak as they like; these speak to pg_dump and to the server.
+# Shells speak as they like; these speak to pg_dump, to the server, and to commands.
 OTHERS = {"cli", "airflow", "django", "demo"}
-TO_PROGRAMS = {"pg_dump.py", "archive.py", "embedded.py"}
+TO_PROGRAMS = {"pg_dump.py", "archive.py", "embedded.py", "actions.py"}
 # Made into a page of the documentation, which is about the command line.
 PAGES = {"privileges.py"}
 

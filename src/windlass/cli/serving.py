@@ -13,6 +13,7 @@ import click
 from windlass.cli import options
 from windlass.cli.endings import Exit
 from windlass.cli.faults import AllFaults
+from windlass.cli.spelling import as_option
 from windlass.cli.voice import Voice
 from windlass.errors import BadSpec
 
@@ -118,7 +119,7 @@ def serve(voice: Voice, /, **words: Any) -> int:
             click.echo(f"Token, for this time only: {made}", err=True)
         voice.aside("Ctrl-C ends it")
 
-    serving.serve(targets, policy, place, say)
+    serving.serve(targets, policy, place, say, as_option)
     return Exit.DONE
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from windlass.model.account import Account, Timeline
-from windlass.model.acts import Act
 from windlass.model.following import FollowingStatus
 from windlass.model.report import Difference, DifferenceKind, Differs, Loss, Problem
 from windlass.model.snapshot import Snapshot
+
+if TYPE_CHECKING:  # what help loads does not need it
+    from windlass.model.acts import Act
 
 UNDOING = "rollback"  # the step of the journal lines that rollbacks write
 

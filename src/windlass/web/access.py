@@ -17,12 +17,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from windlass.errors import BadSpec
+from windlass.model.wording import word
 
 COOKIE = "windlass_session"
 SESSION_SECONDS = 12 * 3600.0
 SHORTEST_TOKEN = 16  # characters
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
+FILE, HEADER = word("token-file"), word("user-header")
+HOST, NAME = word("host"), word("allowed-host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,10 @@ def read_tokens(path: Path) -> dict[str, str]:
         mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise BadSpec([f"--token-file {path}: {reason}"]) from None
+        raise BadSpec([f"{FILE} {path}: {reason}"]) from None
     if mode & 0o077:
         raise BadSpec(
-            [f"--token-file {path}: other users of this machine can read it"],
+            [f"{FILE} {path}: other users of this machine can read it"],
             hint=f"chmod 600 {path}",
         )
     found, faults = {}, []
@@ -77,13 +80,13 @@ def read_tokens(path: Path) -> dict[str, str]:
             continue
         if len(words) > 2 or len(words[-1]) < SHORTEST_TOKEN:
             faults.append(
-                f"--token-file {path}, line {number}: not NAME TOKEN, with a token of at least"
+                f"{FILE} {path}, line {number}: not NAME TOKEN, with a token of at least"
                 f" {SHORTEST_TOKEN} characters"
             )
             continue
         found[words[-1]] = words[0] if len(words) > 1 else "token"
     if not (found or faults):
-        faults = [f"--token-file {path}: it has no token"]
+        faults = [f"{FILE} {path}: it has no token"]
     if faults:
         raise BadSpec(faults, hint="python -c 'import secrets; print(secrets.token_urlsafe())'")
     return found
@@ -109,9 +112,9 @@ def check_policy(policy: Policy, host: str, *, names: Sequence[str]) -> None:
         return
     faults = []
     if policy.is_open:
-        faults.append(f"--host {host}: without --token-file or --user-header anybody could look")
+        faults.append(f"{HOST} {host}: without {FILE} or {HEADER} anybody could look")
     if host in WILDCARDS and not names:
-        faults.append(f"--host {host}: --allowed-host has to name the host of the page's address")
+        faults.append(f"{HOST} {host}: {NAME} has to name the host of the page's address")
     if faults:
         raise BadSpec(faults)
 

@@ -25,7 +25,7 @@ class Question:
 
     says: Sequence[str]
     blocked: Sequence[str] = ()
-    loses: Sequence[str] = ()  # what others have written, which only `--force` discards
+    loses: Sequence[str] = ()  # what others have written, lost if somebody insists
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Action:
     asks: Callable[[Watched, RunStatus], Question]
     needs_source: bool = True
     is_grave: bool = False  # it changes what applications use, or removes what is there
+    insisting: tuple[str, ...] = ()  # more arguments, to lose what others have written
 
 
 def _of_both(watched: Watched, *words: str) -> tuple[str, ...]:
@@ -125,7 +126,7 @@ ACTIONS = (
         _in(Phase.FOLLOWING),
         _says(
             "Everything of a cutover but the fence is measured. Nobody is stopped, and applications"
-            " go on writing to {source}."
+            " continue to write to {source}."
         ),
     ),
     Action(
@@ -180,6 +181,7 @@ ACTIONS = (
         _rollback,
         needs_source=False,
         is_grave=True,
+        insisting=("--force",),
     ),
 )
 

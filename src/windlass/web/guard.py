@@ -56,11 +56,11 @@ class Guard:
         await (answer or self._app)(scope, receive, sending)
 
     def _answer(self, scope: Scope) -> Response | None:
-        """What is refused; None if the request may go on."""
+        """What is refused; None if a page answers it."""
         headers, path = Headers(scope=scope), scope["path"]
         host = headers.get("host", "")
         if not host_is_known(host, self._policy):
-            text = "This page is not reached by that name. Name the host with --allowed-host.\n"
+            text = "This page is not reached by that name. Name the host when you start it.\n"
             return PlainTextResponse(text, 421)
         if scope["method"] not in ("GET", "HEAD") and not is_from_here(headers, host):
             return PlainTextResponse("The form was not sent by this page.\n", 403)

@@ -110,7 +110,7 @@ class Jobs:
         command = shlex.join(["windlass", *words])
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         job = Job(secrets.token_urlsafe(12), watched, run, action, person, command, now)
-        self._jobs[job.id] = job  # before the first wait: nobody else may start one meanwhile
+        self._jobs[job.id] = job  # before the first wait: nobody else may start one now
         act = Act(run, action.label, command, person.name, address)
         try:
             number = await to_thread.run_sync(
@@ -156,7 +156,7 @@ class Jobs:
         return await process.wait()
 
     def interrupt(self, job: Job) -> None:
-        """As Ctrl-C does on a terminal: it stops where it can, and says how to go on.
+        """As Ctrl-C does on a terminal: it stops where it can, and says how to resume.
 
         By SIGTERM, as SIGINT may be ignored where the page was started in the background.
         """

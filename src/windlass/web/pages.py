@@ -23,13 +23,14 @@ from starlette.routing import Route
 
 from windlass.errors import WindlassError
 from windlass.model.outcome import RunDetail
+from windlass.model.wording import Spelling, word
 from windlass.web import live, views
 from windlass.web.access import COOKIE, SESSION_SECONDS, Person, Policy, Sessions, is_own_form
 from windlass.web.actions import Action, action_named, actions_of
 from windlass.web.guard import Guard, client_of
 from windlass.web.jobs import Job, Jobs
 from windlass.web.reading import Read, Reader
-from windlass.web.rendering import render, statics
+from windlass.web.rendering import Renderer, statics
 from windlass.web.watched import Watched
 
 _TYPES = {"css": "text/css", "js": "text/javascript"}
@@ -46,15 +47,19 @@ class Site:
     reader: Reader
     jobs: Jobs
     stopping: asyncio.Event
+    render: Renderer
 
     def target(self, key: str) -> Watched | None:
         return next((one for one in self.targets if one.key == key), None)
 
 
-def make_app(targets: tuple[Watched, ...], policy: Policy, stopping: asyncio.Event) -> Starlette:
-    """The application. `stopping` is set when its streams have to end."""
+def make_app(
+    targets: tuple[Watched, ...], policy: Policy, spelling: Spelling, stopping: asyncio.Event
+) -> Starlette:
+    """The application. `spelling` is of options in messages; `stopping` is set when its streams
+    have to end."""
     sessions = Sessions(policy)
-    site = Site(targets, policy, sessions, Reader(), Jobs(), stopping)
+    site = Site(targets, policy, sessions, Reader(), Jobs(), stopping, Renderer(spelling))
     run = "/runs/{key}/{run}"
     app = Starlette(
         routes=[
@@ -91,7 +96,7 @@ def _person(request: Request) -> Person:
 
 
 def _html(request: Request, template: str, /, view: Mapping[str, Any], code: int = 200) -> Response:
-    return HTMLResponse(render(template, person=_person(request), **view), code)
+    return HTMLResponse(_site(request).render(template, {"person": _person(request), **view}), code)
 
 
 def _fault(request: Request, code: int, title: str, says: str, hint: str = "") -> Response:
@@ -130,7 +135,7 @@ async def _live_runs(request: Request) -> Response:
     site, state = _site(request), request.query_params.get("state", "")
 
     async def fragments() -> Mapping[str, str]:
-        return {"runs": render("_runs.html", **await _runs_view(site, state))}
+        return {"runs": site.render("_runs.html", await _runs_view(site, state))}
 
     return _stream(site, live.changes(fragments, site.stopping))
 
@@ -180,9 +185,11 @@ async def _live_run(request: Request) -> Response:
     async def fragments() -> Mapping[str, str]:
         read = await site.reader.run(watched, request.path_params["run"])
         if read.value is None:
-            return {"unread": render("_unread.html", fault=read.fault, hint=read.hint)}
+            return {"unread": site.render("_unread.html", {"fault": read.fault, "hint": read.hint})}
         view = _run_view(request, watched, read.value)
-        parts = {name: render(f"_{name}.html", **view) for name in ("head", "progress", "tables")}
+        parts = {
+            name: site.render(f"_{name}.html", view) for name in ("head", "progress", "tables")
+        }
         return {**parts, "unread": ""}
 
     return _stream(site, live.changes(fragments, site.stopping))
@@ -198,7 +205,7 @@ async def _found_action(request: Request) -> tuple[Watched, Read[RunDetail], Act
     if watched is None or action is None:
         return _unknown(request)
     if not site.policy.allows_actions:
-        says = "This page only shows. Start it with --allow-actions to change that."
+        says = f"This page only shows. Start it with {word('allow-actions')} to change that."
         return _fault(request, 403, "Not allowed", says)
     site.reader.expire(watched)
     read = await site.reader.run(watched, request.path_params["run"])
@@ -241,7 +248,7 @@ async def _act(request: Request) -> Response:
         return found
     watched, read, action = found
     assert read.value is not None
-    more = ("--force",) if form.get("force") and action.name == "rollback" else ()
+    more = action.insisting if form.get("force") else ()
     try:
         job = await site.jobs.start(
             watched, read.value.status.run, action, person, client_of(request), more
@@ -263,10 +270,10 @@ async def _live_job(request: Request) -> Response:
     job = site.jobs.find(request.path_params["job"])
     if job is None:
         return _unknown(request)
-    can_stop = bool(_person(request).csrf)
+    view = {"job": job, "person": _person(request), "can_stop": bool(_person(request).csrf)}
 
     async def fragments() -> Mapping[str, str]:
-        return {"job": render("_job.html", job=job, person=_person(request), can_stop=can_stop)}
+        return {"job": site.render("_job.html", view)}
 
     async def ending() -> AsyncIterator[bytes]:
         async for one in live.changes(fragments, site.stopping, lambda: _woken(job)):

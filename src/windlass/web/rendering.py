@@ -1,5 +1,5 @@
-"""Templates into HTML: everything in them is escaped, and options are spelled as the command line
-does."""
+"""Templates into HTML. Everything in them is escaped; options are spelled as the shell spells them that
+serves the page."""
 
 from __future__ import annotations
 
@@ -13,39 +13,31 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from windlass.model.text import in_lines
-from windlass.model.wording import spelled
-from windlass.version import __version__
+from windlass.model.wording import Spelling, spelled
 
 
-def as_option(name: str, value: str) -> str:
-    """A word of a message as the command line has it."""
-    return f"--{name} {value}" if value else f"--{name}"
+class Renderer:
+    def __init__(self, spelling: Spelling) -> None:
+        self._spelling = spelling
+        self._templates = Environment(
+            loader=PackageLoader("windlass.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=self._shown,
+        )
+        names = {name: f"{name}?{_digest(content)}" for name, content in statics().items()}
+        self._templates.globals["static"] = names
 
+    def __call__(self, template: str, view: Mapping[str, Any]) -> str:
+        return self._templates.get_template(template).render(view)
 
-def render(template: str, **view: Any) -> str:
-    return _environment().get_template(template).render(view)
-
-
-@cache
-def _environment() -> Environment:
-    found = Environment(
-        loader=PackageLoader("windlass.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    found.globals["version"] = __version__
-    found.globals["static"] = {name: f"{name}?{_digest(text)}" for name, text in statics().items()}
-    return found
-
-
-def _shown(value: Any) -> Any:
-    """A name may hold what changes the direction of text, or is not visible."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return in_lines(spelled(value, as_option))
-    return value
+    def _shown(self, value: Any) -> Any:
+        """A name may hold what changes the direction of text, or is not visible."""
+        if isinstance(value, str) and not isinstance(value, Markup):
+            return in_lines(spelled(value, self._spelling))
+        return value
 
 
 @cache

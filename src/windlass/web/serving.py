@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from windlass.errors import BadSpec, WindlassError
+from windlass.model.wording import Spelling, word
 from windlass.web.access import Policy
 from windlass.web.pages import Site, make_app
 from windlass.web.watched import Watched
 
+CERTIFICATE, KEY = word("tls-cert"), word("tls-key")
 GRACE_SECONDS = 3  # for requests that are being answered at the end
 
 
@@ -38,9 +41,9 @@ def check_place(place: Place) -> None:
     BadSpec: one of certificate and key is missing, or a file cannot be read.
     """
     if (place.tls_cert is None) is not (place.tls_key is None):
-        raise BadSpec(["--tls-cert and --tls-key are given together"])
+        raise BadSpec([f"{CERTIFICATE} and {KEY} are given together"])
     faults = []
-    for name, path in (("--tls-cert", place.tls_cert), ("--tls-key", place.tls_key)):
+    for name, path in ((CERTIFICATE, place.tls_cert), (KEY, place.tls_key)):
         if path is not None:
             try:
                 path.read_bytes()
@@ -51,15 +54,24 @@ def check_place(place: Place) -> None:
 
 
 def serve(
-    targets: tuple[Watched, ...], policy: Policy, place: Place, say: Callable[[str], None]
+    targets: tuple[Watched, ...],
+    policy: Policy,
+    place: Place,
+    say: Callable[[str], None],
+    spelling: Spelling,
 ) -> None:
-    """Until it is stopped. `say` is called with the page's address once it can be reached.
+    """Until it is stopped. `say` is called with the page's address once it can be reached;
+    `spelling` is of options in messages.
 
     Raises:
         WindlassError: the port is in use, or the host is none of this machine.
     """
     with _listening(place) as listener:
-        asyncio.run(_serve(targets, policy, place, listener, say))
+        asyncio.run(
+            _serve(
+                lambda stopping: make_app(targets, policy, spelling, stopping), place, listener, say
+            )
+        )
 
 
 def _listening(place: Place) -> socket.socket:
@@ -69,19 +81,18 @@ def _listening(place: Place) -> socket.socket:
     except OSError as error:
         raise WindlassError(
             f"{place.host}, port {place.port}: {error.strerror or error}",
-            hint="give another --port; 0 takes a free one",
+            hint=f"give another {word('port')}; 0 takes a free one",
         ) from None
 
 
 async def _serve(
-    targets: tuple[Watched, ...],
-    policy: Policy,
+    make: Callable[[asyncio.Event], Starlette],
     place: Place,
     listener: socket.socket,
     say: Callable[[str], None],
 ) -> None:
     stopping = asyncio.Event()
-    app = make_app(targets, policy, stopping)
+    app = make(stopping)
     config = uvicorn.Config(
         app,
         log_level="warning",
