@@ -1,5 +1,5 @@
-"""Templates into HTML. Everything in them is escaped, and options are spelled in the way of the shell
-that serves the page."""
+"""Templates into HTML. Everything in them is escaped; options are spelled as by the shell that
+serves the page."""
 
 from __future__ import annotations
 
