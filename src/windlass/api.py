@@ -9,7 +9,7 @@ Every function takes a spec, or the database whose journal is meant, and returns
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -240,8 +240,12 @@ def load(spec: LoadSpec, emit: Emit = ignore) -> Outcome:
 
 def _conduct(flow: Flow[Any], spec: HasJobs, emit: Emit, **given: Any) -> Outcome:
     from windlass.run.conduct import conduct  # a plan runs nothing
+    from windlass.run.tracing import tracing
 
-    return conduct(flow, spec, emit, **given)
+    with tracing(flow.name, emit) as traced:
+        outcome = conduct(flow, spec, traced.emit, **given)
+        traced.ended(outcome)
+    return outcome
 
 
 def _comparing(differing: Differing | None, *, show_values: bool = False) -> Any:
@@ -284,6 +288,17 @@ def read_run(where: Where, run: str) -> RunDetail:
     """
     with _past(where, "windlass status") as past:
         return past.detail(run)
+
+
+def read_plan(where: Where, run: str) -> Mapping[str, Any] | None:
+    """The plan of a migration, as ``windlass plan --json`` prints it; None of any other run.
+
+    Raises:
+        Refused: no such run is known there.
+        WindlassError: it cannot be read.
+    """
+    with _past(where, "windlass status") as past:
+        return past.plan(run)
 
 
 def foresee_rollback(where: Where, run: str) -> Foreseen | None:

@@ -95,6 +95,16 @@ def test_a_run_is_watched_to_its_end_by_two_tabs(pair: Pair, tab: Any) -> None:
             one.wait_for_selector("#tables th:has-text('shop.orders')")
         assert first.title() != "1"
         assert HOSTILE in first.inner_text("#tables")
+        run_page = first.url.partition("?")[0]
+        refused: list[str] = []  # by the page's own policy
+        first.on("console", lambda one: refused.append(one.text))
+        for name in ("report", "plan"):
+            first.goto(f"{run_page}/{name}")
+            assert "shop.orders" in first.inner_text("main")
+            assert "rgb" in first.evaluate(
+                "getComputedStyle(document.querySelector('.verdict')).borderLeftColor"
+            )
+        assert refused == []
 
 
 def test_a_run_that_is_killed_while_it_is_watched_is_shown_as_killed(pair: Pair, tab: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Self
 
@@ -62,6 +62,10 @@ class JournalPast:
     def detail(self, run: str) -> RunDetail:
         with self._reading() as session:
             return status.read_detail(session, run)
+
+    def plan(self, run: str) -> Mapping[str, Any] | None:
+        with self._reading() as session:
+            return status.read_plan(session, run)
 
     def foresee(self, run: str) -> Foreseen | None:
         with self._reading() as session:

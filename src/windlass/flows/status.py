@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
@@ -13,6 +15,7 @@ from windlass.model.account import Timeline
 from windlass.model.flow import resolve
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.report import Problem
+from windlass.planning.document.as_json import document
 from windlass.run.accounting import timeline_of, utc_text
 
 
@@ -33,11 +36,7 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
     """Raises:
     Refused: no such run is in the journal.
     """
-    found = records.read_runs(connection, name) if door.exists(connection) else []
-    if not found:
-        message = "is not in the target's journal"
-        raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])
-    run = found[0]
+    run = _find(connection, name)
     flow = journalled(run.flow)
     if flow.detail:
         detail: RunDetail = resolve(flow.detail)(connection, run)
@@ -45,6 +44,25 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
         detail = RunDetail(resolve(flow.status)(connection, run), run.outcome)
     acts = tuple(audit.read(connection, name))
     return replace(detail, timeline=_timeline(connection, run), acts=acts)
+
+
+def _find(connection: Connection, name: str) -> records.Run:
+    found = records.read_runs(connection, name) if door.exists(connection) else []
+    if not found:
+        message = "is not in the target's journal"
+        raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])
+    return found[0]
+
+
+def read_plan(connection: Connection, name: str) -> Mapping[str, Any] | None:
+    """The plan of a migration as JSON; None of any other run.
+
+    Raises:
+        Refused: no such run is in the journal.
+    """
+    if _find(connection, name).flow not in records.MIGRATIONS:
+        return None
+    return document(records.read_plan(connection, name))
 
 
 def _timeline(connection: Connection, run: records.Run) -> Timeline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, Self
@@ -91,6 +91,13 @@ class Past(Protocol):
     def detail(self, run: str) -> RunDetail:
         """Raises:
         Refused: no such run is known.
+        """
+
+    def plan(self, run: str) -> Mapping[str, Any] | None:
+        """The plan of a migration as JSON; None if the run has none that is kept in that form.
+
+        Raises:
+            Refused: no such run is known.
         """
 
     def foresee(self, run: str) -> Foreseen | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from anyio import to_thread
@@ -21,9 +24,14 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
+from windlass import api
 from windlass.errors import WindlassError
+from windlass.flows.registry import flow_named
 from windlass.model.outcome import RunDetail
-from windlass.model.wording import Spelling, word
+from windlass.model.wording import Spelling, all_spelled, word
+from windlass.report.page import plan_page, run_page
+from windlass.run.published import outcome_json
+from windlass.run.reporting import past_outcome
 from windlass.web import live, views
 from windlass.web.access import COOKIE, SESSION_SECONDS, Person, Policy, Sessions, is_own_form
 from windlass.web.actions import Action, action_named, actions_of
@@ -48,6 +56,7 @@ class Site:
     jobs: Jobs
     stopping: asyncio.Event
     render: Renderer
+    spelling: Spelling
 
     def target(self, key: str) -> Watched | None:
         return next((one for one in self.targets if one.key == key), None)
@@ -59,7 +68,7 @@ def make_app(
     """The application. `spelling` is of options in messages; `stopping` is set when its streams
     have to end."""
     sessions = Sessions(policy)
-    site = Site(targets, policy, sessions, Reader(), Jobs(), stopping, Renderer(spelling))
+    site = Site(targets, policy, sessions, Reader(), Jobs(), stopping, Renderer(spelling), spelling)
     run = "/runs/{key}/{run}"
     app = Starlette(
         routes=[
@@ -67,6 +76,8 @@ def make_app(
             Route("/live", _live_runs),
             Route(run, _run),
             Route(f"{run}/live", _live_run),
+            Route(f"{run}/report", _report),
+            Route(f"{run}/plan", _plan),
             Route(f"{run}/do/{{action}}", _ask, methods=["GET"]),
             Route(f"{run}/do/{{action}}", _act, methods=["POST"]),
             Route("/jobs/{job}", _job),
@@ -173,6 +184,7 @@ def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[
         ),
         "actions": list(actions_of(watched, status)) if can_act else [],
         "jobs": site.jobs.of_run(watched, status.run),
+        "has_plan": bool(detail.relations),
     }
 
 
@@ -193,6 +205,52 @@ async def _live_run(request: Request) -> Response:
         return {**parts, "unread": ""}
 
     return _stream(site, live.changes(fragments, site.stopping))
+
+
+# what can be forwarded
+
+
+async def _report(request: Request) -> Response:
+    """The report of a run, as a file that needs nothing else."""
+    site = _site(request)
+    watched = site.target(request.path_params["key"])
+    if watched is None:
+        return _unknown(request)
+    read = await site.reader.run(watched, request.path_params["run"])
+    if read.value is None:
+        return _fault(request, 404, "This run has no report", read.fault, read.hint)
+    outcome = past_outcome(read.value, flow_named(read.value.status.flow))
+    return _whole(await to_thread.run_sync(run_page, _spelled(site, outcome_json(outcome))))
+
+
+async def _plan(request: Request) -> Response:
+    """The plan of a migration, to read and to sign."""
+    site = _site(request)
+    watched = site.target(request.path_params["key"])
+    if watched is None:
+        return _unknown(request)
+    try:
+        found = await to_thread.run_sync(api.read_plan, watched.where, request.path_params["run"])
+    except WindlassError as error:
+        return _fault(request, 404, "This plan cannot be shown", str(error), error.hint)
+    if found is None:
+        return _fault(request, 404, "No plan", "Only plans of migrations are kept as a page.")
+    return _whole(await to_thread.run_sync(plan_page, _spelled(site, found)))
+
+
+def _spelled(site: Site, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return all_spelled(dict(document), site.spelling)
+
+
+def _whole(page: str) -> Response:
+    """A page with its own style, and without scripts."""
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    digest = b64encode(sha256(style[1].encode() if style else b"").digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none';"
+        " frame-ancestors 'none'"
+    )
+    return HTMLResponse(page, headers={"content-security-policy": policy})
 
 
 # actions

@@ -106,6 +106,9 @@ class DestinationPast:
             raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
         return self._loads
 
+    def plan(self, run: str) -> None:
+        """Its plans are kept in another form."""
+
     def foresee(self, run: str) -> Foreseen | None:
         found = self._target.read(run)
         if found is None:

@@ -88,6 +88,9 @@ class ExportPast:
 
     # the way back
 
+    def plan(self, run: str) -> None:
+        """Its plans are kept in another form."""
+
     def foresee(self, run: str) -> Foreseen | None:
         record = self._find(run)
         if record.state is State.ROLLED_BACK:

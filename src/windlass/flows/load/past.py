@@ -77,6 +77,9 @@ class LandingPast:
             raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
         return found
 
+    def plan(self, run: str) -> None:
+        """Its plans are kept in another form."""
+
     def foresee(self, run: str) -> Foreseen | None:
         self._find(run)
         return self._landing.foresee(run)

@@ -75,7 +75,7 @@ def detail_of(
         plan.made.version,
         plan.made.options,
         tuple(steps),
-        tuple(_relations(plan, lines)),
+        relations=tuple(_relations(plan, lines)),
     )
 
 
