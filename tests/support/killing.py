@@ -83,11 +83,10 @@ def _call(_: str, what: str) -> None:
     place, _, number = what.partition(" ")
     owner_place, _, name = place.rpartition(".")
     owner = pkgutil.resolve_name(owner_place)
-    work, left = getattr(owner, name), [int(number or 1)]
+    work, numbers, wanted = getattr(owner, name), itertools.count(1), int(number or 1)
 
     def run(*words: Any, **more: Any) -> Any:
-        left[0] -= 1
-        if not left[0]:
+        if next(numbers) == wanted:  # each thread's call has a number that no other one has
             _now()
         return work(*words, **more)
 
