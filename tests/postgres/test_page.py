@@ -165,8 +165,17 @@ def test_differences_are_found_shown_and_repaired(pair: Pair, tab: Any) -> None:
         acting.goto(f"{page.url}/runs/{key_of(acting)}/{run}")
         acting.click("text=Verify again")
         acting.click("button.go")
-        acting.wait_for_selector("text=exit code 1", timeout=60_000)
+        acting.wait_for_selector("text=exit code 1", timeout=90_000)
         assert "note" in acting.inner_text("#job")
+        acting.click(f"a:has-text('Run {run}')")
+        acting.click("text=Repair differences")
+        acting.click("button.grave")
+        acting.wait_for_selector("text=exit code 0", timeout=90_000)
+    assert pair.target.value("select note from shop.orders where id = 7") == "n7"
+    assert pair.target.rows("select what from windlass.act order by at") == [
+        ("Verify again",),
+        ("Repair differences",),
+    ]
 
 
 def key_of(tab: Tab) -> str:

@@ -80,7 +80,7 @@ def test_many_tables_have_pages(asked: int, shown: int, first: str) -> None:
 @pytest.mark.parametrize(
     ("status", "names"),
     [
-        (STATUS, ["verify", "rollback"]),
+        (STATUS, ["verify", "repair", "rollback"]),
         (replace(STATUS, state=State.DIFFERENT), ["verify", "repair", "rollback"]),
         (replace(STATUS, state=State.ROLLED_BACK), []),
         (RUNNING, []),

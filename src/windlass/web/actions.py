@@ -111,7 +111,7 @@ ACTIONS = (
         "repair",
         "Repair differences",
         lambda watched, run: _of_both(watched, "verify", "--repair", "--yes"),
-        lambda status: _may_be_compared(status) and status.state is State.DIFFERENT,
+        _may_be_compared,
         _says(
             "Both sides are compared. Then rows of {target} are updated, inserted and deleted until"
             " they equal those of {source}, and compared again.",
