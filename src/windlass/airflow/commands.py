@@ -285,6 +285,8 @@ class _OnlyPlan:
     """Like `windlass.planning.reviewed.Reviewed`, for a plan of which only the fingerprint is
     known."""
 
+    made_at = ""  # not known here
+
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
 
