@@ -143,7 +143,8 @@ class DestinationPast:
         return self._of_loads(run).left(run)
 
     def clean(self, lefts: Sequence[Left]) -> None:
-        self._of_loads(lefts[0].run if lefts else "").clean(lefts)
+        if lefts:
+            self._of_loads(lefts[0].run).clean(lefts)
 
 
 def past_at(target: str, purpose: str, emit: Emit | None = None) -> Past:
