@@ -10,11 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from awaiting import await_true
+from awaiting import await_true, until
 from browsing import DESKTOP, PHONE, TOKEN, Page, chromium, serving
 from command import DONE, finish, kill_group, migrate, start
+from follow_runs import phase, until_lag_known
 from locking import holding
-from servers import PASSWORD, Pair
+from pursued import TABLES as FOLLOWED
+from pursued import following
+from servers import PASSWORD, Database, Pair
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -178,6 +181,40 @@ def test_differences_are_found_shown_and_repaired(pair: Pair, tab: Any) -> None:
     ]
 
 
+@pytest.mark.full
+def test_a_cutover_and_its_flip_back_are_rehearsed_and_done_from_the_page(
+    logical: Callable[[int], Database], tab: Any
+) -> None:
+    pair = Pair(logical(16), logical(18))
+    pair.source.run(*FOLLOWED)
+    with following(pair) as follower, serving("--allow-actions", env=sides(pair)) as page:
+        until_lag_known(pair, follower)
+        acting = tab(page)
+        acting.click("#runs th a")
+        acting.wait_for_selector(".verdict:has-text('Following')")
+        run_page = acting.url
+        for label, button, becomes in (
+            ("Rehearse the cutover", "button.go", "following"),
+            ("Cut over", "button.grave", "switched"),
+            ("Flip back", "button.grave", "following"),
+        ):
+            acting.click(f"a.button:has-text('{label}')")
+            acting.click(button)
+            acting.wait_for_selector("text=exit code 0", timeout=60_000)
+            until(lambda expected=becomes: phase(pair) == expected, f"the run is {becomes}")
+            acting.goto(run_page)
+        token = f"Bearer {TOKEN}"
+        metrics = ask(page, "GET", "/metrics", Authorization=token)[1]
+        whats = pair.target.rows("select what, result from windlass.act order by at")
+    assert re.search(r'windlass_follow_phase\{.*phase="following".*\} 1\n', metrics)
+    assert re.search(r'windlass_follow_lag_seconds\{direction="forward"', metrics)
+    assert whats == [
+        ("Rehearse the cutover", "exit code 0"),
+        ("Cut over", "exit code 0"),
+        ("Flip back", "exit code 0"),
+    ]
+
+
 def key_of(tab: Tab) -> str:
     """Of the only target, as the page's addresses have it."""
     link = tab.locator("#runs th a").first.get_attribute("href")
@@ -246,6 +283,9 @@ def test_what_is_not_allowed_is_refused(pair: Pair) -> None:
         undo = f"{found[0]}/do/rollback"
         assert ask(page, "GET", undo, Cookie=cookie[0])[0] == 403  # no actions are allowed
         assert ask(page, "POST", undo, "csrf=x", Cookie=cookie[0])[0] == 403
+        assert ask(page, "GET", "/metrics")[0] == 401
+        metrics = ask(page, "GET", "/metrics", Authorization=token)[1]
+        assert re.search(r'windlass_live_rows\{.*flow="migrate".*\} 0', metrics)
         policy = ask(page, "GET", "/", Cookie=cookie[0])[1]
         assert "default-src 'none'" in policy
         assert PASSWORD not in policy

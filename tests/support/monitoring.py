@@ -20,15 +20,17 @@ from needs import needs_program
 from paths import ROOT
 from servers import _die_with_parent, free_port
 from windlass.metrics.families import FAMILIES
+from windlass.metrics.live import LIVE_FAMILIES
 
 MONITORING = ROOT / "deploy" / "monitoring"
 DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
 # of PromQL in our queries, and those of labels
 _FUNCTIONS = {"avg_over_time", "by", "count", "increase", "max", "or", "sum", "time", "unless"}
-_FUNCTIONS |= {"vector"}
+_FUNCTIONS |= {"and", "rate", "vector"}
 # of other programs, which a rule may name as well
 OTHERS = {"node_textfile_scrape_error"}
-NAMES = {family.name for family in FAMILIES} | OTHERS
+OURS = {family.name for family in (*FAMILIES, *LIVE_FAMILIES)}
+NAMES = OURS | OTHERS
 
 
 def rules() -> dict[str, str]:
@@ -131,17 +133,21 @@ def pushgateway(*words: str) -> Iterator[str]:
 
 
 @contextmanager
-def prometheus(folder: Path, places: Mapping[str, str]) -> Iterator[Prometheus]:
-    """One with the example's configuration and rules, in which each job is at another place, and
-    everything happens each half second."""
+def prometheus(
+    folder: Path, places: Mapping[str, str], tokens: Mapping[str, str] | None = None
+) -> Iterator[Prometheus]:
+    """One with the example's configuration and rules, in which each job is at another place and
+    shows its token, and everything happens each half second."""
     config = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
     config["rule_files"] = [str(MONITORING / one) for one in config["rule_files"]]
-    config["scrape_configs"] = [
-        {**job, "static_configs": [{"targets": [places[job["job_name"]]]}]}
-        for job in config["scrape_configs"]
-        if job["job_name"] in places
-    ]
+    jobs = [job for job in config["scrape_configs"] if job["job_name"] in places]
+    for job in jobs:
+        job["static_configs"] = [{"targets": [places[job["job_name"]]]}]
+        if token := (tokens or {}).get(job["job_name"]):
+            assert "credentials_file" in job["authorization"], "the example has a token"
+            job["authorization"] = {"credentials": token}
+    config["scrape_configs"] = jobs
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(config))
     with _started(

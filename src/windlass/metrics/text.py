@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from windlass.metrics.families import FAMILIES, Key, Samples, is_of
+from windlass.metrics.live import LIVE_FAMILIES
 
 PREFIX = "windlass_"
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?[ \t]+(\S+)(?:[ \t]+-?\d+)?")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"\s*(?:,|$)')
 _ESCAPED = re.compile(r"\\(.)")
-_KINDS = {family.name: family for family in FAMILIES}
+_KINDS = {family.name: family for family in (*FAMILIES, *LIVE_FAMILIES)}
 
 
 class NotOurs(ValueError):

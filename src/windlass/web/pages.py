@@ -27,6 +27,8 @@ from starlette.routing import Route
 from windlass import api
 from windlass.errors import WindlassError
 from windlass.flows.registry import flow_named
+from windlass.metrics.live import live_samples
+from windlass.metrics.text import written
 from windlass.model.outcome import RunDetail
 from windlass.model.wording import Spelling, all_spelled, word
 from windlass.report.page import plan_page, run_page
@@ -88,6 +90,7 @@ def make_app(
             Route("/logout", _log_out, methods=["POST"]),
             Route("/static/{name}", _static),
             Route("/health", _health),
+            Route("/metrics", _metrics),
         ],
         middleware=[Middleware(Guard, policy=policy, sessions=sessions)],
         exception_handlers={404: _not_found, 405: _not_found, Exception: _broken},
@@ -408,6 +411,14 @@ async def _static(request: Request) -> Response:
 
 async def _health(request: Request) -> Response:
     return PlainTextResponse("ok\n")
+
+
+async def _metrics(request: Request) -> Response:
+    """For Prometheus, which shows a token as programs do."""
+    site = _site(request)
+    found = await asyncio.gather(*map(site.reader.runs, site.targets))
+    runs = {one.title: read.value for one, read in zip(site.targets, found, strict=True)}
+    return Response(written(live_samples(runs)), media_type="text/plain; version=0.0.4")
 
 
 def _unknown(request: Request) -> Response:
