@@ -47,6 +47,11 @@ class Client:
             raise WindlassError(f"Airflow answers {method} {path} with {body}")
         return answer.json() if answer.content else None
 
+    def page(self, path: str) -> tuple[int, str]:
+        """Status and text of a page of a plugin; of a redirection, where it leads."""
+        answer = self._http.get(path)
+        return answer.status_code, answer.headers.get("location", "") or answer.text
+
     def health(self) -> dict[str, Any] | None:
         """The health of every component, or None while the API server does not answer yet."""
         import httpx

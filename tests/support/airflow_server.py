@@ -41,7 +41,8 @@ def shared_airflow() -> Iterator[LocalAirflow]:
     room = make_room()
     dags = copy_dags(room / "dags")
     connections = {"ship": f"postgresql://{SHIP}"}
-    setup = Setup(connections=connections, pools={"windlass": 8})
+    settings = {"windlass": {"page_connections": "page_target"}}
+    setup = Setup(connections=connections, pools={"windlass": 8}, settings=settings)
     made = LocalAirflow(room / "airflow", dags, setup)
     try:
         yield made

@@ -4,6 +4,8 @@ tell a browser what a page may do. Plain ASGI, so that streams pass unchanged.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -20,24 +22,29 @@ from windlass.web.access import (
 OPEN_PATHS = ("/login", "/health")
 OPEN_FOLDER = "/static/"
 
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'"
+)
+_CONTENT = "content-security-policy"
 _HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
-    " img-src 'self' data:; connect-src 'self'; form-action 'self';"
-    " base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
 }
 
 
-class Guard:
-    """Puts the person who makes a request into its scope, or answers it itself."""
+class Guard(ABC):
+    """Answers a request itself, or puts the person who makes it into its scope. `framing` are the
+    sites that may show the page within theirs, as a content security policy names them."""
 
-    def __init__(self, app: ASGIApp, policy: Policy, sessions: Sessions) -> None:
-        self._app, self._policy, self._sessions = app, policy, sessions
+    framing = "'none'"
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,15 +56,28 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                content = headers.get(_CONTENT, POLICY)
+                headers[_CONTENT] = f"{content}; frame-ancestors {self.framing}"
             await send(message)
 
-        answer = self._answer(scope)
+        answer = await self.answer(scope)
         await (answer or self._app)(scope, receive, sending)
 
-    def _answer(self, scope: Scope) -> Response | None:
+    @abstractmethod
+    async def answer(self, scope: Scope) -> Response | None:
         """What is refused; None if a page answers it."""
-        headers, path = Headers(scope=scope), scope["path"]
+
+
+class OwnGuard(Guard):
+    """Of `windlass serve`: tokens, or a proxy that names people."""
+
+    def __init__(self, app: ASGIApp, policy: Policy, sessions: Sessions) -> None:
+        super().__init__(app)
+        self._policy, self._sessions = policy, sessions
+
+    async def answer(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
         host = headers.get("host", "")
         if not host_is_known(host, self._policy):
             text = "This page is not reached by that name. Name the host when you start it.\n"
@@ -81,7 +101,7 @@ class Guard:
             return PlainTextResponse(text, 401)
         wants_page = "text/html" in Headers(scope=scope).get("accept", "")
         if scope["method"] == "GET" and wants_page:
-            return RedirectResponse("/login", 303)
+            return RedirectResponse(f"{scope.get('root_path', '')}/login", 303)
         return PlainTextResponse("Show a token: Authorization: Bearer TOKEN\n", 401)
 
 

@@ -37,7 +37,7 @@ from windlass.run.reporting import past_outcome
 from windlass.web import live, views
 from windlass.web.access import COOKIE, SESSION_SECONDS, Person, Policy, Sessions, is_own_form
 from windlass.web.actions import Action, action_named, actions_of
-from windlass.web.guard import Guard, client_of
+from windlass.web.guard import OwnGuard, client_of
 from windlass.web.jobs import Job, Jobs
 from windlass.web.reading import Read, Reader
 from windlass.web.rendering import Renderer, statics
@@ -65,10 +65,14 @@ class Site:
 
 
 def make_app(
-    targets: tuple[Watched, ...], policy: Policy, spelling: Spelling, stopping: asyncio.Event
+    targets: tuple[Watched, ...],
+    policy: Policy,
+    spelling: Spelling,
+    stopping: asyncio.Event,
+    guard: Middleware | None = None,
 ) -> Starlette:
     """The application. `spelling` is of options in messages; `stopping` is set when its streams
-    have to end."""
+    have to end. `guard` decides who may look, in place of `windlass.web.guard`."""
     sessions = Sessions(policy)
     site = Site(targets, policy, sessions, Reader(), Jobs(), stopping, Renderer(spelling), spelling)
     run = "/runs/{key}/{run}"
@@ -92,7 +96,7 @@ def make_app(
             Route("/health", _health),
             Route("/metrics", _metrics),
         ],
-        middleware=[Middleware(Guard, policy=policy, sessions=sessions)],
+        middleware=[guard or Middleware(OwnGuard, policy=policy, sessions=sessions)],
         exception_handlers={404: _not_found, 405: _not_found, Exception: _broken},
     )
     app.state.site = site
@@ -110,7 +114,18 @@ def _person(request: Request) -> Person:
 
 
 def _html(request: Request, template: str, /, view: Mapping[str, Any], code: int = 200) -> Response:
-    return HTMLResponse(_site(request).render(template, {"person": _person(request), **view}), code)
+    return HTMLResponse(_render(request, template, view), code)
+
+
+def _render(request: Request, template: str, view: Mapping[str, Any]) -> str:
+    more = {"person": _person(request), "root": _root(request)}
+    return _site(request).render(template, {**more, **view})
+
+
+def _root(request: Request) -> str:
+    """The prefix of all addresses: where another server has this one."""
+    found: str = request.scope.get("root_path", "")
+    return found
 
 
 def _fault(request: Request, code: int, title: str, says: str, hint: str = "") -> Response:
@@ -149,7 +164,7 @@ async def _live_runs(request: Request) -> Response:
     site, state = _site(request), request.query_params.get("state", "")
 
     async def fragments() -> Mapping[str, str]:
-        return {"runs": site.render("_runs.html", await _runs_view(site, state))}
+        return {"runs": _render(request, "_runs.html", await _runs_view(site, state))}
 
     return _stream(site, live.changes(fragments, site.stopping))
 
@@ -200,7 +215,9 @@ async def _live_run(request: Request) -> Response:
     async def fragments() -> Mapping[str, str]:
         read = await site.reader.run(watched, request.path_params["run"])
         if read.value is None:
-            return {"unread": site.render("_unread.html", {"fault": read.fault, "hint": read.hint})}
+            return {
+                "unread": _render(request, "_unread.html", {"fault": read.fault, "hint": read.hint})
+            }
         view = _run_view(request, watched, read.value)
         parts = {
             name: site.render(f"_{name}.html", view) for name in ("head", "progress", "tables")
@@ -249,10 +266,7 @@ def _whole(page: str) -> Response:
     """A page with its own style, and without scripts."""
     style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
     digest = b64encode(sha256(style[1].encode() if style else b"").digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none';"
-        " frame-ancestors 'none'"
-    )
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'"
     return HTMLResponse(page, headers={"content-security-policy": policy})
 
 
@@ -316,7 +330,7 @@ async def _act(request: Request) -> Response:
         )
     except WindlassError as error:
         return _fault(request, 409, "Not done", str(error), error.hint)
-    return RedirectResponse(f"/jobs/{job.id}", 303)
+    return RedirectResponse(f"{_root(request)}/jobs/{job.id}", 303)
 
 
 async def _job(request: Request) -> Response:
@@ -331,10 +345,10 @@ async def _live_job(request: Request) -> Response:
     job = site.jobs.find(request.path_params["job"])
     if job is None:
         return _unknown(request)
-    view = {"job": job, "person": _person(request), "can_stop": bool(_person(request).csrf)}
+    view = {"job": job, "can_stop": bool(_person(request).csrf)}
 
     async def fragments() -> Mapping[str, str]:
-        return {"job": site.render("_job.html", view)}
+        return {"job": _render(request, "_job.html", view)}
 
     async def ending() -> AsyncIterator[bytes]:
         async for one in live.changes(fragments, site.stopping, lambda: _woken(job)):
@@ -362,7 +376,7 @@ async def _stop_job(request: Request) -> Response:
     if job is None:
         return _unknown(request)
     site.jobs.interrupt(job)
-    return RedirectResponse(f"/jobs/{job.id}", 303)
+    return RedirectResponse(f"{_root(request)}/jobs/{job.id}", 303)
 
 
 # who is there
@@ -379,7 +393,7 @@ async def _log_in(request: Request) -> Response:
     if not cookie:
         await asyncio.sleep(1)  # guesses are slow
         return _html(request, "login.html", {"fault": "Nobody has this token."}, 403)
-    response = RedirectResponse("/", 303)
+    response = RedirectResponse(f"{_root(request)}/", 303)
     response.set_cookie(
         COOKIE,
         cookie,
@@ -395,7 +409,7 @@ async def _log_out(request: Request) -> Response:
     form = await request.form()
     if is_own_form(_person(request), str(form.get("csrf", ""))):
         _site(request).sessions.end(request.cookies.get(COOKIE, ""))
-    response = RedirectResponse("/login", 303)
+    response = RedirectResponse(f"{_root(request)}/login", 303)
     response.delete_cookie(COOKIE)
     return response
 
