@@ -222,6 +222,7 @@ def key_of(tab: Tab) -> str:
     return link.split("/")[2]
 
 
+@pytest.mark.full
 def test_answers_stay_small_with_5000_tables(pair: Pair, tab: Any) -> None:
     pair.source.run(
         "do $$ begin for i in 1..5000 loop"
