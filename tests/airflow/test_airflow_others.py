@@ -106,6 +106,13 @@ def has_key(key: str) -> None:
     os.environ["WINDLASS_HASH_KEY"] = key
 
 
+def _pulled(results: dict[str, Any], task_ids: str | list[str]) -> Any:
+    """As Airflow gives them: of one task, or of each that has a result."""
+    if isinstance(task_ids, str):
+        return results[task_ids]
+    return [results[one] for one in task_ids if one in results]
+
+
 def tasks_of_one_dag(
     spec: dict[str, Any], connections: Mapping[str, str], key: str
 ) -> dict[str, Any]:
@@ -119,7 +126,7 @@ def tasks_of_one_dag(
     results: dict[str, Any] = {}
     for name in ("plan_migration", "migrate_in_one_task"):
         ti: Any = Task(name, dag_id="mapped")
-        ti.xcom_pull = lambda task_ids, key="return_value": results[task_ids]
+        ti.xcom_pull = lambda task_ids, key="return_value": _pulled(results, task_ids)
         task: Any = dag.get_task(name)
         params = {"source_conn_id": "old_shop", "target_conn_id": "new_shop"}
         context: Any = {"ti": ti, "params": params, "run_id": ti.run_id}

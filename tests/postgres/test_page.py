@@ -200,7 +200,8 @@ def test_a_cutover_and_its_flip_back_are_rehearsed_and_done_from_the_page(
         ):
             acting.click(f"a.button:has-text('{label}')")
             acting.click(button)
-            acting.wait_for_selector("text=exit code 0", timeout=60_000)
+            acting.wait_for_url("**/jobs/*")
+            acting.wait_for_selector(".verdict:has-text('exit code 0')", timeout=60_000)
             until(lambda expected=becomes: phase(pair) == expected, f"the run is {becomes}")
             acting.goto(run_page)
         token = f"Bearer {TOKEN}"
@@ -286,7 +287,7 @@ def test_what_is_not_allowed_is_refused(pair: Pair) -> None:
         assert ask(page, "POST", undo, "csrf=x", Cookie=cookie[0])[0] == 403
         assert ask(page, "GET", "/metrics")[0] == 401
         metrics = ask(page, "GET", "/metrics", Authorization=token)[1]
-        assert re.search(r'windlass_live_rows\{.*flow="migrate".*\} 0', metrics)
+        assert re.search(r'windlass_live_rows\{.*flow="migrate".*\} 1', metrics)
         policy = ask(page, "GET", "/", Cookie=cookie[0])[1]
         assert "default-src 'none'" in policy
         assert PASSWORD not in policy

@@ -145,7 +145,7 @@ def prometheus(
     for job in jobs:
         job["static_configs"] = [{"targets": [places[job["job_name"]]]}]
         if token := (tokens or {}).get(job["job_name"]):
-            assert "credentials_file" in job["authorization"], "the example has a token"
+            assert job["authorization"], "the example has a token"
             job["authorization"] = {"credentials": token}
     config["scrape_configs"] = jobs
     file = folder / "prometheus.yml"

@@ -220,7 +220,7 @@ async def _live_run(request: Request) -> Response:
             }
         view = _run_view(request, watched, read.value)
         parts = {
-            name: site.render(f"_{name}.html", view) for name in ("head", "progress", "tables")
+            name: _render(request, f"_{name}.html", view) for name in ("head", "progress", "tables")
         }
         return {**parts, "unread": ""}
 
