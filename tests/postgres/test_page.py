@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from awaiting import await_true, until
+from awaiting import await_true
 from browsing import DESKTOP, PHONE, TOKEN, Page, chromium, serving
 from command import DONE, finish, kill_group, migrate, start
 from follow_runs import phase, until_lag_known
@@ -202,7 +202,7 @@ def test_a_cutover_and_its_flip_back_are_rehearsed_and_done_from_the_page(
             acting.click(button)
             acting.wait_for_url("**/jobs/*")
             acting.wait_for_selector(".verdict:has-text('exit code 0')", timeout=60_000)
-            until(lambda expected=becomes: phase(pair) == expected, f"the run is {becomes}")
+            assert phase(pair) == becomes
             acting.goto(run_page)
         token = f"Bearer {TOKEN}"
         metrics = ask(page, "GET", "/metrics", Authorization=token)[1]

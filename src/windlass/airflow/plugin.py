@@ -28,7 +28,7 @@ class _Late:
         await self._app(scope, receive, send)
 
 
-class WindlassPlugin(AirflowPlugin):  # type: ignore[misc]  # Airflow's class has no types
+class WindlassPlugin(AirflowPlugin):
     """Registered by the entry point `airflow.plugins`."""
 
     name = "windlass"

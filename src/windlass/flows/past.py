@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Self
 
 from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.fencing import write_regardless
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import BadSpec
 from windlass.flows import clean, rollback, status
@@ -81,10 +82,12 @@ class JournalPast:
 
     def begin_act(self, act: Act) -> str:
         with self._reading("recording who does what") as session:
+            write_regardless(session)  # a target that follows may be closed to applications
             return audit.begin(session, act)
 
     def end_act(self, number: str, result: str) -> None:
         with self._reading("recording what was done") as session:
+            write_regardless(session)
             audit.end(session, number, result)
 
     def left(self, run: str = "") -> list[Left]:
