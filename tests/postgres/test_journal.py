@@ -183,6 +183,22 @@ def test_the_next_command_upgrades_an_older_journal(words: tuple[str, ...], pair
     windlass("rollback", "--json", "--yes", run, pair=pair).expect(DONE)
 
 
+def test_who_only_looks_leaves_a_journal_that_can_be_read_as_it_is(pair: Pair) -> None:
+    """An older windlass may be at work on it, and would not know the tables of a newer one."""
+    pair.source.run("create table t as select 1 as a")
+    run = migrate(pair).expect(DONE).result["run"]
+    pair.target.run(
+        "drop table windlass.act",
+        f"delete from windlass.schema_version where version > {versions.READABLE}",
+    )
+    listed = windlass("status", "--json", pair=pair).expect(DONE).result["runs"]
+    assert [one["run"] for one in listed] == [run]
+    assert windlass("status", "--json", run, pair=pair).expect(DONE).result["acts"] == []
+    assert version_of(pair.target) == versions.READABLE
+    windlass("rollback", "--json", "--yes", run, pair=pair).expect(DONE)
+    assert version_of(pair.target) == versions.VERSION
+
+
 def test_an_older_journal_that_is_only_to_be_read_is_refused(pair: Pair) -> None:
     pair.target.run(VERSION_1)
     with pair.target.connect() as connection:

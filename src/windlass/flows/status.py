@@ -21,7 +21,7 @@ from windlass.run.accounting import timeline_of, utc_text
 
 def read_statuses(connection: Connection) -> list[RunStatus]:
     """Every run, the newest first."""
-    if not door.exists(connection):
+    if not door.can_be_read(connection):
         return []
     sizes = read_sizes(connection)
     found = []
@@ -47,7 +47,7 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
 
 
 def _find(connection: Connection, name: str) -> records.Run:
-    found = records.read_runs(connection, name) if door.exists(connection) else []
+    found = records.read_runs(connection, name) if door.can_be_read(connection) else []
     if not found:
         message = "is not in the target's journal"
         raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])

@@ -42,7 +42,13 @@ def end(connection: Session, number: str, result: str) -> None:
 
 
 def read(connection: Session, run: str) -> Sequence[Act]:
-    """What was done with a run, the newest first. The journal has been checked."""
+    """What was done with a run, the newest first. The journal has been checked.
+
+    Nothing is known in a journal of an older windlass.
+    """
+    there = connection.execute("select pg_catalog.to_regclass('windlass.act'::text)").fetchone()
+    if not (there and there[0]):
+        return []
     rows = connection.execute(
         "select run, what, command, who, address,"
         " pg_catalog.to_char(at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'),"

@@ -61,6 +61,20 @@ def exists(connection: Session) -> bool:
     return True
 
 
+def can_be_read(connection: Session) -> bool:
+    """Whether there is a journal. To be called before only reading it: whoever looks does not take
+    it from an older windlass that is at work, if this version can read it as it is.
+
+    Raises:
+        Refused: as `exists`.
+    """
+    check(connection)
+    row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
+    if row and row[0] and versions.READABLE <= versions.read_version(connection) < versions.VERSION:
+        return True
+    return exists(connection)
+
+
 def create(connection: Session) -> None:
     """Create the journal's schema if it is missing, inside the caller's transaction. Called
     before a run begins or resumes.

@@ -17,6 +17,8 @@ from windlass.model.report import Problem
 
 Session = Connection[Any]
 VERSION = 5
+READABLE = 4
+"""The oldest version that can be read as it is: those after it have only added tables."""
 PLANS_CHANGED = 2
 """In this version plans got another form, to which SQL cannot convert them."""
 
