@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from windlass.planning.document.as_json import document
 from windlass.report.page import plan_page, run_page
 from windlass.run.accounting import MOST_INTERVALS, Accounting, Meter, timeline_of
 from windlass.run.published import outcome_json
+from windlass.run.reporting import problems_of, write
 from windlass.spec.load import LoadSpec
 from windlass.spec.migrate import Spec
 
@@ -34,6 +38,27 @@ SOURCE, TARGET = "postgresql://reader:hush-hush@old/shop", "host=new dbname=shop
 def as_printed(outcome: Outcome) -> dict[str, Any]:
     """As a file has it that was saved of ``--json``."""
     return dict(json.loads(json.dumps(outcome_json(outcome))))
+
+
+def test_a_report_replaces_no_device_and_no_link(tmp_path: Path) -> None:
+    device, link, linked = tmp_path / "device", tmp_path / "link", tmp_path / "report.html"
+    os.mkfifo(device)
+    link.symlink_to(linked)
+    (problem,) = problems_of(str(device))
+    assert "is not a regular file" in problem.message
+    assert "is not a regular file" in write(device, "page")
+    assert stat.S_ISFIFO(device.stat().st_mode)
+    assert (list(problems_of(str(link))), write(link, "page")) == ([], "")
+    assert (link.is_symlink(), linked.read_text()) == (True, "page")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_name_that_no_file_can_have_is_a_problem_before_the_run(
+    name: str, tmp_path: Path
+) -> None:
+    path = f"{tmp_path}/{name}"
+    assert len(list(problems_of(path))) == 1
+    assert write(Path(path), "page")
 
 
 @pytest.mark.parametrize("state", State)

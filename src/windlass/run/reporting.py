@@ -6,6 +6,7 @@ What cannot be written is a problem before, and a notice afterwards: the run did
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -29,10 +30,20 @@ _UNDOABLE = {
 
 def problems_of(path: str) -> Iterator[Problem]:
     """What keeps a report from being written, as far as it is known before the run."""
-    file = Path(path)
+    file, mode = Path(path), 0
     hint = "give a file in a folder that exists and can be written into"
-    if file.is_dir():
+    try:
+        mode = file.stat().st_mode
+        file = file.resolve()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # too long, for example
+        yield Problem(word("report"), f"{path}: {_reason(error)}", hint)
+        return
+    if stat.S_ISDIR(mode):
         yield Problem(word("report"), f"{path}: is a folder", hint)
+    elif mode and not stat.S_ISREG(mode):  # a report replaces what is there: not a device
+        yield Problem(word("report"), f"{path}: is not a regular file", hint)
     elif not file.parent.is_dir():
         yield Problem(word("report"), f"{path}: no such file or directory", hint)
     elif not os.access(file.parent, os.W_OK):
@@ -63,18 +74,26 @@ def check(path: str) -> None:
 
 def write(path: Path, page: str) -> str:
     """Put the whole page in place at once; why that was impossible, or "". Readable by its owner
-    only, as it names keys of rows that differ."""
+    only, as it names keys of rows that differ. A link stays, and what it names is written."""
     made = ""
     try:
+        path = path.resolve()
+        if path.exists() and not path.is_file():
+            return "is not a regular file"
         handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(page)
         Path(made).replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            Path(made).unlink(missing_ok=bool(made))
-        return str(error.strerror)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+        if made:
+            with suppress(OSError):
+                Path(made).unlink(missing_ok=True)
+        return _reason(error)
     return ""
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def write_outcome(
