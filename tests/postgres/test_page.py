@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -214,6 +216,22 @@ def test_a_cutover_and_its_flip_back_are_rehearsed_and_done_from_the_page(
         ("Cut over", "exit code 0"),
         ("Flip back", "exit code 0"),
     ]
+
+
+def test_a_target_that_does_not_answer_delays_no_other(pair: Pair) -> None:
+    """Nor the end of the page, which does not wait for it."""
+    journalled(pair)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        away = f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/away?connect_timeout=60"
+        token = f"Bearer {TOKEN}"
+        targets = ("--target", away, "--target", pair.target.url)
+        with serving(*targets, env={"WINDLASS_SOURCE": ""}) as page:
+            began = time.monotonic()
+            status, text = ask(page, "GET", "/", Authorization=token)
+            assert time.monotonic() - began < 20  # of the 60 that a connection may take
+            assert status == 200
+            assert "has not answered" in text
+            assert re.search(r"/runs/[\w-]+/\w+", text)
 
 
 def key_of(tab: Tab) -> str:

@@ -11,6 +11,7 @@ from windlass.web.access import (
     ANYBODY,
     Policy,
     Sessions,
+    as_sent,
     check_policy,
     host_is_known,
     is_from_here,
@@ -29,39 +30,78 @@ def sessions(policy: Policy = POLICY) -> Sessions:
 def test_a_token_begins_a_session_and_leaving_ends_it() -> None:
     found = sessions()
     cookie = found.begin(ANNE)
-    person = found.person(cookie, "", "", "127.0.0.1")
+    person = found.person(cookie, "", (), "127.0.0.1")
     assert person is not None
     assert (person.name, bool(person.csrf)) == ("anne", True)
     assert is_own_form(person, person.csrf)
     assert not is_own_form(person, "")
     found.end(cookie)
-    assert found.person(cookie, "", "", "127.0.0.1") is None
+    assert found.person(cookie, "", (), "127.0.0.1") is None
 
 
 @pytest.mark.parametrize("token", ["", "anne", ANNE[:-1], f"{ANNE} "])
 def test_a_wrong_token_begins_none(token: str) -> None:
     assert sessions().begin(token) == ""
-    assert sessions().person("", f"Bearer {token}x", "", "127.0.0.1") is None
+    assert sessions().person("", f"Bearer {token}x", (), "127.0.0.1") is None
 
 
 def test_a_bearer_may_look_and_send_no_form() -> None:
-    person = sessions().person("", f"Bearer {ANNE}", "", "127.0.0.1")
+    person = sessions().person("", f"Bearer {ANNE}", (), "127.0.0.1")
     assert person is not None
     assert not is_own_form(person, person.csrf)
 
 
 @pytest.mark.parametrize(
     ("header", "address", "name"),
-    [("bob", "10.0.0.5", "bob"), ("bob", "10.0.0.6", None), ("", "10.0.0.5", None)],
+    [
+        (("bob",), "10.0.0.5", "bob"),
+        (("bob",), "10.0.0.6", None),
+        (("",), "10.0.0.5", None),
+        ((), "10.0.0.5", None),
+        (("bob", "root"), "10.0.0.5", None),  # one of them is not the proxy's
+    ],
 )
-def test_only_a_trusted_proxy_names_people(header: str, address: str, name: str | None) -> None:
+def test_only_a_trusted_proxy_names_people(
+    header: tuple[str, ...], address: str, name: str | None
+) -> None:
     policy = Policy(user_header="X-User", proxies=("10.0.0.5",))
     person = sessions(policy).person("", "", header, address)
     assert (person and person.name) == name
 
 
+def test_a_person_whom_a_proxy_names_has_the_same_secret_in_every_form() -> None:
+    policy = Policy(user_header="X-User")
+    one, other = sessions(policy), sessions(policy)
+    bob = one.person("", "", ("bob",), "127.0.0.1")
+    assert bob is not None
+    assert bob == one.person("", "", ("bob",), "127.0.0.1")
+    assert is_own_form(bob, bob.csrf)
+    for person in (
+        one.person("", "", ("eve",), "127.0.0.1"),
+        other.person("", "", ("bob",), "127.0.0.1"),
+    ):
+        assert person is not None
+        assert not is_own_form(person, bob.csrf)
+
+
+def test_a_stream_is_over_when_its_session_is() -> None:
+    found = sessions(Policy({ANNE: "anne"}, user_header="X-User"))
+    cookie = found.begin(ANNE)
+    anne = found.person(cookie, "", (), "127.0.0.1")
+    bob = found.person("", "", ("bob",), "127.0.0.1")
+    bearer = found.person("", f"Bearer {ANNE}", (), "127.0.0.1")
+    assert anne is not None
+    assert bob is not None
+    assert bearer is not None
+    assert not found.is_over(anne, cookie)
+    found.end(cookie)
+    assert found.is_over(anne, cookie)
+    assert not found.is_over(bob, "")
+    assert not found.is_over(bearer, "")
+
+
 def test_without_tokens_and_a_proxy_anybody_may_look_and_nobody_may_act() -> None:
-    person = sessions(Policy()).person("", "", "", "127.0.0.1")
+    person = sessions(Policy()).person("", "", (), "127.0.0.1")
     assert person is ANYBODY
     assert not is_own_form(person, "")
 
@@ -98,6 +138,8 @@ def test_beyond_this_machine_it_asks_who_is_there(
         ("[::1]:8642", True),
         ("evil.example:8642", False),
         ("", False),
+        ("[", False),
+        ("[::1", False),
     ],
 )
 def test_the_name_of_another_host_is_not_answered(header: str, known: bool) -> None:
@@ -113,6 +155,7 @@ def test_the_name_of_another_host_is_not_answered(header: str, known: bool) -> N
         ({"origin": "http://localhost:8642"}, True),
         ({"origin": "http://localhost:8643"}, False),
         ({"origin": "null"}, False),
+        ({"origin": "http://["}, False),
         ({}, True),  # no browser; the form's own secret decides
     ],
 )
@@ -120,9 +163,39 @@ def test_a_form_comes_from_this_page(headers: dict[str, str], is_here: bool) -> 
     assert is_from_here(headers, "localhost:8642") is is_here
 
 
+@pytest.mark.parametrize(
+    ("policy", "names", "fault"),
+    [
+        (POLICY, ("move.example.com:8443",), "the name alone"),
+        (POLICY, ("https://move.example.com",), "the name alone"),
+        (Policy(user_header="X-User", proxies=("10.0.0.0/8",)), (), "not an IP address"),
+        (Policy(user_header="X-User", proxies=("proxy.example.com",)), (), "not an IP address"),
+        (Policy({ANNE: "anne"}, proxies=("10.0.0.5",)), (), "needs"),
+    ],
+)
+def test_what_would_never_be_met_is_refused(
+    policy: Policy, names: tuple[str, ...], fault: str
+) -> None:
+    with pytest.raises(BadSpec, match=fault):
+        check_policy(policy, "127.0.0.1", names=names)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"), [("Move.Example.COM", "move.example.com"), ("0:0:0:0:0:0:0:1", "::1")]
+)
+def test_names_are_compared_as_browsers_send_them(given: str, sent: str) -> None:
+    header = f"[{sent}]:1" if ":" in sent else f"{sent}:1"
+    assert host_is_known(header, Policy(hosts=(as_sent(given),)))
+
+
 def test_tokens_are_read_with_their_names(tmp_path: Path) -> None:
     file = private(tmp_path, f"# people\nanne {ANNE}\n\nanother-long-token-1\n")
     assert read_tokens(file) == {ANNE: "anne", "another-long-token-1": "token"}
+
+
+def test_a_token_of_two_people_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSpec, match="line 2: the token of another line"):
+        read_tokens(private(tmp_path, f"anne {ANNE}\nbob {ANNE}\n"))
 
 
 def test_every_fault_of_a_file_of_tokens_is_named_and_no_token(tmp_path: Path) -> None:

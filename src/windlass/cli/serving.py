@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from windlass.web.watched import Watched
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_TOKEN = "WINDLASS_WEB_TOKEN"
 
 
 @click.command(cls=AllFaults)
@@ -68,7 +67,7 @@ _TOKEN = "WINDLASS_WEB_TOKEN"
     "--token-file",
     metavar="FILE",
     type=_FILE,
-    help=f"Who may look: lines NAME TOKEN. ${_TOKEN} has a single token.",
+    help="Who may look: lines NAME TOKEN. $WINDLASS_WEB_TOKEN has a single token.",
 )
 @click.option(
     "--user-header",
@@ -152,12 +151,19 @@ def _targets(
 
 def _policy(voice: Voice, words: Mapping[str, Any]) -> tuple[Policy, str]:
     """Who may look and act; and the token that was made up, if one was."""
-    from windlass.web.access import LOCAL_NAMES, SHORTEST_TOKEN, Policy, read_tokens
+    from windlass.web.access import (
+        LOCAL_NAMES,
+        SHORTEST_TOKEN,
+        WEB_TOKEN,
+        Policy,
+        as_sent,
+        read_tokens,
+    )
 
     tokens = read_tokens(words["token_file"]) if words["token_file"] else {}
-    if token := os.environ.get(_TOKEN, ""):
+    if token := os.environ.get(WEB_TOKEN, "").strip():
         if len(token) < SHORTEST_TOKEN:
-            raise BadSpec([f"{_TOKEN}: has fewer than {SHORTEST_TOKEN} characters"])
+            raise BadSpec([f"{WEB_TOKEN}: has fewer than {SHORTEST_TOKEN} characters"])
         tokens[token] = "token"
     made = ""
     if words["allow_actions"] and not (tokens or words["user_header"]):
@@ -167,8 +173,8 @@ def _policy(voice: Voice, words: Mapping[str, Any]) -> tuple[Policy, str]:
     policy = Policy(
         tokens,
         words["user_header"],
-        words["proxies"] or LOCAL_NAMES,
-        tuple(dict.fromkeys((*words["hosts"], words["host"], *LOCAL_NAMES))),
+        tuple(map(as_sent, words["proxies"])) or LOCAL_NAMES,
+        tuple(dict.fromkeys(map(as_sent, (*words["hosts"], words["host"], *LOCAL_NAMES)))),
         words["allow_actions"],
     )
     return policy, made

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from windlass.errors import BadSpec
 from windlass.model.wording import word
 
+WEB_TOKEN = "WINDLASS_WEB_TOKEN"  # the variable of a single token
 COOKIE = "windlass_session"
 SESSION_SECONDS = 12 * 3600.0
 SHORTEST_TOKEN = 16  # characters
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
 FILE, HEADER = word("token-file"), word("user-header")
-HOST, NAME = word("host"), word("allowed-host")
+HOST, NAME, PROXY = word("host"), word("allowed-host"), word("trusted-proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,9 @@ def read_tokens(path: Path) -> dict[str, str]:
         words = line.split()
         if not words or line.startswith("#"):
             continue
+        if words[-1] in found:
+            faults.append(f"{FILE} {path}, line {number}: the token of another line")
+            continue
         if len(words) > 2 or len(words[-1]) < SHORTEST_TOKEN:
             faults.append(
                 f"{FILE} {path}, line {number}: not NAME TOKEN, with a token of at least"
@@ -90,6 +96,24 @@ def read_tokens(path: Path) -> dict[str, str]:
     if faults:
         raise BadSpec(faults, hint="python -c 'import secrets; print(secrets.token_urlsafe())'")
     return found
+
+
+def is_host_name(text: str) -> bool:
+    """Whether a browser may send it as the name of a host, without a port."""
+    return _is_address(text) or bool(_HOST_NAME.fullmatch(text))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def as_sent(text: str) -> str:
+    """A name or an address as programs send it: in lower case, and in its shortest form."""
+    return str(ipaddress.ip_address(text)) if _is_address(text) else text.lower()
 
 
 def is_loopback(host: str) -> bool:
@@ -106,11 +130,25 @@ def check_policy(policy: Policy, host: str, *, names: Sequence[str]) -> None:
     by the user.
 
     Raises:
-        BadSpec: anybody in the network could use it; or which names reach it is not known.
+        BadSpec: anybody in the network could use it; which names reach it is not known; or a name
+        or the address of a proxy would never be met.
     """
+    faults = [
+        f"{NAME} {one}: give the name alone, without scheme and port"
+        for one in names
+        if not is_host_name(one)
+    ]
+    faults += [
+        f"{PROXY} {one}: is not an IP address"
+        for one in policy.proxies
+        if one not in LOCAL_NAMES and not _is_address(one)
+    ]
+    if policy.proxies != LOCAL_NAMES and not policy.user_header:
+        faults.append(f"{PROXY}: needs {HEADER}, the header in which it names the user")
+    if faults:
+        raise BadSpec(faults)
     if is_loopback(host):
         return
-    faults = []
     if policy.is_open:
         faults.append(f"{HOST} {host}: without {FILE} or {HEADER} anybody could look")
     if host in WILDCARDS and not names:
@@ -125,7 +163,7 @@ class Sessions:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._people: dict[str, tuple[Person, float]] = {}
-        self._proxied: dict[str, Person] = {}
+        self._key = secrets.token_bytes(32)  # of the secrets in forms of those whom a proxy names
 
     def begin(self, token: str) -> str:
         """A new session's cookie; empty if nobody has this token."""
@@ -140,15 +178,19 @@ class Sessions:
     def end(self, cookie: str) -> None:
         self._people.pop(cookie, None)
 
-    def person(self, cookie: str, authorization: str, header: str, address: str) -> Person | None:
-        """Who makes a request; None if that is not known. `header` is the value of the policy's
-        `user_header`, `address` the client's."""
+    def person(
+        self, cookie: str, authorization: str, named: Sequence[str], address: str
+    ) -> Person | None:
+        """Who makes a request; None if that is not known. `named` are the values of the policy's
+        `user_header`, `address` the client's.
+
+        With several values it is not known which of them is the proxy's.
+        """
         policy = self._policy
         if policy.is_open:
             return ANYBODY
-        if policy.user_header and header and address in policy.proxies:
-            known = self._proxied.setdefault(header, Person(header, secrets.token_urlsafe(32)))
-            return known
+        if policy.user_header and len(named) == 1 and named[0] and address in policy.proxies:
+            return self._proxied(named[0])
         self._end_old()
         if cookie in self._people:
             return self._people[cookie][0]
@@ -156,6 +198,17 @@ class Sessions:
         if scheme.lower() == "bearer" and (name := self._holder(token.strip())):
             return Person(name)
         return None
+
+    def is_over(self, person: Person, cookie: str) -> bool:
+        """Whether the session of this person has ended: streams stay open longer."""
+        if not person.csrf or person == self._proxied(person.name):
+            return False  # each request names them again
+        self._end_old()
+        return cookie not in self._people
+
+    def _proxied(self, name: str) -> Person:
+        """Nothing is kept of those whom a proxy names, however many there are."""
+        return Person(name, hmac.new(self._key, name.encode(), "sha256").hexdigest())
 
     def _holder(self, token: str) -> str:
         """All tokens are compared, each in constant time."""
@@ -174,8 +227,7 @@ class Sessions:
 def host_is_known(host_header: str, policy: Policy) -> bool:
     """Whether a request was meant for this page: a name of another that resolves to this address
     (DNS rebinding) is not known."""
-    name = urlsplit(f"//{host_header}").hostname or ""
-    return name in policy.hosts
+    return (_parts(f"//{host_header}").hostname or "") in policy.hosts
 
 
 def is_from_here(headers: Mapping[str, str], host_header: str) -> bool:
@@ -183,7 +235,15 @@ def is_from_here(headers: Mapping[str, str], host_header: str) -> bool:
     if site := headers.get("sec-fetch-site", ""):
         return site in ("same-origin", "none")
     origin = headers.get("origin", "")
-    return not origin or urlsplit(origin).netloc == host_header
+    return not origin or _parts(origin).netloc == host_header
+
+
+def _parts(url: str) -> SplitResult:
+    """Of what a client has sent; empty if it is no URL."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def is_own_form(person: Person, sent: str) -> bool:

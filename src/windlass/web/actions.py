@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from windlass import api
 from windlass.errors import Refused
-from windlass.flows.registry import flow_named
 from windlass.model.following import Phase
-from windlass.model.outcome import RunStatus, State
+from windlass.model.outcome import RunDetail, RunStatus, State
+from windlass.spec.cutover import CutoverSpec
+from windlass.web.comparing import comparing
 from windlass.web.watched import Watched
 
-OWN = ("migrate", "verify")  # the flow and the command that compare two databases
+Arguments = Callable[[Watched, RunDetail], tuple[str, ...]]
+COPYING = ("migrate", "translate", "follow")  # flows whose runs `verify` compares
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`arguments` are those of `windlass`; `applies` to a run in this state."""
+    """`arguments` are those of `windlass`, and may refuse; `applies` to a run in this state."""
 
     name: str
     label: str  # of its button
-    arguments: Callable[[Watched, str], tuple[str, ...]]
+    arguments: Arguments
     applies: Callable[[RunStatus], bool]
     asks: Callable[[Watched, RunStatus], Question]
     needs_source: bool = True
@@ -42,17 +44,27 @@ class Action:
     insisting: tuple[str, ...] = ()  # more arguments, to lose what others have written
 
 
-def _of_both(watched: Watched, *words: str) -> tuple[str, ...]:
-    return (*words, *watched.options)
+def _verify(*more: str) -> Arguments:
+    return lambda watched, detail: ("verify", *comparing(watched, detail), *more)
 
 
-def _copies_a_database(status: RunStatus) -> bool:
-    return flow_named(status.flow).spec == flow_named(OWN[0]).spec
+def _cut_over(*more: str) -> Arguments:
+    """With the spec file of a cutover, if the page has one."""
+
+    def made(watched: Watched, detail: RunDetail) -> tuple[str, ...]:
+        file = watched.file_words if isinstance(watched.spec, CutoverSpec) else ()
+        return ("cutover", *file, *more)
+
+    return made
+
+
+def _of_run(verb: str) -> Arguments:
+    return lambda watched, detail: (verb, detail.status.run, "--yes")
 
 
 def _may_be_compared(status: RunStatus) -> bool:
     ended = status.state in (State.DONE, State.DIFFERENT, State.LOSSY)
-    return ended and not status.active and _copies_a_database(status)
+    return ended and not status.active and status.flow in COPYING
 
 
 def _in(*phases: Phase) -> Callable[[RunStatus], bool]:
@@ -67,8 +79,30 @@ def _may_be_undone(status: RunStatus) -> bool:
 
 def _says(*sentences: str) -> Callable[[Watched, RunStatus], Question]:
     return lambda watched, status: Question(
-        [one.format(source=status.source, target=watched.title) for one in sentences]
+        [
+            one.format(source=status.source, target=watched.title, limit=_limit(watched))
+            for one in sentences
+        ]
     )
+
+
+def _limit(watched: Watched) -> str:
+    """Of the time in which nobody can write."""
+    spec = watched.spec if isinstance(watched.spec, CutoverSpec) else CutoverSpec()
+    return spec.max_freeze
+
+
+def _compares(*sentences: str) -> Callable[[Watched, RunStatus], Question]:
+    """The source is the page's, which may be another than that of the run."""
+
+    def asked(watched: Watched, status: RunStatus) -> Question:
+        source = watched.source_title
+        says = [one.format(source=source, target=watched.title) for one in sentences]
+        if status.source.split(" (")[0] != source:
+            says.append(f"Run {status.run} is from {status.source}. Are both the same database?")
+        return Question(says)
+
+    return asked
 
 
 def _rollback(watched: Watched, status: RunStatus) -> Question:
@@ -90,8 +124,8 @@ def _cutover(watched: Watched, status: RunStatus) -> Question:
     says = [
         f"Writers of {status.source} are stopped, their last changes arrive, sequences are set,"
         f" and applications write to {watched.title}.",
-        "If that takes longer than the limit (5 seconds), it is taken back, and applications write"
-        " where they did before.",
+        f"If that takes longer than the limit ({_limit(watched)}), it is taken back, and"
+        " applications write where they did before.",
         f"Rehearsed {status.following.rehearsed}."
         if status.following.rehearsed
         else "Nothing was rehearsed.",
@@ -103,18 +137,22 @@ ACTIONS = (
     Action(
         "verify",
         "Verify again",
-        lambda watched, run: _of_both(watched, "verify"),
+        _verify(),
         _may_be_compared,
-        _says("Every row of {source} and of {target} is compared. Nothing is changed."),
+        _compares(
+            "Every row that the command below selects is compared, of {source} and of {target}."
+            " Nothing is changed."
+        ),
     ),
     Action(
         "repair",
         "Repair differences",
-        lambda watched, run: _of_both(watched, "verify", "--repair", "--yes"),
+        _verify("--repair", "--yes"),
         _may_be_compared,
-        _says(
-            "Both sides are compared. Then rows of {target} are updated, inserted and deleted until"
-            " they equal those of {source}, and compared again.",
+        _compares(
+            "Both sides are compared, as far as the command below selects rows. Then rows of"
+            " {target} are updated, inserted and deleted until they equal those of {source}, and"
+            " compared again.",
             "Old rows are set aside; a rollback of the repair puts them back.",
         ),
         is_grave=True,
@@ -122,7 +160,7 @@ ACTIONS = (
     Action(
         "rehearse",
         "Rehearse the cutover",
-        lambda watched, run: ("cutover", "--rehearse"),
+        _cut_over("--rehearse"),
         _in(Phase.FOLLOWING),
         _says(
             "Everything of a cutover but the fence is measured. Nobody is stopped, and applications"
@@ -132,7 +170,7 @@ ACTIONS = (
     Action(
         "cutover",
         "Cut over",
-        lambda watched, run: ("cutover", "--yes"),
+        _cut_over("--yes"),
         _in(Phase.FOLLOWING),
         _cutover,
         is_grave=True,
@@ -140,19 +178,19 @@ ACTIONS = (
     Action(
         "back",
         "Flip back",
-        lambda watched, run: ("cutover", "--back", "--yes"),
+        _cut_over("--back", "--yes"),
         _in(Phase.SWITCHED),
         _says(
             "Writers of {target} are stopped, their last changes arrive, and applications write to"
             " {source} again.",
-            "If that takes longer than the limit (5 seconds), it is taken back.",
+            "If that takes longer than the limit ({limit}), it is taken back.",
         ),
         is_grave=True,
     ),
     Action(
         "finish",
         "Finish",
-        lambda watched, run: ("finish", run, "--yes"),
+        _of_run("finish"),
         _in(Phase.SWITCHED),
         _says(
             "Slots, publications and everything else that following needed is removed from both"
@@ -164,7 +202,7 @@ ACTIONS = (
     Action(
         "abandon",
         "Abandon",
-        lambda watched, run: ("abandon", run, "--yes"),
+        _of_run("abandon"),
         _in(Phase.COPYING, Phase.FOLLOWING),
         _says(
             "Slots, publications and everything else that following needed is removed from both"
@@ -176,7 +214,7 @@ ACTIONS = (
     Action(
         "rollback",
         "Roll back",
-        lambda watched, run: ("rollback", run, "--yes"),
+        _of_run("rollback"),
         _may_be_undone,
         _rollback,
         needs_source=False,
@@ -187,7 +225,9 @@ ACTIONS = (
 
 
 def actions_of(watched: Watched, status: RunStatus) -> Iterator[Action]:
-    """What can be done with a run now."""
+    """What can be done with a run now: nothing where nobody could see who has done it."""
+    if not watched.records_acts:
+        return
     for action in ACTIONS:
         if action.applies(status) and (watched.has_source or not action.needs_source):
             yield action

@@ -22,12 +22,13 @@ from windlass.web.access import (
 OPEN_PATHS = ("/login", "/health")
 OPEN_FOLDER = "/static/"
 
+MOST_SENT = 1 << 16  # bytes of a form: a token, and what is asked
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'"
 )
 _CONTENT = "content-security-policy"
-_HEADERS = {
+HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -35,6 +36,8 @@ _HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+UNGUARDED = {**HEADERS, _CONTENT: f"{POLICY}; frame-ancestors 'none'"}
+"""Of an answer that is made outside of the guard: to an error of ours."""
 
 
 class Guard(ABC):
@@ -54,13 +57,17 @@ class Guard(ABC):
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 content = headers.get(_CONTENT, POLICY)
                 headers[_CONTENT] = f"{content}; frame-ancestors {self.framing}"
             await send(message)
 
         answer = await self.answer(scope)
+        if answer is None and scope["method"] not in ("GET", "HEAD"):
+            body = await _whole(receive)
+            answer = PlainTextResponse("The form is too long.\n", 413) if body is None else None
+            receive = _again(body or b"", receive)
         await (answer or self._app)(scope, receive, sending)
 
     @abstractmethod
@@ -87,7 +94,7 @@ class OwnGuard(Guard):
         person = self._sessions.person(
             cookie_parser(headers.get("cookie", "")).get(COOKIE, ""),
             headers.get("authorization", ""),
-            headers.get(self._policy.user_header, "") if self._policy.user_header else "",
+            headers.getlist(self._policy.user_header) if self._policy.user_header else (),
             scope["client"][0] if scope.get("client") else "",
         )
         scope["person"] = person
@@ -103,6 +110,31 @@ class OwnGuard(Guard):
         if scope["method"] == "GET" and wants_page:
             return RedirectResponse(f"{scope.get('root_path', '')}/login", 303)
         return PlainTextResponse("Show a token: Authorization: Bearer TOKEN\n", 401)
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """What a client sends; None if that is more than a form of ours, or not all of it came.
+    Anybody may send it, so it is read before it is understood."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None  # it has gone
+        body += message.get("body", b"")
+        if len(body) > MOST_SENT:
+            return None
+        more = message.get("more_body", False)
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A client that has sent this."""
+    kept: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return kept.pop() if kept else await receive()
+
+    return received
 
 
 def client_of(request: Request) -> str:

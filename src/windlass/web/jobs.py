@@ -19,13 +19,15 @@ from windlass import api
 from windlass.errors import Refused, WindlassError
 from windlass.model.acts import Act
 from windlass.model.report import Problem
-from windlass.web.access import Person
+from windlass.web.access import WEB_TOKEN, Person
 from windlass.web.actions import Action
+from windlass.web.reading import why
 from windlass.web.watched import Watched
 
 MOST_LINES = 2000
 LONGEST_LINE = 64 << 10  # bytes
 MOST_KEPT = 100  # ended commands that can still be looked at
+NOT_STARTED = 127  # the exit code of a command that did not begin, as in shells
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Job:
     run: str
     action: Action
     person: Person
-    command: str
+    words: Sequence[str]  # of its command
     started_at: str
     log: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
     logged: int = 0  # lines in all
@@ -46,6 +48,17 @@ class Job:
     fault: str = ""  # why its end could not be recorded
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     process: asyncio.subprocess.Process | None = None
+    interrupted_by: str = ""
+
+    @property
+    def command(self) -> str:
+        """As it is shown."""
+        return shlex.join(["windlass", *self.words])
+
+    def ending(self, code: int) -> str:
+        """How it has ended, for the record."""
+        by = f", interrupted by {self.interrupted_by}" if self.interrupted_by else ""
+        return f"exit code {code}{by}"
 
     @property
     def is_over(self) -> bool:
@@ -72,6 +85,7 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def find(self, id_: str) -> Job | None:
         return self._jobs.get(id_)
@@ -90,64 +104,70 @@ class Jobs:
         watched: Watched,
         run: str,
         action: Action,
+        words: Sequence[str],
         person: Person,
         address: str,
-        more: Sequence[str] = (),
     ) -> Job:
-        """Record who asks for it in the target's journal, and run it.
+        """Record in the target's journal who asks for a command, and run it; `words` are its
+        arguments.
 
         Raises:
-            Refused: another command of this run is at work.
+            Refused: another command of this target is at work, or the page ends.
             WindlassError: the journal cannot be written.
         """
+        if self._stopping:
+            raise Refused([Problem(watched.title, "this page is being stopped")])
         busy = next((one for one in self.running if one.watched == watched), None)
         if busy is not None:
-            message = (
-                f"windlass {shlex.join(busy.action.arguments(watched, busy.run)[:1])} is at work"
-            )
+            message = f"windlass {busy.words[0]} is at work"
             raise Refused([Problem(watched.title, message, "wait until it has ended")])
-        words = (*action.arguments(watched, run), *more)
-        command = shlex.join(["windlass", *words])
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-        job = Job(secrets.token_urlsafe(12), watched, run, action, person, command, now)
+        job = Job(secrets.token_urlsafe(12), watched, run, action, person, words, now)
         self._jobs[job.id] = job  # before the first wait: nobody else may start one now
-        act = Act(run, action.label, command, person.name, address)
+        act = Act(run, action.label, job.command, person.name, address)
         try:
-            number = await to_thread.run_sync(
-                api.begin_act, watched.environment["WINDLASS_TARGET"], act
-            )
+            number = await to_thread.run_sync(api.begin_act, watched.target, act)
         except BaseException:
             del self._jobs[job.id]
             raise
         self._forget_old()
-        task = asyncio.create_task(self._conduct(job, words, number))
+        task = asyncio.create_task(self._conduct(job, number))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return job
 
-    async def _conduct(self, job: Job, words: Sequence[str], number: str) -> None:
-        code = await self._run(job, words)
+    async def _conduct(self, job: Job, number: str) -> None:
+        """It is over only when its end is recorded."""
+        code = NOT_STARTED
         try:
-            await to_thread.run_sync(api.end_act, job.watched.target, number, f"exit code {code}")
+            if not self._stopping:
+                code = await self._run(job)
+        except (OSError, ValueError) as error:
+            job.add_log(f"it could not be started: {error}")
+        try:
+            await to_thread.run_sync(api.end_act, job.watched.target, number, job.ending(code))
         except WindlassError as error:
-            job.fault = f"how it ended could not be recorded: {error}"
-        job.exit_code = code
-        job.note_change()
+            job.fault = f"how it ended could not be recorded: {why(error)[0]}"
+        finally:
+            job.exit_code = code
+            job.note_change()
 
-    async def _run(self, job: Job, words: Sequence[str]) -> int:
+    async def _run(self, job: Job) -> int:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "windlass",
-            *words,
+            *job.words,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(job.watched.environment),
+            env=command_environment(job.watched.environment),
             start_new_session=True,  # Ctrl-C on the page's terminal reaches it only by `stop`
             limit=LONGEST_LINE,
         )
         job.process = process
+        if job.interrupted_by:  # while it was being started
+            self._terminate(job)
         assert process.stdout is not None
         assert process.stderr is not None
         await asyncio.gather(
@@ -155,19 +175,26 @@ class Jobs:
         )
         return await process.wait()
 
-    def interrupt(self, job: Job) -> None:
+    def interrupt(self, job: Job, who: str) -> None:
         """As Ctrl-C does on a terminal: it stops where it can, and says how to resume.
 
         By SIGTERM, as SIGINT may be ignored where the page was started in the background.
         """
-        if job.process is not None and not job.is_over:
+        if not job.is_over:
+            job.interrupted_by = job.interrupted_by or who
+            self._terminate(job)
+
+    @staticmethod
+    def _terminate(job: Job) -> None:
+        if job.process is not None:
             with suppress(ProcessLookupError):
                 job.process.terminate()
 
     async def stop(self) -> None:
         """Interrupt all and wait for their end."""
+        self._stopping = True
         for job in self.running:
-            self.interrupt(job)
+            self.interrupt(job, "the end of the page")
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -188,5 +215,7 @@ async def _read(stream: asyncio.StreamReader, add: Callable[[str], None]) -> Non
         add(line.decode(errors="replace").rstrip("\n"))
 
 
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    return {**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **own}
+def command_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Without the token of the page, which is none of a command's business."""
+    kept = {name: value for name, value in os.environ.items() if name != WEB_TOKEN}
+    return {**kept, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **own}

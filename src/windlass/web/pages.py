@@ -7,7 +7,7 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -37,14 +37,16 @@ from windlass.run.reporting import past_outcome
 from windlass.web import live, views
 from windlass.web.access import COOKIE, SESSION_SECONDS, Person, Policy, Sessions, is_own_form
 from windlass.web.actions import Action, action_named, actions_of
-from windlass.web.guard import OwnGuard, client_of
+from windlass.web.guard import UNGUARDED, OwnGuard, client_of
 from windlass.web.jobs import Job, Jobs
-from windlass.web.reading import Read, Reader
+from windlass.web.reading import Read, Reader, why
 from windlass.web.rendering import Renderer, statics
 from windlass.web.watched import Watched
 
 _TYPES = {"css": "text/css", "js": "text/javascript"}
 MOST_RUNS = 200
+GUESS_SECONDS = 1.0  # that a wrong token takes
+MOST_SEARCHED = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Site:
     stopping: asyncio.Event
     render: Renderer
     spelling: Spelling
+    guesses: asyncio.Lock = field(default_factory=asyncio.Lock)  # one after another
 
     def target(self, key: str) -> Watched | None:
         return next((one for one in self.targets if one.key == key), None)
@@ -152,6 +155,7 @@ async def _runs_view(site: Site, state: str) -> Mapping[str, Any]:
                 "watched": watched,
                 "fault": read.fault,
                 "hint": read.hint,
+                "is_known": read.value is not None,
                 "lines": kept[:MOST_RUNS],
                 "more": max(len(kept) - MOST_RUNS, 0),
                 "all": len(lines),
@@ -166,7 +170,7 @@ async def _live_runs(request: Request) -> Response:
     async def fragments() -> Mapping[str, str]:
         return {"runs": _render(request, "_runs.html", await _runs_view(site, state))}
 
-    return _stream(site, live.changes(fragments, site.stopping))
+    return _stream(request, live.changes(fragments, site.stopping))
 
 
 # one run
@@ -179,16 +183,20 @@ async def _run(request: Request) -> Response:
         return _unknown(request)
     read = await site.reader.run(watched, request.path_params["run"])
     if read.value is None:
-        status = 404 if read.is_missing else 503
-        return _fault(request, status, "This run cannot be shown", read.fault, read.hint)
-    return _html(request, "run.html", _run_view(request, watched, read.value))
+        return _unread(request, read)
+    view = _run_view(request, watched, read.value)
+    return _html(request, "run.html", {**view, "fault": read.fault, "hint": read.hint})
+
+
+def _unread(request: Request, read: Read[RunDetail]) -> Response:
+    status = 404 if read.is_missing else 503
+    return _fault(request, status, "This run cannot be shown", read.fault, read.hint)
 
 
 def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[str, Any]:
     site, query = _site(request), request.query_params
     status = detail.status
     can_act = site.policy.allows_actions and bool(_person(request).csrf)
-    number = query.get("page", "1")
     return {
         "watched": watched,
         "detail": detail,
@@ -198,12 +206,17 @@ def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[
         "steps": list(views.step_lines(detail)),
         "streams": views.stream_lines(status),
         "tables": views.table_page(
-            detail, query.get("search", ""), int(number) if number.isdecimal() else 1
+            detail, query.get("search", "")[:MOST_SEARCHED], _number(query.get("page", ""))
         ),
         "actions": list(actions_of(watched, status)) if can_act else [],
         "jobs": site.jobs.of_run(watched, status.run),
         "has_plan": bool(detail.relations),
     }
+
+
+def _number(text: str) -> int:
+    """Of a page of tables."""
+    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 1
 
 
 async def _live_run(request: Request) -> Response:
@@ -214,17 +227,17 @@ async def _live_run(request: Request) -> Response:
 
     async def fragments() -> Mapping[str, str]:
         read = await site.reader.run(watched, request.path_params["run"])
+        unread = {"fault": read.fault, "hint": read.hint}
+        shown = {"unread": _render(request, "_unread.html", unread) if read.fault else ""}
         if read.value is None:
-            return {
-                "unread": _render(request, "_unread.html", {"fault": read.fault, "hint": read.hint})
-            }
+            return shown
         view = _run_view(request, watched, read.value)
         parts = {
             name: _render(request, f"_{name}.html", view) for name in ("head", "progress", "tables")
         }
-        return {**parts, "unread": ""}
+        return {**parts, **shown}
 
-    return _stream(site, live.changes(fragments, site.stopping))
+    return _stream(request, live.changes(fragments, site.stopping))
 
 
 # what can be forwarded
@@ -237,8 +250,8 @@ async def _report(request: Request) -> Response:
     if watched is None:
         return _unknown(request)
     read = await site.reader.run(watched, request.path_params["run"])
-    if read.value is None:
-        return _fault(request, 404, "This run has no report", read.fault, read.hint)
+    if read.value is None or read.fault:
+        return _unread(request, read)
     outcome = past_outcome(read.value, flow_named(read.value.status.flow))
     return _whole(await to_thread.run_sync(run_page, _spelled(site, outcome_json(outcome))))
 
@@ -252,7 +265,7 @@ async def _plan(request: Request) -> Response:
     try:
         found = await to_thread.run_sync(api.read_plan, watched.where, request.path_params["run"])
     except WindlassError as error:
-        return _fault(request, 404, "This plan cannot be shown", str(error), error.hint)
+        return _fault(request, 404, "This plan cannot be shown", *why(error))
     if found is None:
         return _fault(request, 404, "No plan", "Only plans of migrations are kept as a page.")
     return _whole(await to_thread.run_sync(plan_page, _spelled(site, found)))
@@ -266,7 +279,10 @@ def _whole(page: str) -> Response:
     """A page with its own style, and without scripts."""
     style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
     digest = b64encode(sha256(style[1].encode() if style else b"").digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'"
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none';"
+        " form-action 'none'"
+    )
     return HTMLResponse(page, headers={"content-security-policy": policy})
 
 
@@ -284,9 +300,8 @@ async def _found_action(request: Request) -> tuple[Watched, Read[RunDetail], Act
         return _fault(request, 403, "Not allowed", says)
     site.reader.expire(watched)
     read = await site.reader.run(watched, request.path_params["run"])
-    if read.value is None:
-        status = 404 if read.is_missing else 503
-        return _fault(request, status, "This run cannot be shown", read.fault, read.hint)
+    if read.value is None or read.fault:
+        return _unread(request, read)
     if action not in actions_of(watched, read.value.status):
         says = f"{action.label} is not possible for run {read.value.status.run} as it is now."
         return _fault(request, 409, "Not possible now", says)
@@ -300,15 +315,16 @@ async def _ask(request: Request) -> Response:
     watched, read, action = found
     assert read.value is not None
     try:
+        words = action.arguments(watched, read.value)
         question = await to_thread.run_sync(action.asks, watched, read.value.status)
     except WindlassError as error:
-        return _fault(request, 503, "That cannot be foreseen", str(error), error.hint)
+        return _fault(request, 503, "That cannot be foreseen", *why(error))
     view = {
         "watched": watched,
         "status": read.value.status,
         "action": action,
         "question": question,
-        "command": shlex.join(["windlass", *action.arguments(watched, read.value.status.run)]),
+        "command": shlex.join(["windlass", *words]),
     }
     return _html(request, "ask.html", view)
 
@@ -323,13 +339,15 @@ async def _act(request: Request) -> Response:
         return found
     watched, read, action = found
     assert read.value is not None
-    more = action.insisting if form.get("force") else ()
     try:
+        words = action.arguments(watched, read.value)
+        more = action.insisting if form.get("force") else ()
+        run = read.value.status.run
         job = await site.jobs.start(
-            watched, read.value.status.run, action, person, client_of(request), more
+            watched, run, action, (*words, *more), person, client_of(request)
         )
     except WindlassError as error:
-        return _fault(request, 409, "Not done", str(error), error.hint)
+        return _fault(request, 409, "Not done", *why(error))
     return RedirectResponse(f"{_root(request)}/jobs/{job.id}", 303)
 
 
@@ -358,7 +376,7 @@ async def _live_job(request: Request) -> Response:
                 yield live.event("over", "")
                 return
 
-    return _stream(site, ending())
+    return _stream(request, ending())
 
 
 async def _woken(job: Job) -> None:
@@ -375,7 +393,7 @@ async def _stop_job(request: Request) -> Response:
     job = site.jobs.find(request.path_params["job"])
     if job is None:
         return _unknown(request)
-    site.jobs.interrupt(job)
+    site.jobs.interrupt(job, person.name)
     return RedirectResponse(f"{_root(request)}/jobs/{job.id}", 303)
 
 
@@ -391,7 +409,8 @@ async def _log_in(request: Request) -> Response:
     form = await request.form()
     cookie = site.sessions.begin(str(form.get("token", "")).strip())
     if not cookie:
-        await asyncio.sleep(1)  # guesses are slow
+        async with site.guesses:
+            await asyncio.sleep(GUESS_SECONDS)
         return _html(request, "login.html", {"fault": "Nobody has this token."}, 403)
     response = RedirectResponse(f"{_root(request)}/", 303)
     response.set_cookie(
@@ -445,9 +464,21 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 async def _broken(request: Request, error: Exception) -> Response:
     says = f"unexpected {type(error).__name__}; the terminal of windlass serve has more"
-    return _fault(request, 500, "This is a fault in windlass", says, "please report it")
+    response = _fault(request, 500, "This is a fault in windlass", says, "please report it")
+    response.headers.update(UNGUARDED)
+    return response
 
 
-def _stream(site: Site, events: AsyncIterator[bytes]) -> Response:
+def _stream(request: Request, events: AsyncIterator[bytes]) -> Response:
+    """Ends with the session of whom it is for."""
+    sessions, person = _site(request).sessions, _person(request)
+    cookie = request.cookies.get(COOKIE, "")
+
+    async def shown() -> AsyncIterator[bytes]:
+        async for one in events:
+            if sessions.is_over(person, cookie):
+                return
+            yield one
+
     headers = {"x-accel-buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    return StreamingResponse(shown(), media_type="text/event-stream", headers=headers)

@@ -1,35 +1,43 @@
 """Reads journals for the page: each thing at most once at a time, for all who look at it.
 
 A reading takes as long as the target needs, so it happens in a thread. Who asks during it gets the
-same result.
+same result; after a while, what was known before, so that a slow target delays no other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from windlass import api
-from windlass.errors import Refused, WindlassError
+from windlass.errors import Refused, Unreachable, WindlassError
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.run.failures import with_side
 from windlass.web.watched import Watched
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FRESH_SECONDS = 1.0
 SLOWER = 4.0  # what takes long to read stays fresh for this many times as long
 IDLE_SECONDS = 60.0  # what nobody has asked for since is forgotten
+LIST_PATIENCE_SECONDS = 2.0  # that a list of several targets waits for one of them
+PATIENCE_SECONDS = 10.0
+MOST_AT_ONCE = 100  # readings; threads of everything else are counted apart
 
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[T]):
-    """What a reading found, or why it found nothing."""
+    """What a reading found, or why it found nothing.
+
+    With both a value and a fault, the value is what the reading before has found.
+    """
 
     value: T | None
     fault: str = ""
@@ -46,39 +54,75 @@ class Read(Generic[T]):
 class Shared(Generic[T]):
     """One thing, read again when somebody asks and the last reading is no longer fresh."""
 
-    def __init__(self, read: Callable[[], T]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[], T], limiter: CapacityLimiter) -> None:
+        self._read, self._limiter = read, limiter
         self._kept: Read[T] | None = None
+        self._known: T | None = None  # of the last reading that found something
         self._task: asyncio.Task[Read[T]] | None = None
-        self.asked_at = 0.0
+        self._began_at = self.asked_at = 0.0
 
-    async def get(self) -> Read[T]:
+    async def get(self, patience: float) -> Read[T]:
+        """What a reading finds within `patience` seconds of its beginning; it continues after
+        that."""
         self.asked_at = time.monotonic()
         if self._kept is not None and self.asked_at < self._kept.fresh_until:
             return self._kept
         if self._task is None:
-            self._task = asyncio.create_task(self._again())
-        return await asyncio.shield(self._task)
+            self._task, self._began_at = asyncio.create_task(self._again()), self.asked_at
+        left = patience - (self.asked_at - self._began_at)
+        done, _ = await asyncio.wait({self._task}, timeout=max(left, 0))
+        if done:
+            return done.pop().result()
+        return Read(self._known, f"has not answered for {patience:g} seconds; still waiting")
 
     def expire(self) -> None:
-        self._kept = None
+        """What was found no longer counts, and neither does what is being read."""
+        self._kept = self._known = self._task = None
 
     async def _again(self) -> Read[T]:
+        task = asyncio.current_task()
         try:
-            self._kept = await to_thread.run_sync(_timed, self._read)
-            return self._kept
+            found = await to_thread.run_sync(_timed, self._read, limiter=self._limiter)
         finally:
-            self._task = None
+            is_current = self._task is task
+            if is_current:
+                self._task = None
+        if not is_current:
+            return found
+        if found.value is not None or found.is_missing:
+            self._known = found.value
+        self._kept = replace(found, value=self._known)
+        return self._kept
+
+
+def why(error: WindlassError) -> tuple[str, str]:
+    """What is wrong, and what to do about it: every problem of what was refused."""
+    if not isinstance(error, Refused | Unreachable):
+        return with_side(error), error.hint
+    texts = [f"{one.object}: {one.message}" for one in error.problems]
+    hints = dict.fromkeys(one.hint for one in error.problems if one.hint)
+    return "; ".join(texts), "; ".join(hints) or error.hint
+
+
+def _names_a_run(error: WindlassError) -> bool:
+    """Whether it is refused because there is no such run, and not because of its journal."""
+    problems = error.problems if isinstance(error, Refused) else ()
+    return any(one.object.startswith("run ") for one in problems)
 
 
 def _timed(read: Callable[[], T]) -> Read[T]:
     started = time.monotonic()
+    value: T | None = None
+    fault, hint, is_missing = "", "", False
     try:
-        value, fault, hint, is_missing = read(), "", "", False
-    except Refused as error:
-        value, fault, hint, is_missing = None, str(error), error.hint, True
+        value = read()
     except WindlassError as error:
-        value, fault, hint, is_missing = None, with_side(error), error.hint, False
+        fault, hint = why(error)
+        is_missing = _names_a_run(error)
+    except Exception as error:
+        log.exception("a reading failed unexpectedly")
+        fault = f"unexpected {type(error).__name__}; the terminal of windlass serve has more"
+        hint = "please report it"
     at = time.monotonic()
     return Read(value, fault, hint, is_missing, at - started, at)
 
@@ -89,19 +133,20 @@ class Reader:
     def __init__(self) -> None:
         self._runs: dict[str, Shared[Sequence[RunStatus]]] = {}
         self._details: dict[tuple[str, str], Shared[RunDetail]] = {}
+        self._limiter = CapacityLimiter(MOST_AT_ONCE)
 
     async def runs(self, watched: Watched) -> Read[Sequence[RunStatus]]:
         """The runs of a target, the newest first."""
         if watched.key not in self._runs:
-            self._runs[watched.key] = Shared(lambda: api.status(watched.where))
-        return await self._runs[watched.key].get()
+            self._runs[watched.key] = Shared(lambda: api.status(watched.where), self._limiter)
+        return await self._runs[watched.key].get(LIST_PATIENCE_SECONDS)
 
     async def run(self, watched: Watched, run: str) -> Read[RunDetail]:
         self._forget_idle()
         key = watched.key, run
         if key not in self._details:
-            self._details[key] = Shared(lambda: api.read_run(watched.where, run))
-        return await self._details[key].get()
+            self._details[key] = Shared(lambda: api.read_run(watched.where, run), self._limiter)
+        return await self._details[key].get(PATIENCE_SECONDS)
 
     def expire(self, watched: Watched) -> None:
         """What is there has changed."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Place:
 
 def check_place(place: Place) -> None:
     """Raises:
-    BadSpec: one of certificate and key is missing, or a file cannot be read.
+    BadSpec: one of certificate and key is missing, cannot be read, or is not the other's.
     """
     if (place.tls_cert is None) is not (place.tls_key is None):
         raise BadSpec([f"{CERTIFICATE} and {KEY} are given together"])
@@ -49,8 +50,21 @@ def check_place(place: Place) -> None:
                 path.read_bytes()
             except OSError as error:
                 faults.append(f"{name} {path}: {error.strerror}")
+    if not faults and place.tls_cert is not None:
+        faults += _pair_faults(place.tls_cert, place.tls_key)
     if faults:
         raise BadSpec(faults)
+
+
+def _pair_faults(certificate: Path, key: Path | None) -> Iterator[str]:
+    def locked() -> str:
+        raise BadSpec([f"{KEY} {key}: is encrypted; give a key without a password"])
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, locked)
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", "") or str(error)
+        yield f"{CERTIFICATE} {certificate}, {KEY} {key}: not a certificate and its key ({reason})"
 
 
 def serve(
@@ -78,9 +92,10 @@ def _listening(place: Place) -> socket.socket:
     try:
         family = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((place.host, place.port), family=family, backlog=128)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", "") or str(error)
         raise WindlassError(
-            f"{place.host}, port {place.port}: {error.strerror or error}",
+            f"{place.host}, port {place.port}: {reason}",
             hint=f"give another {word('port')}; 0 takes a free one",
         ) from None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +14,8 @@ from pydantic import SecretStr
 
 from windlass.api import Where
 from windlass.engines.postgres.session import Address
+from windlass.errors import BadSpec, Refused
+from windlass.model.report import Problem
 from windlass.spec.model import SpecModel
 
 POSTGRES = re.compile(r"(postgres(ql)?(\+\w+)?://|[^:]*$|[^:]*=)")
@@ -26,6 +30,8 @@ class Watched:
     title: str  # for people, without a password
     where: Where = field(repr=False)
     file: Path | None = None  # the spec file that names both databases
+    spec: SpecModel | None = field(default=None, repr=False)  # what is in it
+    digest: str = ""  # of the file as it was read
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     has_source: bool = False
 
@@ -35,9 +41,35 @@ class Watched:
         return self.environment.get("WINDLASS_TARGET", "")
 
     @property
-    def options(self) -> tuple[str, ...]:
-        """Of a command that takes all that its spec file says."""
+    def records_acts(self) -> bool:
+        """Whether its journal can have who has done what, without which nothing is done."""
+        return bool(self.target and POSTGRES.match(self.target))
+
+    @property
+    def source_title(self) -> str:
+        source = self.environment.get("WINDLASS_SOURCE", "")
+        return title_of(source) if source else ""
+
+    @property
+    def file_words(self) -> tuple[str, ...]:
+        """Of a command that does what its spec file says.
+
+        Raises:
+            Refused: the file has other content than when the page was started, and might name other
+            databases.
+        """
+        if self.file is not None and digest_of(self.file) != self.digest:
+            message = "the spec file has changed since this page was started"
+            raise Refused([Problem(str(self.file), message, "start the page again")])
         return ("-f", str(self.file)) if self.file else ()
+
+
+def digest_of(file: Path) -> str:
+    """Empty if it cannot be read."""
+    try:
+        return b64encode(sha256(file.read_bytes()).digest()).decode()
+    except OSError:
+        return ""
 
 
 def watch_target(target: str, source: str = "") -> Watched:
@@ -45,40 +77,41 @@ def watch_target(target: str, source: str = "") -> Watched:
     environment = {"WINDLASS_TARGET": target}
     if source:
         environment["WINDLASS_SOURCE"] = source
-    return Watched("", title_of(target), target, None, environment, bool(source))
+    return Watched("", title_of(target), target, environment=environment, has_source=bool(source))
 
 
 def watch_spec(spec: SpecModel, file: Path) -> Watched:
     """What a spec file is for: its target, or, of an export, its store."""
     written = getattr(spec, "written_database", None)
     if written is None:
-        return Watched("", file.stem, spec, file)
+        return Watched("", file.stem, spec, file, spec, digest_of(file))
     target = written.get_secret_value()
     source = getattr(spec, "source", None)
     address = source.get_secret_value() if isinstance(source, SecretStr) else ""
     found = watch_target(target, address)
-    return replace(found, file=file)
+    return replace(found, file=file, spec=spec, digest=digest_of(file))
 
 
 def title_of(url: str) -> str:
     """A database as people name it: ``shop on db.example.com:5432``.
 
     Raises:
-        BadSpec: it is no address of a PostgreSQL database, though it looks like one.
+        BadSpec: it is no address of a database, though it looks like one.
     """
     if POSTGRES.match(url):
         place, _, name = Address.parse("target", url).place.partition("/")
         return f"{name} on {place}" if name else place
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:  # whose text may have a part of a password
+        raise BadSpec(["target: not a URL: its host or port cannot be read"]) from None
     name = parts.path.rpartition("/")[2] or parts.path
     return f"{name} on {parts.hostname}{port}" if parts.hostname else name
 
 
 def with_keys(found: Sequence[Watched]) -> tuple[Watched, ...]:
     """Each with a key that differs from those of the others."""
-    from dataclasses import replace
-
     kept: dict[str, Watched] = {}
     for one in found:
         stem = re.sub(r"[^a-z0-9]+", "-", one.title.partition(" on ")[0].lower()).strip("-") or "db"

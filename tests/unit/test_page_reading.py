@@ -1,0 +1,125 @@
+"""What the page of `windlass serve` reads: a target that is slow, gone or broken harms no other."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from anyio import CapacityLimiter
+
+from windlass.errors import ConnectionLost, Refused
+from windlass.model.report import Problem
+from windlass.web import reading
+from windlass.web.reading import Shared
+
+
+class Target:
+    """Answers with what it is given, or raises it; `release` lets a slow one answer."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers: Iterator[Any] = iter(answers)
+        self._free = threading.Event()
+        self._free.set()
+        self.asked = threading.Semaphore(0)
+
+    def __call__(self) -> str:
+        answer = next(self._answers)
+        self.asked.release()
+        assert self._free.wait(20)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    @contextmanager
+    def slow(self) -> Iterator[Callable[[], None]]:
+        self._free.clear()
+        try:
+            yield self._free.set
+        finally:
+            self._free.set()
+
+
+def shared(target: Target) -> Shared[str]:
+    return Shared(target, CapacityLimiter(2))
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(reading, "SLOWER", 0.0)
+
+
+async def again(found: Shared[str], patience: float = 20) -> tuple[str | None, str]:
+    read = await found.get(patience)
+    return read.value, read.fault
+
+
+def test_who_waits_for_a_slow_target_sees_what_was_known_and_then_what_is_new() -> None:
+    async def look() -> None:
+        target = Target("old", "new")
+        found = shared(target)
+        assert await again(found) == ("old", "")
+        with target.slow() as release:
+            value, fault = await again(found, 0.01)
+            assert (value, "has not answered" in fault) == ("old", True)
+            assert (await again(found, 0.01))[0] == "old"  # and it is asked once, not twice
+            release()
+            assert await again(found) == ("new", "")
+
+    asyncio.run(look())
+
+
+def test_a_target_that_was_never_read_and_does_not_answer_is_shown_as_such() -> None:
+    async def look() -> None:
+        target = Target("late")
+        with target.slow():
+            value, fault = await again(shared(target), 0.01)
+            assert (value, "has not answered" in fault) == (None, True)
+
+    asyncio.run(look())
+
+
+def test_what_was_known_is_kept_while_a_target_is_gone_and_forgotten_if_the_run_is() -> None:
+    gone = ConnectionLost("no route to host")
+    missing = Refused([Problem("run x", "is not in the target's journal")])
+
+    async def look() -> None:
+        found = shared(Target("old", gone, missing, gone))
+        assert await again(found) == ("old", "")
+        value, fault = await again(found)
+        assert (value, "no route" in fault) == ("old", True)
+        for _ in (missing, gone):
+            value, fault = await again(found)
+            assert value is None
+            assert "not in the target's journal" in fault or "no route" in fault
+
+    asyncio.run(look())
+
+
+def test_an_error_that_nobody_expects_is_of_one_target_alone() -> None:
+    async def look() -> None:
+        value, fault = await again(shared(Target(KeyError("secret"))))
+        assert (value, "KeyError" in fault, "secret" in fault) == (None, True, False)
+
+    asyncio.run(look())
+
+
+def test_what_was_being_read_before_a_change_is_not_shown_after_it() -> None:
+    async def look() -> None:
+        target = Target("before", "after")
+        found = shared(target)
+        with target.slow() as release:
+            early = asyncio.create_task(found.get(20))
+            await asyncio.to_thread(target.asked.acquire)
+            found.expire()
+            late = asyncio.create_task(found.get(20))
+            await asyncio.to_thread(target.asked.acquire)
+            release()
+            assert (await early).value == "before"
+            assert (await late).value == "after"
+
+    asyncio.run(look())
