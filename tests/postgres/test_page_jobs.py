@@ -8,10 +8,11 @@ import pytest
 
 from command import DONE, migrate
 from servers import PASSWORD, Pair
-from windlass.errors import WindlassError
+from windlass.errors import Refused, WindlassError
 from windlass.web.access import Person
 from windlass.web.actions import action_named
 from windlass.web.jobs import Jobs
+from windlass.web.reading import why
 from windlass.web.watched import watch_target
 
 
@@ -26,6 +27,26 @@ def test_a_command_that_cannot_be_started_is_over_and_recorded(
 def test_a_command_can_be_interrupted_while_it_is_being_started(pair: Pair) -> None:
     result = ended(pair, "status", "--watch", interrupted=True)
     assert result.endswith(", interrupted by bob")
+
+
+def test_of_two_people_who_act_at_once_one_is_refused(pair: Pair) -> None:
+    watched, verify = watch_target(pair.target.url), action_named("verify")
+    assert verify is not None
+
+    async def act() -> list[object]:
+        jobs = Jobs()
+        people = [Person("anne"), Person("bob")]
+        found = await asyncio.gather(
+            *(jobs.start(watched, "x", verify, ("status",), one, "127.0.0.1") for one in people),
+            return_exceptions=True,
+        )
+        await jobs.stop()
+        return list(found)
+
+    (refused,) = [one for one in asyncio.run(act()) if isinstance(one, BaseException)]
+    assert isinstance(refused, Refused)
+    assert "windlass status is at work" in why(refused)[0]
+    assert pair.target.value("select count(*) from windlass.act") == 1
 
 
 def test_what_cannot_be_recorded_is_not_done(pair: Pair) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from windlass.cli.options import read_kept_spec
+from windlass.cli.voice import Voice
 from windlass.errors import BadSpec, Refused
 from windlass.flows.specs import read_any
 from windlass.model.outcome import RunDetail, RunStatus, State
@@ -47,6 +49,27 @@ def test_nothing_is_offered_where_nobody_could_see_who_has_done_it(target: str) 
 def test_a_store_of_exports_has_no_buttons(tmp_path: Path) -> None:
     watched = spec_file(tmp_path, f"source: {OLD}\nto: file://{tmp_path}\n")
     assert not list(actions_of(watched, replace(STATUS, flow="export")))
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        (f"target: {NEW}\n", NEW),
+        (f"flow: cutover\ntarget: {NEW}\n", NEW),
+        (f"connection: {NEW}\ntable: orders\nselect: id > 1\nset: {{a: {{sql: upper(a)}}}}\n", NEW),
+        (f"flow: load\ntarget: {NEW}\nloads: [{{from: /srv/a.csv, into: public.a}}]\n", NEW),
+        ("to: file:///srv/store\n", ""),
+    ],
+)
+def test_to_look_at_the_runs_of_a_spec_needs_no_source(
+    text: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WINDLASS_SOURCE", raising=False)
+    file = tmp_path / "spec.yaml"
+    file.write_text(text)
+    watched = watch_spec(read_kept_spec(Voice.of([]), file), file)
+    assert (watched.target, watched.has_source) == (target, False)
+    assert watched.where == (target or watched.spec)
 
 
 @pytest.mark.parametrize("name", ["verify", "repair"])

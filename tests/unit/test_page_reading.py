@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from anyio import CapacityLimiter
 
 from windlass.errors import ConnectionLost, Refused
 from windlass.model.report import Problem
@@ -44,7 +43,7 @@ class Target:
 
 
 def shared(target: Target) -> Shared[str]:
-    return Shared(target, CapacityLimiter(2))
+    return Shared(target, asyncio.Semaphore(2))
 
 
 @pytest.fixture(autouse=True)

@@ -242,6 +242,21 @@ def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:
     return reviewed
 
 
+def read_kept_spec(voice: Voice, file: Path) -> SpecModel:
+    """The spec in a file, for any flow, to look at its runs: only the database that has their
+    journal has to be given, and nothing where they are in a store.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    from windlass.flows.registry import entries_of, flow_named
+    from windlass.flows.specs import flow_of_file
+
+    flow = flow_of_file(file)
+    needs = [one.word for one in entries_of(flow_named(flow)).values() if one.flag == "--target"]
+    return cast("SpecModel", read_spec(voice, flow, {"file": file}, needs))
+
+
 def read_where(voice: Voice, words: Mapping[str, Any]) -> str | SpecModel:
     """Where the runs are recorded: a target, from the options or a spec file; or, for a flow
     without a journal in a database, its spec.

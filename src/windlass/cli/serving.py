@@ -118,7 +118,7 @@ def serve(voice: Voice, /, **words: Any) -> int:
             click.echo(f"Token, for this time only: {made}", err=True)
         voice.aside("Ctrl-C ends it")
 
-    serving.serve(targets, policy, place, say, as_option)
+    serving.serve(targets, policy, place, say, as_option, voice.aside)
     return Exit.DONE
 
 
@@ -130,7 +130,7 @@ def _targets(
     """
     from windlass.web.watched import watch_spec, watch_target, with_keys
 
-    found = [watch_spec(options.read_any_spec(voice, {"file": one}), one) for one in files]
+    found = [watch_spec(options.read_kept_spec(voice, one), one) for one in files]
     given = list(urls)
     if not (given or files) and (default := os.environ.get("WINDLASS_TARGET")):
         given = [default]

@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from anyio import to_thread
-
 from windlass import api
 from windlass.errors import Refused, WindlassError
 from windlass.model.acts import Act
@@ -22,10 +20,13 @@ from windlass.model.report import Problem
 from windlass.web.access import WEB_TOKEN, Person
 from windlass.web.actions import Action
 from windlass.web.reading import why
+from windlass.web.threads import in_thread
 from windlass.web.watched import Watched
 
 MOST_LINES = 2000
 LONGEST_LINE = 64 << 10  # bytes
+LONGEST_SHOWN = 1000  # characters of a line
+ENDED_BY = "the end of the page"
 MOST_KEPT = 100  # ended commands that can still be looked at
 NOT_STARTED = 127  # the exit code of a command that did not begin, as in shells
 
@@ -65,13 +66,13 @@ class Job:
         return self.exit_code is not None
 
     def add_log(self, line: str) -> None:
-        self.log.append(line)
+        self.log.append(_shown(line))
         self.logged += 1
         self.note_change()
 
     def add_result(self, line: str) -> None:
         if len(self.result) < MOST_LINES:
-            self.result.append(line)
+            self.result.append(_shown(line))
 
     def note_change(self) -> None:
         """Wake all who wait for a change."""
@@ -126,7 +127,7 @@ class Jobs:
         self._jobs[job.id] = job  # before the first wait: nobody else may start one now
         act = Act(run, action.label, job.command, person.name, address)
         try:
-            number = await to_thread.run_sync(api.begin_act, watched.target, act)
+            number = await in_thread(api.begin_act, watched.target, act)
         except BaseException:
             del self._jobs[job.id]
             raise
@@ -145,7 +146,7 @@ class Jobs:
         except (OSError, ValueError) as error:
             job.add_log(f"it could not be started: {error}")
         try:
-            await to_thread.run_sync(api.end_act, job.watched.target, number, job.ending(code))
+            await in_thread(api.end_act, job.watched.target, number, job.ending(code))
         except WindlassError as error:
             job.fault = f"how it ended could not be recorded: {why(error)[0]}"
         finally:
@@ -194,7 +195,7 @@ class Jobs:
         """Interrupt all and wait for their end."""
         self._stopping = True
         for job in self.running:
-            self.interrupt(job, "the end of the page")
+            self.interrupt(job, ENDED_BY)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -202,6 +203,10 @@ class Jobs:
         over = [one.id for one in self._jobs.values() if one.is_over]
         for id_ in over[: max(len(over) - MOST_KEPT, 0)]:
             del self._jobs[id_]
+
+
+def _shown(line: str) -> str:
+    return line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}…"
 
 
 async def _read(stream: asyncio.StreamReader, add: Callable[[str], None]) -> None:

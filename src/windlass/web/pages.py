@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -41,6 +40,7 @@ from windlass.web.guard import UNGUARDED, OwnGuard, client_of
 from windlass.web.jobs import Job, Jobs
 from windlass.web.reading import Read, Reader, why
 from windlass.web.rendering import Renderer, statics
+from windlass.web.threads import in_thread
 from windlass.web.watched import Watched
 
 _TYPES = {"css": "text/css", "js": "text/javascript"}
@@ -253,7 +253,7 @@ async def _report(request: Request) -> Response:
     if read.value is None or read.fault:
         return _unread(request, read)
     outcome = past_outcome(read.value, flow_named(read.value.status.flow))
-    return _whole(await to_thread.run_sync(run_page, _spelled(site, outcome_json(outcome))))
+    return _whole(await in_thread(run_page, _spelled(site, outcome_json(outcome))))
 
 
 async def _plan(request: Request) -> Response:
@@ -263,12 +263,12 @@ async def _plan(request: Request) -> Response:
     if watched is None:
         return _unknown(request)
     try:
-        found = await to_thread.run_sync(api.read_plan, watched.where, request.path_params["run"])
+        found = await in_thread(api.read_plan, watched.where, request.path_params["run"])
     except WindlassError as error:
         return _fault(request, 404, "This plan cannot be shown", *why(error))
     if found is None:
         return _fault(request, 404, "No plan", "Only plans of migrations are kept as a page.")
-    return _whole(await to_thread.run_sync(plan_page, _spelled(site, found)))
+    return _whole(await in_thread(plan_page, _spelled(site, found)))
 
 
 def _spelled(site: Site, document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -316,7 +316,7 @@ async def _ask(request: Request) -> Response:
     assert read.value is not None
     try:
         words = action.arguments(watched, read.value)
-        question = await to_thread.run_sync(action.asks, watched, read.value.status)
+        question = await in_thread(action.asks, watched, read.value.status)
     except WindlassError as error:
         return _fault(request, 503, "That cannot be foreseen", *why(error))
     view = {
@@ -450,7 +450,10 @@ async def _metrics(request: Request) -> Response:
     """For Prometheus, which shows a token as programs do."""
     site = _site(request)
     found = await asyncio.gather(*map(site.reader.runs, site.targets))
-    runs = {one.title: read.value for one, read in zip(site.targets, found, strict=True)}
+    runs = {  # what was known before is no measurement
+        one.title: None if read.fault else read.value
+        for one, read in zip(site.targets, found, strict=True)
+    }
     return Response(written(live_samples(runs)), media_type="text/plain; version=0.0.4")
 
 

@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from anyio import CapacityLimiter, to_thread
-
 from windlass import api
 from windlass.errors import Refused, Unreachable, WindlassError
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.run.failures import with_side
+from windlass.web.threads import in_thread
 from windlass.web.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ SLOWER = 4.0  # what takes long to read stays fresh for this many times as long
 IDLE_SECONDS = 60.0  # what nobody has asked for since is forgotten
 LIST_PATIENCE_SECONDS = 2.0  # that a list of several targets waits for one of them
 PATIENCE_SECONDS = 10.0
-MOST_AT_ONCE = 100  # readings; threads of everything else are counted apart
+MOST_AT_ONCE = 10  # readings of one target
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,8 @@ class Read(Generic[T]):
 class Shared(Generic[T]):
     """One thing, read again when somebody asks and the last reading is no longer fresh."""
 
-    def __init__(self, read: Callable[[], T], limiter: CapacityLimiter) -> None:
-        self._read, self._limiter = read, limiter
+    def __init__(self, read: Callable[[], T], limit: asyncio.Semaphore) -> None:
+        self._read, self._limit = read, limit
         self._kept: Read[T] | None = None
         self._known: T | None = None  # of the last reading that found something
         self._task: asyncio.Task[Read[T]] | None = None
@@ -82,7 +81,8 @@ class Shared(Generic[T]):
     async def _again(self) -> Read[T]:
         task = asyncio.current_task()
         try:
-            found = await to_thread.run_sync(_timed, self._read, limiter=self._limiter)
+            async with self._limit:
+                found = await in_thread(lambda: _timed(self._read))
         finally:
             is_current = self._task is task
             if is_current:
@@ -133,20 +133,26 @@ class Reader:
     def __init__(self) -> None:
         self._runs: dict[str, Shared[Sequence[RunStatus]]] = {}
         self._details: dict[tuple[str, str], Shared[RunDetail]] = {}
-        self._limiter = CapacityLimiter(MOST_AT_ONCE)
+        self._limits: dict[str, asyncio.Semaphore] = {}
 
     async def runs(self, watched: Watched) -> Read[Sequence[RunStatus]]:
         """The runs of a target, the newest first."""
         if watched.key not in self._runs:
-            self._runs[watched.key] = Shared(lambda: api.status(watched.where), self._limiter)
+            self._runs[watched.key] = Shared(
+                lambda: api.status(watched.where), self._limit(watched)
+            )
         return await self._runs[watched.key].get(LIST_PATIENCE_SECONDS)
 
     async def run(self, watched: Watched, run: str) -> Read[RunDetail]:
         self._forget_idle()
         key = watched.key, run
         if key not in self._details:
-            self._details[key] = Shared(lambda: api.read_run(watched.where, run), self._limiter)
+            limit = self._limit(watched)
+            self._details[key] = Shared(lambda: api.read_run(watched.where, run), limit)
         return await self._details[key].get(PATIENCE_SECONDS)
+
+    def _limit(self, watched: Watched) -> asyncio.Semaphore:
+        return self._limits.setdefault(watched.key, asyncio.Semaphore(MOST_AT_ONCE))
 
     def expire(self, watched: Watched) -> None:
         """What is there has changed."""

@@ -4,6 +4,7 @@ interrupted and waited for."""
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from starlette.applications import Starlette
 from windlass.errors import BadSpec, WindlassError
 from windlass.model.wording import Spelling, word
 from windlass.web.access import Policy
+from windlass.web.jobs import Jobs
 from windlass.web.pages import Site, make_app
 from windlass.web.watched import Watched
 
@@ -73,9 +75,10 @@ def serve(
     place: Place,
     say: Callable[[str], None],
     spelling: Spelling,
+    note: Callable[[str], None],
 ) -> None:
-    """Until it is stopped. `say` is called with the page's address once it can be reached;
-    `spelling` is of options in messages.
+    """Until it is stopped. `say` is called with the page's address once it can be reached, `note`
+    with what it waits for at its end; `spelling` is of options in messages.
 
     Raises:
         WindlassError: the port is in use, or the host is none of this machine.
@@ -83,7 +86,11 @@ def serve(
     with _listening(place) as listener:
         asyncio.run(
             _serve(
-                lambda stopping: make_app(targets, policy, spelling, stopping), place, listener, say
+                lambda stopping: make_app(targets, policy, spelling, stopping),
+                place,
+                listener,
+                say,
+                note,
             )
         )
 
@@ -105,6 +112,7 @@ async def _serve(
     place: Place,
     listener: socket.socket,
     say: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> None:
     stopping = asyncio.Event()
     app = make(stopping)
@@ -127,7 +135,22 @@ async def _serve(
     try:
         await server.serve(sockets=[listener])
     finally:
-        await site.jobs.stop()
+        await _stop(site.jobs, note)
+
+
+async def _stop(jobs: Jobs, note: Callable[[str], None]) -> None:
+    """More signals do not cut it short: a cutover that is killed in the middle would keep writers
+    out."""
+
+    def wait() -> None:
+        note(f"Waiting for {', '.join(f'windlass {one.words[0]}' for one in jobs.running)}")
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, wait)
+    if jobs.running:
+        wait()
+    await jobs.stop()
 
 
 class _Server(uvicorn.Server):
