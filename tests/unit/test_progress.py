@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -61,6 +63,20 @@ HALF_COPIED: Events = [
     (2.0, BytesCopied("s.a/0", "s.a", 20 * MB)),
     (2.0, ItemFinished("copy", "s.a/0", "s.a", 2.0, 500, 40 * MB, cost=50 * MB)),
 ]
+
+
+def test_a_run_continues_if_nobody_reads_its_lines_any_more() -> None:
+    """The page that has started it was killed, or `head` has seen enough."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    seen = []
+    with suppress(BrokenPipeError), os.fdopen(writer, "w") as stream:  # its close writes as well
+        with LineProgress(stream) as lines:
+            lines(StepStarted("copy_tables", 1))
+            lines.say("a notice")
+            lines(StepFinished("copy_tables", 0.5))
+        seen = [lines.tally.phases]
+    assert seen
 
 
 def test_a_committed_chunk_counts_by_its_size_on_disk() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TextIO
@@ -206,8 +207,9 @@ class LineProgress:
 
     def _write(self, **words: Value) -> None:
         line = " ".join(f"{key}={_word(value)}" for key, value in words.items())
-        self._stream.write(f"{self._timestamp()} {line}\n")
-        self._stream.flush()
+        with suppress(OSError):  # nobody reads it any more, which is no reason to stop a run
+            self._stream.write(f"{self._timestamp()} {line}\n")
+            self._stream.flush()
 
 
 def _word(value: Value) -> str:
