@@ -18,6 +18,7 @@ from windlass.web.access import (
     is_own_form,
     read_tokens,
 )
+from windlass.web.serving import Place, check_place
 
 ANNE = "anne-has-this-token"
 POLICY = Policy({ANNE: "anne"})
@@ -225,3 +226,14 @@ def private(folder: Path, content: str) -> Path:
     file.touch(0o600)
     file.write_text(content)
     return file
+
+
+def test_what_is_no_certificate_with_its_key_is_refused_before_it_listens(tmp_path: Path) -> None:
+    certificate, key = private(tmp_path, "no certificate"), tmp_path / "key"
+    with pytest.raises(BadSpec, match="given together"):
+        check_place(Place(tls_cert=certificate))
+    with pytest.raises(BadSpec, match="No such file"):
+        check_place(Place(tls_cert=certificate, tls_key=key))
+    key.write_text("no key")
+    with pytest.raises(BadSpec, match="not a certificate and its key"):
+        check_place(Place(tls_cert=certificate, tls_key=key))
