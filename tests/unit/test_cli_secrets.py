@@ -103,3 +103,13 @@ def test_only_v_shows_where_a_fault_of_ours_is(moves: Moves, capsys: Capture) ->
     moves.answer = RuntimeError("a fault of ours")
     assert run(["migrate", *SIDES, "-v"]) == 4
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_command_to_run_next_has_no_token_of_the_web() -> None:
+    """It is in reports, which people forward."""
+    signed = "https://store.example.com/a.csv?sig=hunter22&se=2026"
+    words = ["load", "--from", signed, "--target", "postgresql://u@h/d?sslmode=require"]
+    said = Voice.of(words, {}).command("load")
+    assert "hunter22" not in said
+    assert "https://store.example.com/a.csv?***" in said
+    assert "sslmode=require" in said

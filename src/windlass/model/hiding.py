@@ -16,6 +16,7 @@ _WORD_PASSWORD = re.compile(  # of libpq, and of ODBC, which has braces for apos
     r"('(?:[^'\\]|\\.)*'|\{(?:[^}]|\}\})*\}|[^\s&'\"]+)"
 )
 _PARAMETERS = re.compile(r"(\w+://[^\s?'\"]*\?)[^\s'\"]+")  # of a URL: tokens and signatures
+_WEB_PARAMETERS = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]+")
 _SECRET_KEY = re.compile(r"secret|password|passwd|[_-]key$|token|authorization|credential", re.I)
 # A shorter one would eat innocent words.
 SHORTEST_SECRET = 4
@@ -31,8 +32,9 @@ def mask(text: str, secrets: Sequence[str] = ()) -> str:
 
 
 def mask_word(word: str) -> str:
-    """Mask a connection that is one whole word: its password may contain anything."""
-    return mask(_URL.sub(rf"\1{HIDDEN}", word))
+    """Mask a connection that is one whole word: its password may contain anything. Parameters of
+    the web's URLs may be tokens and signatures; those of a database's stay."""
+    return mask(_WEB_PARAMETERS.sub(rf"\1{HIDDEN}", _URL.sub(rf"\1{HIDDEN}", word)))
 
 
 def secrets_in(text: str) -> set[str]:
