@@ -243,8 +243,8 @@ def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:
 
 
 def read_kept_spec(voice: Voice, file: Path) -> SpecModel:
-    """The spec in a file, for any flow, to look at its runs: only the database that has their
-    journal has to be given, and nothing where they are in a store.
+    """The spec in a file, for any flow, to look at its runs: it needs no database but the one that
+    has their journal, and none where they are in a store.
 
     Raises:
         BadSpec: with every fault.
