@@ -151,7 +151,7 @@ def test_wrong_tokens_are_tried_one_after_another(monkeypatch: pytest.MonkeyPatc
         assert [one.status for one in answers] == [403] * 4
         return asyncio.get_running_loop().time() - began
 
-    assert asyncio.run(guesses()) >= 4 * 0.05
+    assert asyncio.run(guesses()) >= 4 * 0.05 - 0.01  # of the clock
 
 
 @pytest.mark.parametrize("query", ["page=" + "9" * 5000, "page=-1", "page=%D9%A1", "search=%00%ff"])
