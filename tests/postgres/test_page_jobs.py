@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from command import DONE, migrate
+from locking import holding
 from servers import PASSWORD, Pair
 from windlass.errors import Refused, WindlassError
 from windlass.web.access import Person
@@ -27,6 +28,25 @@ def test_a_command_that_cannot_be_started_is_over_and_recorded(
 def test_a_command_can_be_interrupted_while_it_is_being_started(pair: Pair) -> None:
     result = ended(pair, "status", "--watch", interrupted=True)
     assert result.endswith(", interrupted by bob")
+
+
+def test_an_end_that_cannot_be_recorded_keeps_nobody_waiting(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.web.jobs.RECORD_SECONDS", 0.5)
+    watched, verify = watch_target(pair.target.url), action_named("verify")
+    assert verify is not None
+
+    async def act() -> str:
+        jobs = Jobs()
+        job = await jobs.start(watched, "x", verify, ("--version",), Person("anne"), "127.0.0.1")
+        with holding(pair.target, "lock table windlass.act"):
+            async with asyncio.timeout(60):
+                while not job.is_over:
+                    await job.changed.wait()
+        return job.fault
+
+    assert "could not be recorded: no answer in time" in asyncio.run(act())
 
 
 def test_of_two_people_who_act_at_once_one_is_refused(pair: Pair) -> None:

@@ -27,6 +27,7 @@ MOST_LINES = 2000
 LONGEST_LINE = 64 << 10  # bytes
 LONGEST_SHOWN = 1000  # characters of a line
 ENDED_BY = "the end of the page"
+RECORD_SECONDS = 60.0  # that the record of an end may take: others wait for it
 MOST_KEPT = 100  # ended commands that can still be looked at
 NOT_STARTED = 127  # the exit code of a command that did not begin, as in shells
 
@@ -146,9 +147,11 @@ class Jobs:
         except (OSError, ValueError) as error:
             job.add_log(f"it could not be started: {error}")
         try:
-            await in_thread(api.end_act, job.watched.target, number, job.ending(code))
-        except WindlassError as error:
-            job.fault = f"how it ended could not be recorded: {why(error)[0]}"
+            async with asyncio.timeout(RECORD_SECONDS):
+                await in_thread(api.end_act, job.watched.target, number, job.ending(code))
+        except (WindlassError, TimeoutError) as error:
+            reason = why(error)[0] if isinstance(error, WindlassError) else "no answer in time"
+            job.fault = f"how it ended could not be recorded: {reason}"
         finally:
             job.exit_code = code
             job.note_change()
