@@ -189,7 +189,7 @@ def test_who_only_looks_leaves_a_journal_that_can_be_read_as_it_is(pair: Pair) -
     run = migrate(pair).expect(DONE).result["run"]
     pair.target.run(
         "drop table windlass.act",
-        f"delete from windlass.schema_version where version > {versions.READABLE}",
+        f"update windlass.schema_version set version = {versions.READABLE}",
     )
     listed = windlass("status", "--json", pair=pair).expect(DONE).result["runs"]
     assert [one["run"] for one in listed] == [run]
