@@ -44,10 +44,13 @@ def end(connection: Session, number: str, result: str) -> None:
 def read(connection: Session, run: str) -> Sequence[Act]:
     """What was done with a run, the newest first. The journal has been checked.
 
-    Nothing is known in a journal of an older windlass.
+    Nothing is known in a journal of an older windlass, nor by a user who may read the runs alone.
     """
-    there = connection.execute("select pg_catalog.to_regclass('windlass.act'::text)").fetchone()
-    if not (there and there[0]):
+    may_read = connection.execute(
+        "select pg_catalog.has_table_privilege(to_regclass, 'select')"
+        " from pg_catalog.to_regclass('windlass.act'::text)"
+    ).fetchone()
+    if not (may_read and may_read[0]):
         return []
     rows = connection.execute(
         "select run, what, command, who, address,"
