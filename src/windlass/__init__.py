@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from windlass.spec.migrate import Spec
     from windlass.spec.rewrite import RewriteSpec
 
-# Loaded when first asked for: what needs only one of them need not load the drivers.
+# Loaded on first use: a user of only one of them need not load the drivers.
 _FOUND_IN = {
     "windlass.api": (
         "clean",

@@ -2,7 +2,7 @@
 runs.
 
 Every function takes a spec, or the database whose journal is meant, and returns a noun of
-`windlass.model`. What happens in the meantime is passed to `emit`, as events (see
+`windlass.model`. What happens during a run is passed to `emit`, as events (see
 `windlass.model.event`).
 """
 
@@ -131,8 +131,8 @@ def verify(
 ) -> Outcome:
     """Compare both sides; with `repair`, make what differs on the target equal to the source, and
     compare again. `show_values` adds values to the differences, which otherwise only name columns.
-    A pair that moves is compared as of one moment, if the spec says `follow`; with `repair`, a
-    stream that was lost is taken up again, and nothing may follow.
+    A pair that moves is compared as of one moment, if the spec says `follow`; with `repair`, a lost
+    stream is resumed, and no process may be following.
 
     Raises:
         BadSpec: the spec names no databases.
@@ -199,9 +199,9 @@ def cutover(
     back: bool = False,
     ask: Callable[[CuttingOver], None] | None = None,
 ) -> Outcome:
-    """Let applications write to the target, whose run follows the source; or `back` to the source
-    again. Taken back in time if it does not succeed. `rehearse` measures everything but the fence.
-    `ask` is called before anything is closed, and raises to stop.
+    """Let applications write to the target of a run that follows its source; or, with `back`, to
+    the source again. Undone if it does not succeed in time. `rehearse` measures everything but the
+    fence. `ask` is called before anything is closed, and raises to stop.
 
     Raises:
         BadSpec: the spec names no databases.
@@ -229,8 +229,8 @@ def reopen(spec: CutoverSpec, emit: Emit = ignore, *, back: bool = False) -> Pha
 
 
 def load(spec: LoadSpec, emit: Emit = ignore) -> Outcome:
-    """Load inputs into tables, or resume where an earlier run stopped. How it ended, and what has
-    become of the rows, is in the outcome.
+    """Load inputs into tables, or resume where an earlier run stopped. How it ended, and what
+    happened to the rows, is in the outcome.
 
     Raises:
         BadSpec: the spec names no target.
@@ -320,9 +320,9 @@ def rollback(
     force: bool = False,
     skip_changed: bool = False,
 ) -> Outcome:
-    """Undo a run: what it made is dropped, what was there before returns. All or nothing. With
-    `force` also what was written since; with `skip_changed` rows of a rewrite that others have
-    changed since stay as they are.
+    """Undo a run: what it made is dropped, and what was there before is restored. All or nothing.
+    With `force`, what was written since is undone as well; with `skip_changed`, rows of a rewrite
+    that others have changed since stay as they are.
 
     Raises:
         BadSpec: the target cannot be understood, or both are given.
@@ -449,7 +449,7 @@ def read_left(where: Where, run: str = "") -> list[Left]:
 
 
 def clean(where: Where, lefts: Sequence[Left], emit: Emit = ignore) -> None:
-    """Remove it, for good.
+    """Remove it permanently.
 
     Raises:
         Refused: something else depends on it.

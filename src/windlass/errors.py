@@ -1,13 +1,13 @@
 """The tree of errors. A class exists because somebody catches it::
 
 WindlassError              anything we can explain; `hint` says what to do
-├── BadSpec                the user's words are wrong; nothing was tried (exit 2)
+├── BadSpec                the options or the spec are wrong; nothing was tried (exit 2)
 ├── Refused                problems found before anything was written (exit 3)
 │   └── RowsRefused        of rows that were staged: no table has changed (exit 3)
 ├── Unreachable            a side cannot be reached now; nothing was written; run again (exit 4)
 ├── ConnectionLost         a server hung up; what was in flight rolled back; run again
 │   ├── SnapshotLost       the exported snapshot died with its holder
-│   ├── ServerStarting     a server is there, and not up yet
+│   ├── ServerStarting     a server answers, but is not up yet
 │   ├── GaveWay            others' DDL waited for the run, and the run behind it
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; resumes after space is made
@@ -15,13 +15,13 @@ WindlassError              anything we can explain; `hint` says what to do
 ├── CannotResume           the run cannot be resumed as it is; its hint says what to do instead
 ├── AlreadyFinished        the run that would begin is finished; holds its outcome
 ├── AlreadyDone            another process committed this item first
-├── Different              the run is over: verification found differences, or rows made losses
+├── Different              the run is over: verification found differences, or rows caused losses
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
 ├── TakenBack              a cutover was undone before it was decided (exit 5)
 ├── SchemaChanged          the source's schema is not what the target's was made from; resumes after
 ├── Conflict               a change of the source does not fit the target's rows; resumes after
 ├── BadRecord              an input has records that cannot be loaded; nothing was changed
-└── Interrupted            the user said stop
+└── Interrupted            the user asked to stop
 """
 
 from __future__ import annotations
@@ -109,13 +109,14 @@ class ServerStarting(ConnectionLost):
 
 
 class RunLost(ConnectionLost):
-    """What this process believes of its run may be wrong: the target restarted, or the session
-    that holds its lock is gone. The journal has to be read again."""
+    """What this process knows about its run may be wrong: the target restarted, or the session that
+    holds its lock is gone. The journal has to be read again."""
 
 
 class GaveWay(ConnectionLost):
-    """Somebody's statement waited for a lock that the run had, and the run behind it: neither would
-    ever have ended. The run has closed its sessions; it resumes with a new snapshot."""
+    """Another session's statement waited for a lock of the run, and the run waited behind it:
+    neither would ever have ended. The run has closed its sessions; it resumes with a new
+    snapshot."""
 
 
 class TargetFull(WindlassError):
@@ -123,12 +124,12 @@ class TargetFull(WindlassError):
 
 
 class SlotLost(WindlassError):
-    """The replication slot is gone, or the server has removed what it needs: no connection brings
-    the changes that are missing."""
+    """The replication slot is gone, or the server has removed what it needs. Connecting again does
+    not bring back the missing changes."""
 
 
 class CannotResume(WindlassError):
-    """The same command would stop here again. The hint says all there is to do."""
+    """The same command would stop here again. The hint says what to do instead."""
 
 
 class AlreadyFinished(WindlassError):
@@ -145,7 +146,7 @@ class AlreadyDone(WindlassError):
 
 class Different(WindlassError):
     """The run is over, and the two sides are not equal: verification found `differences`, or the
-    rows brought about `losses` that nobody has accepted. `summary` is what else is known of it."""
+    rows caused `losses` that nobody has accepted. `summary` is what else is known about it."""
 
     def __init__(
         self,
@@ -177,7 +178,7 @@ class Conflict(WindlassError):
 
 
 class BadRecord(WindlassError):
-    """Records of an input cannot be loaded, and no more may be set aside. The table is as it was.
+    """Records of an input cannot be loaded, and no more may be set aside. The table is unchanged.
     `bad` has the first of them."""
 
     def __init__(self, bad: Sequence[BadValue], *, hint: str = "") -> None:

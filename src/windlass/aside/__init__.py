@@ -1,1 +1,1 @@
-"""A way back: what `replace` sets aside, and how a rollback puts it back."""
+"""Sets existing objects aside for `replace`, and puts them back in a rollback."""

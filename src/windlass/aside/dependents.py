@@ -32,8 +32,8 @@ class Repointed:
 def repoint(
     connection: Connection, dependents: Sequence[Dependent], aside: Collection[Address]
 ) -> Repointed:
-    """Each in a savepoint of the caller's transaction: the new object replaces the old one, or the
-    old one stays as it is, which is a loss.
+    """Recreate each in a savepoint of the caller's transaction. The new object replaces the old
+    one; or the old one stays as it is, which is a loss.
 
     An object that was dropped or moved since the plan was made is left as it is, even if another
     one has its name. So is one that was altered since: recreated from the plan's definition, it

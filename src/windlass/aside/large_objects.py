@@ -1,6 +1,7 @@
 """Sets large objects of the target aside, as copies under other ids, and puts them back.
 
-Rows refer to a large object by its id alone, so what comes from the source needs the source's.
+Rows refer to a large object by its id alone, so a migrated one needs the id that it has on the
+source.
 """
 
 from __future__ import annotations

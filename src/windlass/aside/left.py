@@ -117,7 +117,7 @@ def guests_in(
 def _used(
     connection: Connection, objects: Sequence[_Object], schemas: Sequence[str]
 ) -> Iterator[Problem]:
-    """Problems for objects that something uses which is not dropped with them."""
+    """Problems for objects that are used by something that is not dropped with them."""
     names = {one.address: one.name for one in objects}
     for one in read_references(connection):
         is_ours = one.schema in schemas or one.top in names

@@ -32,14 +32,14 @@ GONE = (
     psycopg.errors.UndefinedColumn,
     psycopg.errors.InvalidSchemaName,
 )
-# others may have come to use them since
+# others may have started to use them
 STAYS_IF_USED = {"SCHEMA", "EXTENSION"}
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An object that was moved, with the words that ALTER took then. They are valid for the way
-    back, in the exact reverse order, when every type is where it was."""
+    """An object that was moved, with the arguments that ALTER took then. They are also valid for
+    moving it back, in the exact reverse order, when every type is where it was."""
 
     kind: str
     schema: str  # "" for what lives in none

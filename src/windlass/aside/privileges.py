@@ -82,8 +82,8 @@ def note_changes(before: Privileges, after: Privileges) -> list[list[Any]]:
 
 
 def take_back(connection: Connection, changes: Sequence[Sequence[Any]]) -> list[str]:
-    """Revert noted changes, the last one first, inside the caller's transaction. Returns what stays
-    all the same: others may have granted it as well, or have passed it on."""
+    """Revert noted changes, the last one first, inside the caller's transaction. Returns what could
+    not be reverted: others may have granted it as well, or have passed it on."""
     oids = [oid for _, oid, _, _ in changes]
     known = read_privileges(connection, oids).oids if changes else {}
     changes = [one for one in changes if known.get(one[0]) == one[1]]
@@ -135,7 +135,7 @@ _GRANT_ON = sql.SQL("grant {} on {} to {} with grant option")
 
 
 def _statement(form: sql.SQL, name: str, grantee: str, privilege: str) -> sql.Composed:
-    """The words for object and privilege come from the server, which has quoted the names in
+    """The keywords for object and privilege come from the server, which has quoted the names in
     them."""
     to = sql.Identifier(grantee) if grantee else sql.SQL("public")
     return form.format(sql.SQL(privilege), sql.SQL(name), to)

@@ -56,7 +56,7 @@ def _rows(connection: Connection, name: Name) -> tuple[int, str]:
 
 
 def put_rows_back(connection: Connection, noted: Mapping[str, str]) -> None:
-    """Inside the caller's transaction."""
+    """Insert the noted rows again, inside the caller's transaction."""
     for text, rows in noted.items():
         name = Name.read(text)
         table = sql.Identifier(name.schema, name.name)

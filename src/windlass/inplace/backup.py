@@ -134,7 +134,7 @@ def _count(connection: Connection, query: sql.Composed) -> int:
 
 
 def check_place(connection: Connection, plan: RewritePlan) -> None:
-    """Before the first row is changed.
+    """Check the backup's place before the first row is changed.
 
     Raises:
         Refused: something else has the backup's name, or the new backup is gone.

@@ -96,10 +96,11 @@ class Column:
 
 
 def carry(values: pa.Array, column: Column, first: pa.DataType | None) -> pa.Array:
-    """Values as they are sent. `first` is the type in the run's first batch, which all have.
+    """The values in the form in which they are sent. Every batch is sent as `first`, the type in
+    the run's first batch.
 
     Raises:
-        Unfit: the column would not have these very values.
+        Unfit: the column would not have exactly these values.
     """
     import pyarrow as pa
 
@@ -115,7 +116,7 @@ def carry(values: pa.Array, column: Column, first: pa.DataType | None) -> pa.Arr
 
 
 def _open_type(column: Column) -> pa.DataType:
-    """For a column without a value in the first batch: most of what comes later can be text."""
+    """For a column without a value in the first batch: most later values can be sent as text."""
     import pyarrow as pa
 
     return _sent_as(column) if column.kind in (Kind.BYTES, Kind.LIST) else pa.string()
@@ -195,7 +196,7 @@ def _is_taken(type_: pa.DataType, kind: Kind) -> bool:
         case Kind.LIST:
             taken = _is_list(type_)
         case Kind.TEXT:
-            taken = False  # whose text of it would that be?
+            taken = False  # a value that is not text has no single text form
         case Kind.OTHER:
             taken = whole or types.is_time(type_)
     return bool(taken)
@@ -213,7 +214,8 @@ Convert = Callable[["pa.Array"], "pa.Array"]
 
 
 def _converter(type_: pa.DataType, column: Column) -> Convert:
-    """How these values become those that are sent. It raises if one would be another then."""
+    """A function that converts these values to those that are sent. It raises if a value would
+    change."""
     import pyarrow as pa
 
     sent = _sent_as(column)
@@ -234,7 +236,7 @@ def _converter(type_: pa.DataType, column: Column) -> Convert:
 
 
 def _row_by_row(values: pa.Array, column: Column, convert: Convert) -> pa.Array:
-    """All at once; if that fails, the first row that does not fit is looked for."""
+    """Convert all values at once. If that fails, find the first row that does not fit."""
     import pyarrow as pa
 
     failures = (pa.ArrowException, TypeError, ValueError, OverflowError)
@@ -276,7 +278,7 @@ def _lists(values: pa.Array, element: Column) -> pa.Array:
 
 
 def _days(values: pa.Array) -> pa.Array:
-    """Dates; of times only those at midnight."""
+    """Dates, and times at midnight."""
     import pyarrow as pa
 
     days = values.cast(pa.date32())

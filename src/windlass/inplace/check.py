@@ -253,7 +253,7 @@ class _Checking:
             elif not found.owns:
                 self.refuse(backup, "the previous backup belongs to another role", HINT)
 
-    # what its columns can
+    # what its columns allow
 
     def _named_columns(self) -> None:
         spec = self.spec
@@ -395,7 +395,7 @@ def _cast(value: sql.Composable, type_: str) -> sql.Composed:
 
 
 def _rounding(connection: Connection, value: Any, text: str, type_: str) -> str:
-    """Why a constant would become another value in the column; empty if it would not."""
+    """Why the column would change a constant's value; empty if it would not."""
     opened = tables.open_type(connection, type_)
     if isinstance(value, bool) and opened == "integer":
         return f"true or false, where the column is {type_}"

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from windlass.engines.postgres.session import Connection
 from windlass.inplace.staging import Staging
 
-_LOOKED_AT = 1000  # rows, for their width
+_LOOKED_AT = 1000  # rows, to measure their width
 _ROW_BYTES, _INDEX_BYTES, _PAGE_BYTES = 60, 70, 8192  # of WAL: a row's head, an entry, an image
 
 

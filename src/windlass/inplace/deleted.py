@@ -1,5 +1,6 @@
 """The keys of rows that a rewrite has deleted, as long as its backup is kept: others may have
-deleted rows since, and those do not come back by a rollback."""
+deleted rows since, and a rollback must not bring those back.
+"""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _explained(error: Exception, doing: str) -> WindlassError:
 
 @dataclass(frozen=True)
 class _Columns:
-    """What leaves PostgreSQL: a query, and for each column whether it is decimals as text."""
+    """What is read from PostgreSQL: a query, and for each column whether it is decimals as text."""
 
     columns: dict[str, Column]
     query: sql.Composed
@@ -208,7 +208,7 @@ class _Called:
                 return [], 0
             connection.execute(_table_for(batches, first.schema))
             stream = pa.RecordBatchReader.from_batches(first.schema, _chain(first, made))
-            # a COPY of some batches at once would not be seen by anybody before its commit
+            # a COPY of several batches at once would be visible to nobody before its commit
             writer.adbc_ingest(
                 staging.name("_batches"), stream, mode="append", db_schema_name="windlass"
             )
@@ -234,7 +234,7 @@ class _Called:
         import pyarrow as pa
 
         self.check()
-        ordinals, *columns = read.columns  # by their places: the table may have an `ordinal`
+        ordinals, *columns = read.columns  # by position: the table may have a column `ordinal`
         rows = _plain(pa.table(columns, list(self.reading.names)), self.reading.decimals)
         given = self._run(make_frame(rows, self.frame, self.asked.row))
         try:
@@ -286,12 +286,12 @@ class _Called:
 
 
 def show_row(staged: str, ordinal: int) -> str:
-    """How to see a row that an error only numbers."""
+    """How to see a row of which an error gives only the number."""
     return f"the row has the ordinal {ordinal} in windlass.{staged}"
 
 
 def _settings(connection: Connection, staging: Staging) -> sql.Composed:
-    """Those of the session that writes, so that text has one meaning."""
+    """The settings of the session that writes, so that text means the same in both."""
     settings = {
         **session_settings(Role.TARGET, connection.info.server_version),
         "application_name": f"windlass rewrite {staging.plan.run}",
@@ -322,7 +322,7 @@ def _plain(rows: pa.Table, decimals: dict[str, tuple[int, int]]) -> pa.Table:
 
 
 def _table_for(name: sql.Identifier, schema: pa.Schema) -> sql.Composed:
-    """Unlogged: if a crash empties it, that is noticed, and it is filled again."""
+    """Unlogged: if a crash empties it, that is noticed, and the table is filled again."""
     columns = [
         sql.SQL("{} {}").format(sql.Identifier(one.name), sql.SQL(_type_for(one.type)))
         for one in schema

@@ -1,4 +1,4 @@
--- Whether a unique index of a table, without NULLs, has only some of these columns.
+-- Whether a table has a unique index without NULLs whose columns are all among these.
 select exists (
     select from pg_index i
      where i.indrelid = %(oid)s::oid and i.indisunique and i.indisvalid

@@ -35,7 +35,7 @@ def beside(schema: str, run: str) -> Name:
 
 
 def sign(connection: Connection, table: Name, run: str, place: Name) -> None:
-    """Say on a backup of which table and run it is."""
+    """Record in a backup's comment of which table and run it is."""
     text = sql.Literal(_COMMENT.format(table, run))
     connection.execute(sql.SQL("comment on table {} is {}").format(identifier(place), text))
 
@@ -78,5 +78,5 @@ def _began(connection: Connection, runs: list[str]) -> dict[str, tuple[float, st
 
 
 def surplus(connection: Connection, plan: RewritePlan) -> list[Kept]:
-    """The backups that go when the plan's own is made."""
+    """The backups that are dropped when the plan's own is made."""
     return list_backups(connection, plan)[max(plan.kept.count - 1, 0) :]

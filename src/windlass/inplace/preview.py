@@ -28,7 +28,7 @@ Values = Mapping[str, str | None]  # by column, as text
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A row before and after. Only for the eyes of who plans."""
+    """A row before and after. Shown only to the person who plans."""
 
     before: Values
     after: Values

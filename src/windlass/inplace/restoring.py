@@ -131,8 +131,8 @@ def restore_beside(connection: Connection, plan: RewritePlan, into: Name) -> int
 def _lost(
     connection: Connection, plan: RewritePlan, beside: _Beside, done: Done, theirs: int
 ) -> list[Problem]:
-    """Apart: rows that the rollback of a later run has put back. Whether that has put back what
-    others had written between the two runs is not known."""
+    """Reported separately: rows that the rollback of a later run has put back. It is not known
+    whether that also restored what others had written between the two runs."""
     table, found = str(plan.table), []
     restored = 0
     if done.undone:

@@ -21,7 +21,7 @@ _ROWS = "it has to return as many rows as it was given, in the same order"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What every result of a function has to be. `row` is the name of the rows' numbers."""
+    """What every result of a function must fulfil. `row` is the name of the rows' numbers."""
 
     columns: Mapping[str, Column]
     id: str
@@ -49,7 +49,7 @@ def row_name(columns: Collection[str]) -> str:
 
 def make_frame(rows: pa.Table, frame: str, row: str) -> Any:
     """What the function gets. The numbers begin at 0: with a pandas index like that, lists and new
-    Series are assigned as usual. A new index shows by its name."""
+    Series are assigned as usual. The index's name shows whether the function replaced it."""
     import pyarrow as pa
 
     if frame == "pandas":

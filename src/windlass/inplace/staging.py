@@ -316,12 +316,12 @@ class Staging:
         return sql.SQL("select count(*) from {} s where true{}").format(self.table(), self.kept())
 
     def analyze(self, connection: Connection, part: str) -> None:
-        """Once it is filled. Without statistics the planner joins two of them by nested loops:
-        60 s for 20,000 rows that take 1 s with them."""
+        """To be called once it is filled. Without statistics the planner joins two of them by
+        nested loops: 60 s for 20,000 rows that take 1 s with them."""
         connection.execute(sql.SQL("analyze {}").format(self.table(part)))
 
     def index(self, connection: Connection, part: str) -> None:
-        """Once it is filled, so that a span of its rows is found."""
+        """To be called once it is filled: a span of its rows is then found by the index."""
         connection.execute(sql.SQL("create index on {} (ordinal)").format(self.table(part)))
 
     def drop(self, connection: Connection) -> None:

@@ -14,7 +14,8 @@ class Lag:
 
 
 def may_read_lag(connection: Connection) -> bool:
-    """Whether this session sees others' replication: to everybody else it looks like none."""
+    """Whether this session may see others' replication. To a session that may not, there seems to
+    be none."""
     row = connection.execute("select pg_has_role('pg_read_all_stats', 'usage')").fetchone()
     return bool(row and row[0])
 

@@ -46,8 +46,8 @@ def has_key(connection: Connection, oid: int, columns: Sequence[str]) -> bool:
 
 
 def read_resetting(connection: Connection, oid: int, columns: Sequence[str]) -> list[str]:
-    """Foreign keys by which a change of some of the columns takes values from others' rows, be it
-    through a change that cascades."""
+    """Foreign keys through which a change of some of the columns resets values in other rows,
+    directly or by a change that cascades."""
     values = {"oid": oid, "columns": list(columns)}
     return [str(name) for (name,) in connection.execute(_text("resets_key.sql"), values).fetchall()]
 

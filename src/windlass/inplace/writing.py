@@ -21,7 +21,7 @@ _NOTHING = sql.SQL("")
 
 
 class Kind(StrEnum):
-    """Of changes."""
+    """The kinds of changes."""
 
     ROWS = "rows"  # those that stay: written, and stamped
     DUPLICATES = "duplicates"  # deleted

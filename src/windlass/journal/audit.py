@@ -1,4 +1,4 @@
-"""Who has done what with the runs of a target from the page: kept even where a run is forgotten."""
+"""Who did what with the runs of a target from the page: kept even after a run is forgotten."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def begin(connection: Session, act: Act) -> str:
 
 
 def end(connection: Session, number: str, result: str) -> None:
-    """How it ended."""
+    """Record how it ended."""
     with connection.transaction():
         door.check(connection)
         connection.execute(

@@ -33,7 +33,7 @@ _CREATING = int.from_bytes(b"windjrnl", "big")  # windlass's advisory lock key
 
 
 def read_problems(connection: Session) -> list[Problem]:
-    """Why the journal may not be used, by this session's user."""
+    """Why this session's user may not use the journal."""
     return read_planted(connection, ROOM)
 
 
@@ -62,8 +62,8 @@ def exists(connection: Session) -> bool:
 
 
 def can_be_read(connection: Session) -> bool:
-    """Whether there is a journal. To be called before only reading it: whoever looks does not take
-    it from an older windlass that is at work, if this version can read it as it is.
+    """Whether there is a journal. Call this before only reading it: unlike `exists`, it does not
+    upgrade a journal that this version can read as it is, because an older windlass may be at work.
 
     Raises:
         Refused: as `exists`.

@@ -62,7 +62,7 @@ def change_phase(
     connection: Session, run: str, old: Phase, new: Phase, detail: Mapping[str, Any]
 ) -> bool:
     """Change a run's phase, on disk once the caller's transaction has committed. `detail` is added
-    to what is there. False if the run is not in the phase `old`: another process was faster.
+    to the existing details. False if the run is not in the phase `old`: another process was faster.
     """
     connection.execute("set local synchronous_commit = on")
     changed = connection.execute(
@@ -86,7 +86,7 @@ def note_detail(connection: Session, run: str, detail: Mapping[str, Any]) -> Non
 
 def begin_applied(connection: Session, run: str, direction: Direction, lsn: int) -> None:
     """The position of a stream of which nothing is applied yet: changes count from `lsn`, where a
-    slot begins. A transaction whose commit record begins just there counts."""
+    slot begins. A transaction whose commit record begins exactly there counts."""
     connection.execute(
         "insert into windlass.applied (run, direction, epoch, commit_lsn, end_lsn)"
         " values (%s, %s, 0, '0/0'::pg_lsn + %s::numeric, '0/0'::pg_lsn + %s::numeric)"
@@ -110,7 +110,7 @@ def take_stream(
     connection: Session, run: str, direction: Direction, epoch: int | None = None
 ) -> Applied:
     """Take a stream over: from now on no other session can move its position. With `epoch`, only if
-    nobody has taken it since it was given.
+    nobody has taken it over since that epoch.
 
     Raises:
         RunLost: there is no such stream, because the run is over; or somebody has taken it.
@@ -144,8 +144,8 @@ row; none if another process has taken the stream over. `previous` is the `commi
 
 
 def begin_again(connection: Session, run: str, direction: Direction, lsn: int) -> None:
-    """Let changes count from `lsn`, where a new slot begins; on disk once this returns. Who had
-    taken the stream has lost it."""
+    """Let changes count from `lsn`, where a new slot begins; on disk once this returns. A process
+    that had taken the stream over has lost it."""
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
         moved = connection.execute(
@@ -159,7 +159,7 @@ def begin_again(connection: Session, run: str, direction: Direction, lsn: int) -
 
 
 def forget_applied(connection: Session, run: str, direction: Direction) -> None:
-    """There is no stream this way any more."""
+    """Forget the position: there is no longer a stream in this direction."""
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
         connection.execute(
@@ -212,8 +212,8 @@ def write_marker(connection: Session, run: str, direction: Direction, purpose: P
 
 
 def ask(connection: Session, run: str, what: str, given: Mapping[str, Any]) -> str:
-    """Ask the process that follows for something; it finds out by `channel`. Returns the id by
-    which to read its answer."""
+    """Send a request to the process that follows, which is notified through `channel`. Returns the
+    id by which to read its answer."""
     name = uuid.uuid4().hex
     connection.execute(
         "insert into windlass.request (id, run, what, given) values (%s, %s, %s, %s)",
@@ -258,5 +258,5 @@ def channel(run: str) -> str:
 
 
 def listen(connection: Session, run: str) -> None:
-    """Hear of requests and answers in this session, which is not in a transaction."""
+    """Listen for requests and answers in this session, which must not be in a transaction."""
     connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel(run))))

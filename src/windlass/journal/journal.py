@@ -38,8 +38,8 @@ class Transaction(Protocol):
 
 
 class Begin(Protocol):
-    """The engine's way to begin a transaction for a piece of work, named `doing` in its errors,
-    which are ours. The `first` statements run with BEGIN."""
+    """How the engine begins a transaction for a piece of work, which its errors name by `doing`.
+    These errors are ours, not the driver's. The `first` statements run with BEGIN."""
 
     def __call__(
         self, connection: Session, doing: str, *first: str
@@ -183,7 +183,7 @@ class Journal:
         except psycopg.Error as error:
             raise RunLost(f"the end of run {self.run} could not be journalled") from error
 
-    # whose the run is
+    # which process owns the run
 
     @property
     def fence(self) -> str:

@@ -1,5 +1,6 @@
-"""The journal's part in loads: their runs, and what of it an engine is given, which imports no
-journal (`windlass.engines.postgres.landing.books`)."""
+"""The journal of loads: their runs, and the interface for an engine, which does not import the
+journal (`windlass.engines.postgres.landing.books`).
+"""
 
 from __future__ import annotations
 
@@ -20,14 +21,14 @@ FLOW = "load"
 
 
 class LoadBooks:
-    """Of one database. Keeps no session: each method is given one."""
+    """The journal of one database. Keeps no session: each method takes one."""
 
     def __init__(self) -> None:
         self._is_there = False
 
     def exists(self, connection: Session) -> bool:
-        """See `windlass.journal.door.exists`, which upgrades an older journal. Looked at once: that
-        takes ten times as long as all else that is read of it."""
+        """See `windlass.journal.door.exists`, which upgrades an older journal. Checked only once:
+        that takes ten times as long as everything else that is read from it."""
         self._is_there = self._is_there or door.exists(connection)
         return self._is_there
 
@@ -41,11 +42,11 @@ class LoadBooks:
             self._is_there = True
 
     def keep_private(self, connection: Session) -> None:
-        """Of tables that the open transaction has made."""
+        """Revoke others' privileges on tables that the open transaction has created."""
         door.keep_private(connection)
 
     def runs(self, connection: Session) -> Sequence[LoadRun]:
-        """The newest first, without their lines."""
+        """Runs, the newest first, without their lines."""
         if not self.exists(connection):
             return ()
         return [_load_run(connection, one) for one in records.read_runs(connection, flow=FLOW)]
@@ -101,11 +102,11 @@ class LoadBooks:
         ]
 
     def forget(self, connection: Session, run: str) -> None:
-        """For good: it can be neither resumed nor undone."""
+        """Forget a run permanently: it can be neither resumed nor undone."""
         connection.execute("delete from windlass.run where run = %s", (run,))
 
     def mark_undone(self, connection: Session, run: str) -> None:
-        """In the open transaction that undoes it."""
+        """Mark a run as undone, in the open transaction that undoes it."""
         records.set_state(connection, run, State.ROLLED_BACK)
 
 

@@ -1,5 +1,5 @@
--- Default privileges may have granted others something on the journal's schema, or on tables in it,
--- that this transaction has made: it is taken back, as nobody else may write there.
+-- Revokes what default privileges have granted others on the journal's schema, or on tables in it,
+-- that this transaction has created: nobody else may write there.
 do $$
 declare
     made record;

@@ -336,8 +336,8 @@ def set_state(connection: Session, run: str, state: State, outcome: Outcome | No
 
 
 def touch(connection: Session, run: str) -> None:
-    """Let the run's row be of the caller's transaction, not of a subtransaction: so its `xmin` is
-    that of what else this transaction has written."""
+    """Update the run's row in the caller's transaction itself, not in a subtransaction. So its
+    `xmin` is the same as that of everything else that this transaction has written."""
     connection.execute("update windlass.run set state = state where run = %s", (run,))
 
 

@@ -1,7 +1,7 @@
 -- The journal of windlass, in its present version. Kept in the target: a line commits together with
 -- the work it records. Every change here also needs a file in migrations/, for existing journals.
 do $$ begin
-    if to_regnamespace('windlass') is null then  -- a role that may not create one may have been given it
+    if to_regnamespace('windlass') is null then  -- an administrator may have made it
         create schema windlass;
         comment on schema windlass is 'Journal of windlass. Drop it to forget all runs.';
     end if;
@@ -68,7 +68,7 @@ create table if not exists windlass.watermark (
 create table if not exists windlass.following (
     run    text        primary key references windlass.run on delete cascade,
     phase  text        not null,
-    detail jsonb       not null,  -- what the phase needs to be undone or taken up again
+    detail jsonb       not null,  -- what is needed to undo or resume the phase
     at     timestamptz not null default clock_timestamp()
 );
 
@@ -100,7 +100,7 @@ create table if not exists windlass.marker (
     primary key (run, direction)
 );
 
--- What commands ask of the process that follows. Only in the target's journal.
+-- Requests from commands to the process that follows. Only in the target's journal.
 create table if not exists windlass.request (
     id          text        primary key,
     run         text        not null references windlass.run on delete cascade,

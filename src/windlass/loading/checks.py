@@ -1,5 +1,6 @@
-"""Which of a load's words do not work with its table. Pure; `windlass.loading.words` finds faults
-that do not depend on the table."""
+"""Which of a load's options do not work with its table. Pure; `windlass.loading.words` finds faults
+that do not depend on the table.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +114,7 @@ def _of_expectations(
 
 
 def notices(words: LoadWords, table: Table) -> Iterator[str]:
-    """What a user should know, and what does not prevent the load."""
+    """What a user should know although it does not prevent the load."""
     is_unique = any(set(key) <= set(words.key) for key in table.keys)
     if words.key and table.columns and not words.history and not is_unique:
         yield (

@@ -90,7 +90,7 @@ class _Fitting:
 
     @property
     def loose(self) -> list[str]:
-        """Fields that no column of the table has the name of."""
+        """Fields without a column of the same name in the table."""
         return [one for one in self.names if self.table.column(one) is None]
 
     @property
@@ -222,7 +222,7 @@ class _Fitting:
                 )
         for name in self.spec.types:
             known = [one.name for one in (*self.table.columns, *self.added)]
-            if name not in known:  # of one that is there already the table has the type
+            if name not in known:  # an existing column keeps its type
                 self.complain(
                     f"{word('types')} names {name}, which is no column of the table or the input",
                     _near(name, known),
@@ -230,7 +230,8 @@ class _Fitting:
 
 
 def _holds_hashes(column: TableColumn) -> bool:
-    """A type that Windlass does not know may: the target decides."""
+    """Whether it can hold hashes. A column of a type that Windlass does not know may: the target
+    decides."""
     is_long = not column.longest or column.longest >= HASH_CHARACTERS
     return column.kind is None or (column.kind is Kind.TEXT and is_long)
 

@@ -11,8 +11,8 @@ from windlass.spec.load import OneLoad
 
 
 def expectations_of(spec: OneLoad, assigned: Sequence[Assigned] = ()) -> tuple[Expectation, ...]:
-    """The user's, and that every row has a watermark, as the next load would miss it without; those
-    of a key or a slice are the target's."""
+    """The user's, and that every row has a watermark, because the next load would miss a row
+    without one. The target itself checks those of a key or a slice."""
     found = [made for one in spec.expect for made in _of(one)]
     for one in assigned:
         if spec.since and one.field == spec.since and not one.mask:

@@ -24,8 +24,8 @@ _DELIMITERS = ";\t|,"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is known of a load's inputs: their places, the fields that all of them have, and what
-    tells whether they have changed."""
+    """What is known about a load's inputs: their locations, the fields that all of them have, and
+    what shows whether they have changed."""
 
     places: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
@@ -127,7 +127,7 @@ def _claimed(spec: OneLoad, table: Table) -> tuple[TableColumn, ...]:
 
 
 def _undivided(spec: OneLoad, table: Table, fields: Sequence[Field]) -> tuple[str, str] | None:
-    """What is wrong with the only field of an input, if several are meant."""
+    """What is wrong with an input's only field, if it probably stands for several."""
     if len(fields) != 1 or fields[0].name in (spec.columns or {}) or table.column(fields[0].name):
         return None
     name = fields[0].name

@@ -1,4 +1,4 @@
-"""Short names of loads into their words and back, and which words cannot be together.
+"""Turns short names of loads into options and back, and finds options that contradict each other.
 
 Pure. What depends on the table is in `windlass.loading.checks`.
 """
@@ -19,7 +19,7 @@ ALL, SINCE, WHERE = Take.ALL, Take.SINCE, Take.WHERE
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """What a short name stands for; None: that is for the user to say, or does not apply."""
+    """What a short name stands for; None: the user decides, or it does not apply."""
 
     keyed: bool
     missing: tuple[Missing, ...]  # the first is the default
@@ -42,7 +42,7 @@ SHORT: dict[LoadName, Short] = {
 
 
 def words_of(spec: OneLoad) -> LoadWords:
-    """The words of a load. Where they contradict each other, `contradictions` says so."""
+    """The options of a load. `contradictions` reports those that contradict each other."""
     short = SHORT[spec.load] if spec.load else None
     take = _take(spec)
     matched = spec.matched or (short and short.matched) or _matched(spec)
@@ -72,7 +72,7 @@ def _take(spec: OneLoad) -> Take:
 
 
 def _matched(spec: OneLoad) -> Matched:
-    """A row that is there is refused, unless the input is all that the table shall hold."""
+    """An existing row is refused, unless the input is everything that the table should hold."""
     return Matched.UPDATE if spec.load is LoadName.REPLACE and spec.key else Matched.REFUSE
 
 
@@ -85,7 +85,7 @@ def _missing(short: Short, spec: OneLoad, take: Take) -> Missing:
 
 
 def short_name(words: LoadWords) -> LoadName | None:
-    """The short name that stands for these words, if one does."""
+    """The short name that stands for these options, if one does."""
     for name, short in SHORT.items():
         fits = (
             short.keyed == bool(words.key)
@@ -100,7 +100,7 @@ def short_name(words: LoadWords) -> LoadName | None:
 
 
 def contradictions(spec: OneLoad, *, subject: str = "") -> Iterator[Problem]:
-    """Why the words of a load cannot be together, each with what would be right."""
+    """Why the options of a load cannot be combined, each with what would be right."""
     words, subject = words_of(spec), subject or spec.into
     for message, hint in (*_unsaid(spec), *_against_the_name(spec, words), *_wrong(spec, words)):
         yield Problem(subject, message, hint)
@@ -120,7 +120,7 @@ def _unsaid(spec: OneLoad) -> Iterator[Fault]:
 
 
 def _against_the_name(spec: OneLoad, words: LoadWords) -> Iterator[Fault]:
-    """What is said besides a short name, and is not what it means."""
+    """Why the other options do not fit the short name."""
     if spec.load is None:
         return
     name, short = spec.load, SHORT[spec.load]
@@ -177,7 +177,7 @@ def _wrong_take(name: LoadName, short: Short, words: LoadWords) -> Fault:
 
 def _wrong(spec: OneLoad, words: LoadWords) -> Iterator[Fault]:
     """Faults that do not depend on the short name."""
-    named = spec.load is not None  # then the name's own rules have said it
+    named = spec.load is not None  # the name's own rules have reported it
     yield from _wrong_takes(spec, words, named=named)
     if not named and spec.matched and not words.key:
         yield (
@@ -285,7 +285,7 @@ def _kept(words: LoadWords) -> str:
 
 
 def in_sentences(words: LoadWords) -> tuple[str, ...]:
-    """What becomes of the rows, for people."""
+    """What happens to the rows, for people."""
     key = ", ".join(words.key)
     found = []
     if words.history:

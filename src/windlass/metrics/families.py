@@ -2,7 +2,7 @@
 
 The names are those of `windlass.airflow.metrics`, as Prometheus spells names: ``windlass.run.rows``
 is ``windlass_run_rows``. Every series has the labels `flow`, `source`, `target` and `name`; a run's
-id is none, as every run would be new series.
+id is not a label, as every run would be a new series.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ def numbers(outcome: Outcome) -> dict[str, float]:
 
 
 def series(family: str, labels: Mapping[str, str]) -> Key:
-    """An empty label is none, as for Prometheus itself."""
+    """An empty label counts as absent, as in Prometheus itself."""
     return family, tuple(sorted((name, value) for name, value in labels.items() if value))
 
 
 def is_of(key: Key, labels: Mapping[str, str]) -> bool:
-    """Whether a series is of the runs with these labels; it may have others besides."""
+    """Whether a series is of the runs with these labels; it may have other labels as well."""
     found = dict(key[1])
     return all(found.get(name, "") == value for name, value in labels.items())
 

@@ -42,7 +42,8 @@ class MetricsFile:
         return ""
 
     def change(self, changed: Callable[[Samples], Samples]) -> str:
-        """Write what `changed` makes of its series. Why that could not be done, or nothing."""
+        """Write what `changed` makes of its series. Returns why that failed; empty if it did
+        not."""
         try:
             with _locked(self._place.parent):
                 self._write_new(written(changed(self._read())))
@@ -53,12 +54,14 @@ class MetricsFile:
 
     @property
     def _place(self) -> Path:
-        """A link stays one: the file that it leads to is replaced."""
+        """The file itself, behind any link: a link stays, and the file that it leads to is
+        replaced."""
         return self.path.resolve()
 
     @property
     def _new(self) -> Path:
-        """In the same folder, as only that can be renamed; hidden, and no *.prom."""
+        """The new file: in the same folder, to be renamed into place; hidden, and not named
+        *.prom."""
         return self._place.with_name(f".{self._place.name}.new")
 
     def _read(self) -> Samples:
@@ -76,8 +79,8 @@ class MetricsFile:
             raise NotOurs("it is not text") from None
 
     def _write_new(self, text: str) -> None:
-        """With the old file's mode: its reader is mostly another user. What a killed run has left
-        is removed first: a link that somebody put there is not followed."""
+        """Keeps the old file's mode, because its reader is usually another user. What a killed run
+        left is removed first: a link that somebody put there is not followed."""
         self._new.unlink(missing_ok=True)
         handle = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
@@ -89,7 +92,7 @@ class MetricsFile:
 
 
 def _is_of_others(path: Path) -> bool:
-    """In a folder such as /tmp."""
+    """Whether it is somebody else's, in a folder such as /tmp where only they may replace it."""
     try:
         owner, folder = path.stat().st_uid, path.parent.stat()
     except FileNotFoundError:

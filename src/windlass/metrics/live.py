@@ -1,4 +1,4 @@
-"""What is measured of runs while they last, made from what their journals say: the page serves it.
+"""What is measured of runs while they last, from their journals: the page serves it.
 
 Of each flow between two databases only the newest run has series, so their number does not grow
 with the runs.

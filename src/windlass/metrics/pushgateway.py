@@ -44,8 +44,8 @@ class Pushgateway:
         return ""
 
     def change(self, changed: Callable[[Samples], Samples], labels: Mapping[str, str]) -> str:
-        """Replace the group of these labels by what `changed` makes of it. Why that could not be
-        done, or nothing."""
+        """Replace the group of these labels with what `changed` makes of it. Returns why that
+        failed; empty if it did not."""
         try:
             before = read_ours(self._ask("GET", "/metrics"), {"job": JOB, **labels})
             ours = {_without(key): value for key, value in before.items()}
@@ -71,7 +71,7 @@ class Pushgateway:
 
 
 class _StaysHere(urllib.request.HTTPRedirectHandler):
-    """A login goes to the server that it is for, and nowhere else."""
+    """A login is sent to its own server and to no other."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

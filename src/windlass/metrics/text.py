@@ -1,7 +1,7 @@
 """Prometheus' text format, version 0.0.4: written, and read back.
 
 It is written here, as it is small: a line for a sample, two before a family, and three characters
-to escape. The library prometheus-client would be one more dependency of everybody, or an extra
+to escape. The library prometheus-client would be one more dependency for everybody, or an extra
 that a run lacks; the tests read what is written here with its parser. The format:
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -22,7 +22,7 @@ _KINDS = {family.name: family for family in (*FAMILIES, *LIVE_FAMILIES)}
 
 
 class NotOurs(ValueError):
-    """A line that is no sample of ours. The message shows only its number."""
+    """A line that is not a sample of ours. The message shows only its number."""
 
 
 def written(samples: Samples) -> str:

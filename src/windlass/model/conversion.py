@@ -14,7 +14,7 @@ from windlass.model.translation import Check, Digest, ForeignKey, Key, Sort
 
 @dataclass(frozen=True, slots=True)
 class PgType:
-    """`base` is what is below domains: `numeric`, or `schema.type`."""
+    """A PostgreSQL type. `base` is the type under any domains: `numeric`, or `schema.type`."""
 
     text: str  # for people, as format_type writes it
     base: str
@@ -26,7 +26,7 @@ class PgType:
 
     @property
     def length(self) -> int:
-        """Most characters, or exactly so many bits; 0: any."""
+        """The maximum number of characters, or the exact number of bits; 0: any."""
         if self.modifier < 0:
             return 0
         return self.modifier if self.base in ("bit", "varbit") else self.modifier - 4
@@ -55,7 +55,7 @@ class PgColumn:
     comment: str = ""
     sequence: Name | None = None  # that it owns
     increment: int = 0  # of that
-    in_keys: int = 0  # most columns of a key, unique index or foreign key that it is in
+    in_keys: int = 0  # columns of the widest key, unique index or foreign key that has it
 
     @property
     def counts_up(self) -> bool:
@@ -82,7 +82,8 @@ class PgConstraint:
 
 @dataclass(frozen=True, slots=True)
 class PgIndex:
-    """One that no constraint has. Of each key either the column or the expression is given."""
+    """An index that no constraint owns. For each of its keys, either the column or the expression
+    is set."""
 
     name: str
     method: str
@@ -122,7 +123,7 @@ class PgView:
 
 @dataclass(frozen=True, slots=True)
 class PgOther:
-    """What no other engine takes."""
+    """An object that no other engine supports."""
 
     kind: str
     schema: str
@@ -147,8 +148,8 @@ class PgStructure:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A condition on values of a column, in PostgreSQL's SQL over `{0}`, and what becomes of those
-    that meet it. They are counted over all rows. Without a `kind` it is only a notice."""
+    """A condition, in PostgreSQL's SQL over `{0}`, and what happens to a column's values that meet
+    it. Those values are counted over all rows. Without a `kind` it is only a notice."""
 
     when: str
     message: str  # after a count: "2 values: NaN, which becomes NULL"
@@ -158,18 +159,18 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """How the values of a column arrive: `text` is an expression of PostgreSQL's over `{0}`, which
-    gives exactly what the target stores, as a value of the `sort`: INTEGER, FLOAT, TEXT or BYTES.
-    `check`, over `{0}` too, is what the target enforces of the type."""
+    """How a column's values arrive. `text` is a PostgreSQL expression over `{0}` that gives exactly
+    what the target stores, as a value of the `sort`: INTEGER, FLOAT, TEXT or BYTES. `check`, also
+    over `{0}`, is the part of the type that the target enforces."""
 
     type: str
     sort: Sort
     text: str
     check: str = ""
-    number: str = ""  # over `{0}`: what the target calculates with, if that is not the value
-    is_opaque: bool = False  # the target's operators do not mean the same for its values
+    number: str = ""  # over `{0}`: what the target computes with, if not the value itself
+    is_opaque: bool = False  # the target's operators treat its values differently
     collation: str = ""
-    distinct: str = ""  # values that the source takes for the same and the target does not
+    distinct: str = ""  # values that are equal on the source but not on the target
     enum: str = ""  # the type of the source, if it is an enum: constants of it may be read
     doubts: tuple[Doubt, ...] = ()
     losses: tuple[str, ...] = ()  # what the target does not enforce of the type
@@ -192,12 +193,12 @@ class ColumnPlan:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An index, or another object that is made once the rows are there."""
+    """An index, or another object that is created after the rows have arrived."""
 
     name: str
     kind: str
     statement: str
-    loss: str = ""  # what it does not do of what the source's does
+    loss: str = ""  # what the source's object does and this one does not
     is_unique: bool = False
 
 
@@ -224,7 +225,7 @@ class TableConversion:
     before: tuple[Made, ...] = ()  # what it needs, such as its schema
     after: tuple[Made, ...] = ()  # what is made with it, such as comments
     needs: tuple[Name, ...] = ()  # tables of the target whose rows have to be there first
-    itself: tuple[ForeignKey, ...] = ()  # to it: its rows are inserted after those they refer to
+    itself: tuple[ForeignKey, ...] = ()  # to itself: each row is inserted after those it refers to
     counter: Counter | None = None
     is_partitioned: bool = False
     rows: int = -1  # about
@@ -232,7 +233,7 @@ class TableConversion:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """That make it, without its indexes."""
+        """The statements that create it, without its indexes."""
         before, after = ([one.statement for one in made] for made in (self.before, self.after))
         return (*before, self.create, *after)
 
@@ -248,7 +249,7 @@ class ViewConversion:
 
 @dataclass(frozen=True, slots=True)
 class ConversionPlan:
-    """What a run makes of a database of PostgreSQL's. Its problems prevent it."""
+    """What a run creates from a PostgreSQL database. Any problem prevents the run."""
 
     run: str
     source: str  # for people
@@ -266,13 +267,13 @@ class ConversionPlan:
     copies_rows: bool = True
 
     def table(self, name: str) -> TableConversion:
-        """By its name on the source."""
+        """The table with this name on the source."""
         return next(one for one in self.tables if str(one.source) == name)
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Rows of the source as they arrive: expressions of PostgreSQL's under the target's names."""
+    """The source's rows as they arrive: PostgreSQL expressions under the target's names."""
 
     name: Name
     columns: tuple[ColumnPlan, ...]
@@ -322,7 +323,7 @@ class TableDraft:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """An expression of one table, to be proven: what the target's SQL gives for a row is what the
+    """An expression of one table, to be checked: for every row, the target's SQL must give what the
     source's gives."""
 
     expression: str  # the target's
@@ -335,7 +336,8 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a target is before a run: whether it is still to be made, and the names it has."""
+    """The state of a target before a run: whether it has yet to be created, and the names in use
+    there."""
 
     is_new: bool
     names: frozenset[str] = frozenset()  # as `windlass.engines.destination.folded` writes them

@@ -1,4 +1,4 @@
-"""Digests that are kept: the same in every process and version."""
+"""Digests that are stored: the same in every process and version."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import json
 
 
 def digest(*words: object) -> str:
-    """Of what JSON can hold."""
+    """The digest of a value that JSON can hold."""
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()

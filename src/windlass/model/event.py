@@ -98,7 +98,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The run's end is journalled: the fate of this process no longer matters."""
+    """The run's end is journalled. If this process dies now, nothing is lost."""
 
 
 @dataclass(frozen=True, slots=True)

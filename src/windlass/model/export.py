@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
 NUMBERS = (Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL)
 FLOATS = (Kind.FLOAT32, Kind.FLOAT64)  # that have NaN and infinity
-STAMPS = (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT)  # what seconds can be taken from
+STAMPS = (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT)  # from which seconds can be subtracted
 
 
 class Piece(Protocol):
@@ -59,7 +59,7 @@ class Readable:
     """A relation of a source, as far as an export needs to know it."""
 
     name: Name
-    by_pattern: bool = True  # else only its full name matches it, as for a view or partition
+    by_pattern: bool = True  # false: only its full name matches it, as for a view or partition
     key: tuple[str, ...] = ()  # columns that identify its rows
     not_null: frozenset[str] = frozenset()
     rows: int = -1  # about; -1: not known
@@ -89,13 +89,13 @@ class Request:
 
     @property
     def has_sql(self) -> bool:
-        """Whether the user's own SQL is in it."""
+        """Whether it contains the user's own SQL."""
         return bool(self.query or self.where or self.casts)
 
 
 @dataclass(frozen=True, slots=True)
 class OfLoad:
-    """What a column that no source has tells about the load of a row."""
+    """What a column added by Windlass holds about the load of a row."""
 
     what: str
     value: str = ""  # of every row; empty: NULL
@@ -113,12 +113,12 @@ class Column:
     scale: int = 0
     not_null: bool = False
     mask: bool = False  # its values are hidden
-    is_cast: bool = False  # no other type fits the source's: its text is written
+    is_cast: bool = False  # no type fits the source's: its values are written as text
     source: str = ""  # its name in the source, if it is renamed
     cast: str = ""  # the type that the source casts it to, in its own SQL
     hash: str = ""  # identifies the key that its values are hashed with; empty: they are not
-    partition: int = 0  # its place in the files' paths, where its values are; 0: in the files
-    load: OfLoad | None = None  # what it tells about the load, if Windlass adds it
+    partition: int = 0  # its position in the files' paths, which hold its values; 0: the files do
+    load: OfLoad | None = None  # what it holds about the load, if Windlass adds it
     inside: Nested | None = None  # of a nested one
 
     @property
@@ -128,7 +128,7 @@ class Column:
 
     @property
     def treatment(self) -> tuple[object, ...]:
-        """What is done to its values, which two extracts have to agree on."""
+        """What is done to its values. Two extracts must agree on it."""
         done = (self.mask, self.hash, self.source, self.cast, self.partition)
         if self.inside:
             return (*done, self.inside.described)
@@ -165,7 +165,7 @@ class Nested:
 
     @property
     def has_fields(self) -> bool:
-        """Whether there are fields in it, however deep."""
+        """Whether it has fields, at any depth."""
         return bool(self.fields) or any(one.inside and one.inside.has_fields for one in self.parts)
 
 
@@ -173,8 +173,8 @@ class Nested:
 class Span:
     """The range of watermark values that an export reads. As text, in the source's form."""
 
-    overlap_seconds: float = 0  # how far before the last value reading starts: of a time
-    overlap: int = 0  # the same of a number
+    overlap_seconds: float = 0  # for a time: how far before the last value reading starts
+    overlap: int = 0  # the same for a number
     since: str = ""  # the last value that was loaded; empty at first
     upto: str = ""  # the highest value in this snapshot
     once: bool = False  # only rows after `since`, up to `upto`: no row is read by two runs
@@ -222,7 +222,7 @@ class Export:
     columns: tuple[Column, ...]
     disposition: str
     relation: str = ""  # of the source; empty for a query
-    key: tuple[str, ...] = ()  # by which rows are looked for in the table; empty: they are not
+    key: tuple[str, ...] = ()  # columns by which rows match those of the table; empty: none do
     watermark: str = ""
     span: Span = Span()  # of the watermark
     rules: Rules = Rules()
@@ -230,18 +230,18 @@ class Export:
     rows: int = -1  # about
     source: str = ""  # identifies the database, however it is addressed
     engine: str = "postgresql"  # of the source: whose types the columns' are
-    # Where the user's own SQL in it looks up names first, or the operators of a watermark of an
-    # extension's type. None: all of it is ours.
+    # The schema in which names are looked up first: those in the user's own SQL, and the operators
+    # of a watermark of an extension's type. None: there is no SQL but ours.
     sql_schema: str | None = None
 
     @property
     def read(self) -> Export:
-        """With the columns that the source has."""
+        """The export with only those columns that the source has."""
         return replace(self, columns=tuple(one for one in self.columns if not one.load))
 
     @property
     def has_sql(self) -> bool:
-        """Whether it has to be run as in psql."""
+        """Whether it must be run as in psql."""
         return self.sql_schema is not None
 
     @property
@@ -250,7 +250,8 @@ class Export:
 
     @property
     def updates(self) -> bool:
-        """Whether rows of the table that have the key of a new one are updated, not kept."""
+        """Whether a new row updates the table's row with the same key, which otherwise stays as it
+        is."""
         return self.disposition == "merge"
 
     @property
@@ -329,7 +330,7 @@ class Lost(StrEnum):
         return f"{values} that it cannot hold (infinity, NaN, 24:00, or out of range) {are} NULL"
 
 
-Losses = Counter[tuple[str, Lost]]  # by column, and what has become of its values
+Losses = Counter[tuple[str, Lost]]  # by column, and what happened to its values
 
 
 def loss_messages(losses: Losses) -> dict[str, str]:

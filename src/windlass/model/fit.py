@@ -28,7 +28,7 @@ class Fit:
     retyped: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # from, to
     dropped: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()  # columns that an earlier load has filled and that this one does not
-    remarks: tuple[str, ...] = ()  # what else stays as it is, though it was asked for
+    remarks: tuple[str, ...] = ()  # what else was requested but stays as it is
 
     @property
     def changes(self) -> bool:
@@ -55,8 +55,8 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a warehouse is like before anything is written: what is wrong with it as a whole, and
-    how its tables fit, by the exports' names."""
+    """The state of a warehouse before anything is written: problems with it as a whole, and how its
+    tables fit, by the exports' names."""
 
     problems: tuple[Problem, ...] = ()
     fits: Mapping[str, Fit] = field(default_factory=dict)

@@ -44,7 +44,7 @@ def resolve(function: Callable[..., T] | str) -> Callable[..., T]:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a scheduler's tasks return of a step, for programs that read that."""
+    """What a scheduler's tasks return about a step, for programs that read it."""
 
     returned: str = ""  # the key of the step's result that is returned by itself
     listed_as: str = ""  # the key of its items' details whose lists are published together
@@ -56,7 +56,8 @@ class Step(Generic[Context]):
     """What a scheduler starts. Idempotent: run again, it finds its finished work.
 
     `items` makes it a fan-out; it is called once every step before the first pipelined one is done.
-    A pipelined step without items waits for all, and lets the groups that come after it pass.
+    A pipelined step without items starts when all steps before it are done, and does not hold up
+    the groups of later steps.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Step(Generic[Context]):
     # them, so each of them opens what it needs itself.
     opens: bool = False
     # Where there are several machines: whether its items are worth a task each. Other steps only
-    # wait for the server, which threads do as well.
+    # wait for the server, for which threads are enough.
     spread: bool = False
     # Also runs after an earlier step has failed, with the same items: it cleans up.
     always: bool = False
@@ -138,19 +139,19 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Journalled:
-    """What is done with the runs of a flow that a target's journal records: import paths of
-    functions that take the session and the journal's entry. See `windlass.flows.rollback`,
-    `windlass.flows.status` and `windlass.flows.clean`."""
+    """The operations on a flow's runs in the journal of a target: import paths of functions that
+    take the session and the journal's entry. See `windlass.flows.rollback`, `windlass.flows.status`
+    and `windlass.flows.clean`."""
 
     undo: str
     foresee: str  # what `undo` would do
     status: str
     detail: str = ""  # as `status`, with all that is known of one run
     left: str = ""  # what an ended run left besides schemas
-    # of a run's context: how a run that stopped is given up, where that is not by `undo`
+    # of a run's context: how to give up a run that stopped, where `undo` does not do that
     way_out: str = ""
     skips_rows: bool = False  # whether `undo` takes `others`, to leave out rows that others changed
-    beside: str = ""  # restores a table beside, and takes its name too; empty: none can be
+    beside: str = ""  # restores into a new table, whose name it also takes; empty: cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +159,24 @@ class Flow(Generic[Context]):
     name: str
     steps: tuple[Step[Context], ...] = field(default=())
     context: Callable[..., Context] | str = ""  # see `windlass.run.context`
-    spec: str = ""  # the place of the pydantic model of what a user may ask for
-    # Of a flow that a spec file can be for: the entries of the spec's words, and a key that
-    # identifies a file without `flow` as one for it.
+    spec: str = ""  # the import path of its pydantic model
+    # For a flow that can have a spec file: the entries of the spec's options, and a key that marks
+    # a file without `flow` as one for this flow.
     entries: str = ""
     known_by: str = ""
     help: str = ""  # of its command: a line, and a paragraph
     journalled: Journalled | None = None
     words: Words = Words("run", "Running", "Ran", "run", "Reading")
     copies: tuple[str, ...] = ()  # steps whose items move rows
-    # By step: a function of the opened context, whether there is nothing to do. Where a step is a
-    # process, none is started then.
+    # By step: a function of the opened context that returns whether there is nothing to do. Then no
+    # process is started for a step that is a process.
     needless: Mapping[str, Callable[..., bool] | str] = field(default_factory=dict, hash=False)
     # Whether finished work is kept, so that the same command resumes a run.
     resumes: bool = True
     past: Callable[..., Any] | str = ""  # of a spec, a `windlass.model.past.Past`
     plan: Callable[..., Any] | str = ""  # what a run would do: a `windlass.model.planned.Planned`
-    # of a context whose last step is done, and its outcome: what was written, as a sequence of
-    # `windlass.model.lineage.Arrived`
+    # a function of a context whose last step is done, and its outcome: returns what was written, as
+    # a sequence of `windlass.model.lineage.Arrived`
     lineage: Callable[..., Any] | str = ""
 
     def __post_init__(self) -> None:
@@ -202,7 +203,7 @@ class Flow(Generic[Context]):
 
     @property
     def depth(self) -> int:
-        """How many steps come one after another at most."""
+        """The largest number of steps that run one after another."""
         depths: dict[str, int] = {}
         for step in self.steps:
             depths[step.name] = 1 + max((depths[name] for name in step.after), default=0)

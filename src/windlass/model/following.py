@@ -1,4 +1,6 @@
-"""Nouns of a database that moves while its writers write: phases, directions, positions."""
+"""Nouns of a database that is migrated while applications write to it: phases, directions,
+positions.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ class Phase(StrEnum):
 
     COPYING = "copying"
     FOLLOWING = "following"  # the source is written to, the target follows
-    FREEZING = "freezing"  # a cutover is at work; nothing is decided yet
+    FREEZING = "freezing"  # a cutover is in progress; nothing is decided yet
     SWITCHED = "switched"  # the target is written to, the source follows
-    FREEZING_BACK = "freezing back"  # a flip back is at work; nothing is decided yet
+    FREEZING_BACK = "freezing back"  # a flip back is in progress; nothing is decided yet
     FINISHED = "finished"  # nothing follows any more, and nothing is left
     ABANDONED = "abandoned"  # given up before a cutover
 
@@ -61,7 +63,7 @@ class Purpose(StrEnum):
     """Why a marker was written into a stream."""
 
     LAG = "lag"  # to measure how far the stream is behind
-    SEAL = "seal"  # after it nothing of others may come
+    SEAL = "seal"  # nothing that others write may follow it
     PROOF = "proof"  # that the stream works from end to end
 
 
@@ -77,7 +79,7 @@ is the run."""
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """How far a stream is applied: a row that commits with the rows up to there.
+    """How far a stream is applied: a row that commits together with the rows up to that position.
 
     `commit_lsn` is where the commit record of the last transaction begins, `end_lsn` where it ends.
     """
@@ -111,13 +113,13 @@ class StreamStatus:
     lag_p99_ms: float | None = None  # of the last minute
     behind_bytes: int = 0  # of the log that is read
     in_bytes_per_second: float = 0.0  # written to the log that is read
-    out_bytes_per_second: float = 0.0  # applied, or found to be of no concern
+    out_bytes_per_second: float = 0.0  # applied, or found to be irrelevant
     changes_per_second: float = 0.0  # applied
     catch_up_seconds: float | None = 0.0  # None: never at this rate
     changes: int = 0  # applied since the beginning
     applied_lsn: str = ""  # up to where
     retained_bytes: int = 0  # of the log that the slot keeps
-    room_bytes: int | None = None  # that it may keep besides; None: no limit
+    room_bytes: int | None = None  # how much more it may keep; None: no limit
     wal_status: str = ""  # of the slot, as the server calls it
 
     def as_dict(self) -> dict[str, Any]:
@@ -125,7 +127,7 @@ class StreamStatus:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> StreamStatus:
-        """Of what this or another version has written."""
+        """A status as this or another version wrote it."""
         names = {one.name for one in fields(cls)}
         kept = {name: value for name, value in found.items() if name in names}
         return cls(**{**kept, "direction": Direction(kept["direction"])})
@@ -133,10 +135,10 @@ class StreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class FollowingStatus:
-    """Where a run that follows is, as the target's journal has it."""
+    """The phase and progress of a run that follows, from the target's journal."""
 
     phase: Phase
-    since_seconds: float  # that it is in this phase
+    since_seconds: float  # how long it has been in this phase
     streams: tuple[StreamStatus, ...] = ()  # as last measured by the process that follows
     measured_seconds_ago: float | None = None  # None: never
     verified: str = ""  # the last comparison while it followed, for people
@@ -144,7 +146,7 @@ class FollowingStatus:
     cut_over: str = ""  # the last cutover: how long writers were stopped, and when
     strays: tuple[str, ...] = ()  # what others wrote to the side that is only followed
     changed: tuple[str, ...] = ()  # statements that changed the source's definitions
-    hindrances: tuple[str, ...] = ()  # to a cutover now, each with its remedy
+    hindrances: tuple[str, ...] = ()  # what prevents a cutover now, each with its remedy
     next_steps: tuple[str, ...] = ()  # commands that make sense now
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,17 +155,17 @@ class FollowingStatus:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A run that follows is about to be finished or abandoned: what a person is asked about."""
+    """A run that follows is about to be finished or abandoned: what the user has to confirm."""
 
     run: str
-    phase: Phase  # that it is in
+    phase: Phase  # its present phase
     source: str  # for people
-    end: Phase  # that it will be in
+    end: Phase  # its phase afterwards
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a command wants of the process that follows."""
+    """A command's request to the process that follows."""
 
     id: str
     what: str

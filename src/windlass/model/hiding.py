@@ -18,14 +18,14 @@ _WORD_PASSWORD = re.compile(  # of libpq, and of ODBC, which has braces for apos
 _PARAMETERS = re.compile(r"(\w+://[^\s?'\"]*\?)[^\s'\"]+")  # of a URL: tokens and signatures
 _WEB_PARAMETERS = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]+")
 _SECRET_KEY = re.compile(r"secret|password|passwd|[_-]key$|token|authorization|credential", re.I)
-# A shorter one would eat innocent words.
+# Shorter passwords would match ordinary words.
 SHORTEST_SECRET = 4
 
 
 def mask(text: str, secrets: Sequence[str] = ()) -> str:
     """The text without passwords: those in URLs and conninfo strings, and known ones."""
     for secret in sorted(secrets, key=len, reverse=True):
-        # a whole word only: the password postgres is not to eat up postgresql
+        # whole words only: the password postgres must not match inside postgresql
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
     return _WORD_PASSWORD.sub(rf"\1{HIDDEN}", text)
@@ -33,7 +33,7 @@ def mask(text: str, secrets: Sequence[str] = ()) -> str:
 
 def mask_word(word: str) -> str:
     """Mask a connection that is one whole word: its password may contain anything. Parameters of
-    the web's URLs may be tokens and signatures; those of a database's stay."""
+    web URLs are masked too, as they may be tokens and signatures; those of database URLs stay."""
     return mask(_WEB_PARAMETERS.sub(rf"\1{HIDDEN}", _URL.sub(rf"\1{HIDDEN}", word)))
 
 
@@ -54,8 +54,8 @@ def secrets_in(text: str) -> set[str]:
 
 
 def without_secrets(value: Any, secrets: Sequence[str] = (), key: str = "") -> Any:
-    """Plain JSON data for people: what a key calls a secret is hidden, and so are passwords and
-    parameters in URLs."""
+    """Plain JSON data for people. Values whose key names a secret are hidden, and so are passwords
+    and parameters in URLs."""
     match value:
         case dict():
             return {name: without_secrets(one, secrets, str(name)) for name, one in value.items()}

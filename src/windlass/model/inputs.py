@@ -80,7 +80,7 @@ class FilesFrom:
     json: Json = Json()
     excel: Excel = Excel()
     unlimited: bool = False  # decompress without a limit
-    most_bad: int = 0  # records of a file that may be none
+    most_bad: int = 0  # how many records of a file may be malformed
     store_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may be secret
 
 

@@ -1,4 +1,4 @@
-"""How a table of a warehouse is to be stored, for a warehouse that can be asked."""
+"""How a table of a warehouse is stored, where the warehouse lets us choose."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Dataset:
 
 
 class Change(StrEnum):
-    """What became of a column's values."""
+    """What happened to a column's values."""
 
     KEPT = "kept"
     CONVERTED = "converted"
@@ -36,13 +36,13 @@ class ColumnLineage:
     type: str = ""
     origins: tuple[str, ...] = ()
     change: Change = Change.KEPT
-    how: str = ""  # it was changed, for people
+    how: str = ""  # how it was changed, for people
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Rows that a run has written. Columns have origins only if there is one source. There is none
-    if its address means nothing on another machine."""
+    """Rows that a run has written. Columns have origins only if there is one source. A source whose
+    address means nothing on another machine is left out."""
 
     sources: tuple[Dataset, ...]
     target: Dataset

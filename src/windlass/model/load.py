@@ -1,6 +1,6 @@
 """Nouns of a load: which rows are taken, what becomes of them, and the results.
 
-A *table* is one in use, in the target; its rows are others' too. *Fields* are what an input has,
+A *table* is one in use, in the target; others write to it as well. *Fields* are what an input has,
 *columns* what the table has.
 """
 
@@ -29,7 +29,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells whether an input has changed; empty where it is not known."""
+    """What shows whether an input has changed; empty where that is unknown."""
 
     size_bytes: int = -1
     sha256: str = ""
@@ -46,7 +46,7 @@ class TableColumn:
     kind: Kind | None = None  # None: none of ours fits
     not_null: bool = False
     has_default: bool = False
-    generated: bool = False  # the server computes it: it cannot be given
+    generated: bool = False  # the server computes it: no value can be set
     longest: int = 0  # characters; 0: any number
     precision: int = 0
     scale: int = 0
@@ -54,11 +54,11 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a load has to know of the target's table."""
+    """What a load has to know about the target's table."""
 
     name: Name
     columns: tuple[TableColumn, ...]
-    keys: tuple[tuple[str, ...], ...] = ()  # unique, for all rows, checked at once
+    keys: tuple[tuple[str, ...], ...] = ()  # unique over all rows, and checked immediately
     primary: tuple[str, ...] = ()
     rows: int = -1  # about; -1: not known
     problems: tuple[Problem, ...] = ()  # why nothing can be loaded into it
@@ -71,8 +71,9 @@ class Table:
 class Assigned:
     """How a column of the table gets its value: from a field, by SQL over the staged row, or NULL.
 
-    `type` is the table's, or the one that the column is created with. One that is not `compared`
-    is set in new rows and in those that differ in another column; it makes no row differ.
+    `type` is the table's, or the one that the column is created with. A column that is not
+    `compared` is set in new rows and in those that differ in another column. It makes no row
+    differ.
     """
 
     column: str
@@ -144,7 +145,7 @@ class BadValue:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What staging one input has done."""
+    """The result of staging one input."""
 
     rows: int
     refused: int = 0  # set aside as bad
@@ -179,7 +180,7 @@ class BadRules:
 
     most: int = 0  # how many rows are set aside; one more stops the load
     shows_values: bool = False
-    keeps_failing: bool = False  # rows that fail an expectation stay in a table
+    keeps_failing: bool = False  # rows that fail an expectation are kept in a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +192,14 @@ class Load:
     fields: tuple[Field, ...]  # of every input, in their order
     assigned: tuple[Assigned, ...]
     expectations: tuple[Expectation, ...] = ()
-    creates: bool = False  # the table: it has no rows yet
+    creates: bool = False  # it creates the table, which has no rows yet
     adds: tuple[TableColumn, ...] = ()  # columns that the table lacks
     bad: BadRules = BadRules()
     function: str = ""  # of the user's, over batches: "package.module:name"
-    watermark: str = ""  # the field; take is since
+    watermark: str = ""  # the field, if `take` is `since`
     claimed: tuple[TableColumn, ...] = ()  # columns of the table, with types as the user gave them
-    inputs: tuple[str, ...] = ()  # their places, in the order of staging
-    at_once: bool = (
-        False  # the run has no other load: staging it may load it, if nothing is checked
-    )
+    inputs: tuple[str, ...] = ()  # their locations, in the order of staging
+    at_once: bool = False  # the run has no other load: staging may load it, if nothing is checked
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""The words of a load: which rows an input has, and what becomes of rows.
+"""The options of a load: which rows an input has, and what happens to rows.
 
 Separate from `windlass.model.load`, as the command line offers them and should start quickly.
 """
@@ -12,9 +12,9 @@ from enum import StrEnum
 class Take(StrEnum):
     """Which rows an input has."""
 
-    ALL = "all"  # all that there are: what it lacks is gone
+    ALL = "all"  # all rows: those that it lacks no longer exist
     SINCE = "since"  # those from a watermark on
-    WHERE = "where"  # those of a slice: all that the slice has
+    WHERE = "where"  # all rows of a slice
 
 
 class Matched(StrEnum):
@@ -42,19 +42,17 @@ class Duplicates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadWords:
-    """The orthogonal words, and the short name that gave them, if one did."""
+    """The independent options, and the short name that they come from, if any."""
 
     take: Take = Take.ALL
-    key: tuple[str, ...] = ()  # columns of the table; empty: rows are not looked for
+    key: tuple[str, ...] = ()  # columns of the table; empty: rows are not matched
     matched: Matched = Matched.REFUSE
     missing: Missing = Missing.KEEP
     duplicates: Duplicates = Duplicates.REFUSE
     history: bool = False  # a changed row is closed, and a new one added
-    name: str = ""  # "merge"; empty if the words were given one by one
+    name: str = ""  # "merge"; empty if the options were given one by one
     last_by: str = ""  # the field by which the last duplicate is chosen; empty: the input's order
     slice: str = ""  # SQL of the target over the table: which of its rows may be deleted
     mark: str = ""  # the column that is set in rows that are missing
-    valid_from: str = (
-        "valid_from"  # columns of a history: when a row became true, and no longer was
-    )
-    valid_to: str = "valid_to"  # and when it no longer was
+    valid_from: str = "valid_from"  # columns of a history: from when a row is valid
+    valid_to: str = "valid_to"  # and until when

@@ -1,6 +1,6 @@
 """How the rows of a relation become those of the target's: decided once, when the plan is made.
 
-What copies the rows reads it, and what compares them: both see the source through it.
+Both the copy and the comparison use it, and see the source through it.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ class MappedColumn:
 
     @property
     def is_changed(self) -> bool:
-        """Whether its values are others than the source's."""
+        """Whether its values differ from the source's."""
         return bool(self.expression)
 
     @property
     def made_by(self) -> str:
-        """What makes its values, for people; nothing if they are the source's."""
+        """How its values are made, for people; empty if they are the source's."""
         return self.function or self.finish or self.expression
 
     @property
     def is_late(self) -> bool:
-        """Whether the source cannot tell its values: they are made after it was read."""
+        """Whether the source cannot compute its values: they are made after it was read."""
         return bool(self.function or self.finish)
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """`into` is the relation's new name, in a schema that may itself get another one. `given` are
-    the source's columns as they were when the plan was made."""
+    """`into` is the relation's new name, in a schema that may itself be renamed. `given` are the
+    source's columns as they were when the plan was made."""
 
     relation: Name
     into: Name
@@ -51,7 +51,7 @@ class Mapping:
     given: tuple[Column, ...]
     where: str = ""  # a condition in the source's SQL
     hash_key: str = ""  # identifies the key, if a column is hashed, and does not disclose it
-    frame: str = ""  # what functions take and give, if there are any
+    frame: str = ""  # what functions take and return, if there are any
     batch_rows: int = 0  # the most rows that they get at once
     samples: int = 0  # rows that people want to see in the plan
 
@@ -87,7 +87,8 @@ class Mapping:
     @property
     def names(self) -> dict[str, str]:
         """Names on the target by the source's, of every column that has a successor. Where a column
-        arrives twice, the one that keeps its value, then its name, succeeds it."""
+        arrives twice, its successor is the one that keeps its value, or else the one that keeps its
+        name."""
         best: dict[str, MappedColumn] = {}
         for one in self.columns:
             if one.source and (one.source not in best or _rank(one) > _rank(best[one.source])):

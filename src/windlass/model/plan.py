@@ -44,10 +44,10 @@ class Server:
 class Arrival(StrEnum):
     """How a relation is created on the target."""
 
-    CREATE = "create"  # it is not there
-    REPLACE = "replace"  # what is there is set aside first
-    FILL = "fill"  # it is there and empty; rows go in
-    REFUSE = "refuse"  # it is there, and the user has not said what to do with it
+    CREATE = "create"  # it does not exist
+    REPLACE = "replace"  # the existing one is set aside first
+    FILL = "fill"  # it exists and is empty; rows are copied into it
+    REFUSE = "refuse"  # it exists, and the user has not said what to do with it
 
 
 class Form(StrEnum):
@@ -179,7 +179,7 @@ class Dependent:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`basis` is the basis of the figures, in words; `steps` has worker-seconds by step."""
+    """`basis` describes what the figures are based on; `steps` has worker-seconds by step."""
 
     seconds: float
     size_bytes: int
@@ -203,7 +203,7 @@ class Objects:
 
     others: tuple[tuple[str, Name, Name], ...] = ()  # views and the like: kind, source, target
     materialized_views: tuple[Name, ...] = ()  # on the target, in the order of refreshing
-    partition_roots: tuple[Name, ...] = ()  # on the target: what ANALYZE takes a whole tree by
+    partition_roots: tuple[Name, ...] = ()  # on the target: ANALYZE of one covers its whole tree
     large_objects: LargeObjects = field(default_factory=LargeObjects)
     owners: tuple[str, ...] = ()  # roles that own what is migrated
     left_out: tuple[str, ...] = ()  # definitions that mapped tables cannot keep, in its words

@@ -77,7 +77,7 @@ class Column:
     definition: str = ""  # for user-defined types: their composition
     labels: tuple[str, ...] = ()  # of an enum
     known_everywhere: bool = True  # the type is the same on every server
-    names_objects: bool = False  # regclass and the like, or of a type with such inside
+    names_objects: bool = False  # regclass and similar types, or a type that contains one
 
     @property
     def fills_itself(self) -> bool:

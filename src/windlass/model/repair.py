@@ -29,7 +29,7 @@ class Forecast:
     target: str
     relations: Mapping[str, Counter[Change]]
     digests: Mapping[str, str] = field(default_factory=dict)
-    """Of which rows of a relation these are: another set of rows has another one."""
+    """By relation, a digest of the rows that would change: other rows have another one."""
     sequences: int = 0
     large_objects: int = 0
     stays: tuple[str, ...] = ()  # definitions that differ, which no repair changes

@@ -105,8 +105,8 @@ class RewritePlan:
 
     @property
     def writes_every_row(self) -> bool:
-        """Whether a row is written even if the function has left it as it was: each is stamped or
-        set to something, or may stay in place of deleted ones."""
+        """Whether a row is written even if the function left it unchanged: every row is stamped or
+        set to something, or may be the one that stays when others are deleted."""
         sets = any(change.expression for change in self.changes)
         return bool(self.stamp or sets or self.duplicates is not None)
 

@@ -35,7 +35,7 @@ class Statement:
     drop: str
     phase: Phase
     relation: Name | None = None
-    component: int = 0  # others' may run before it or in parallel, but not 0's
+    component: int = 0  # those of other components may run before it or in parallel; 0's may not
 
     @property
     def excludes(self) -> bool:

@@ -33,14 +33,14 @@ def one_line(text: str) -> str:
 
 
 def first_line(error: BaseException, text: str = "") -> str:
-    """The first line of an error's text, or of its `text` elsewhere; the name of its type if there
-    is none."""
+    """The first line of `text`, or of the error's own text without it; the name of the error's type
+    if there is none."""
     lines = (text or str(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 def in_lines(text: str) -> str:
-    """As `one_line`, of text that has lines: a definition in SQL."""
+    """As `one_line`, for text that has several lines: a definition in SQL."""
     return text.translate(_LINES_KEPT)
 
 

@@ -1,5 +1,6 @@
-"""Nouns of a migration between different engines: what a database is made of, in no engine's own
-words."""
+"""Nouns of a migration between different engines: what a database is made of, in terms of no
+particular engine.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from windlass.model.report import Loss, Problem
 
 
 class Sort(StrEnum):
-    """What values are, and in which text they travel. That text is the same on both sides: a
-    source writes it, PostgreSQL's COPY reads it, and both hash it.
+    """The kind of a column's values, and the text in which they travel. That text is the same on
+    both sides: a source writes it, PostgreSQL's COPY reads it, and both hash it.
     """
 
     BOOLEAN = "boolean"  # t, f
@@ -41,7 +42,8 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type that no engine owns. Each engine says which of its types has the same values."""
+    """A type that belongs to no engine. Each engine knows which of its types has the same
+    values."""
 
     sort: Sort
     bits: int = 0  # of an integer (16, 32, 64) or a float (32, 64)
@@ -52,7 +54,7 @@ class Type:
     digits: int = 6  # of seconds
     labels: tuple[str, ...] = ()  # of an enum in their order, or of a set
     ignores_case: bool = False  # equal texts may differ by case (by PostgreSQL's lower)
-    least: int | None = None  # of an integer, where its own type forbids less
+    least: int | None = None  # of an integer, where its own type allows nothing lower
     zone: str = ""  # of an instant: its texts are local times there; empty: UTC
 
     @property
@@ -82,11 +84,11 @@ class SourceColumn:
     collation: str = ""
     comment: str = ""
     on_update: str = ""  # an expression that an UPDATE of the row sets it to
-    path: str = ""  # in a document, as people write it, of a value that they lift into a column
+    path: str = ""  # in a document, as users write it, of a value that becomes a column
 
     @property
     def written(self) -> str:
-        """What people call it."""
+        """Its name as users write it."""
         return self.path or self.name
 
 
@@ -104,7 +106,7 @@ class ForeignKey:
     columns: tuple[str, ...]
     refers_to: Name
     referred: tuple[str, ...]
-    on_update: str = "NO ACTION"  # in the words of SQL's standard
+    on_update: str = "NO ACTION"  # as the SQL standard writes it
     on_delete: str = "NO ACTION"
     is_deferrable: bool = False
     is_deferred: bool = False  # initially
@@ -119,14 +121,14 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class IndexPart:
     column: str = ""
-    expression: str = ""  # in the source's SQL, where it is no column
+    expression: str = ""  # in the source's SQL, if it is not a column
     prefix: int = 0  # only the first characters, or bytes
     descends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One that is no constraint's. `kind` is "" for an ordinary one, else a word for people:
+    """An index that no constraint owns. `kind` is "" for an ordinary one, else a word for people:
     "full-text", "spatial"."""
 
     name: str
@@ -138,8 +140,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """What is read in place of a table whose mapping says so: columns by the names that they get
-    there, each a column or an expression, and a condition; all in the source's SQL."""
+    """What is read instead of a mapped table: columns under the names that they get on the target,
+    each a column or an expression, and a condition; all in the source's SQL."""
 
     columns: tuple[tuple[str, str, str], ...]  # name; the source's column, or else its expression
     where: str = ""
@@ -157,7 +159,7 @@ class SourceTable:
     comment: str = ""
     rows: int = -1  # about
     size_bytes: int = 0  # about
-    next_number: int = 0  # that a column that counts up would get; 0: not known
+    next_number: int = 0  # the next one of a column that counts up; 0: not known
     pages_by: tuple[str, ...] = ()  # ordered columns by whose ranges its rows can be read
     selected: Selected | None = None  # of a mapped table: then the columns have its names
     mapping: Mapped | None = None
@@ -194,9 +196,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What a scan of all rows of a table has found. `problems` are what people have to decide, with
-    the words of the spec that decide it; `losses` are counted. `orphaned` are foreign keys that
-    some rows break, as the source never checked them: the target's is not validated."""
+    """What a scan of all rows of a table found. `problems` are what the user has to decide, with
+    the options of the spec for it; `losses` are counted. `orphaned` are foreign keys that some rows
+    break, because the source never checked them: the target does not validate its own."""
 
     fields: tuple[Field, ...]
     rows: int
@@ -208,8 +210,8 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What people have decided about a table's columns: types by column in PostgreSQL's words, and
-    which losses of values they accept."""
+    """What the user has decided about a table's columns: PostgreSQL types by column, and which
+    losses of values are accepted."""
 
     types: Mapping[str, str] = field(default_factory=dict)
     accepts_values: bool = False
@@ -230,9 +232,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Of a set of rows, however often each occurs. A row's text is that of its fields in order: `N`
-    for NULL, else the hashed text of its sort, each after a `|`: `|7|N|5:hello`. Of its MD5 the
-    first 15 hexadecimal digits are one number, the next 15 another; each is summed over the rows.
+    """The digest of a set of rows, in which a row may occur several times. A row's text is that of
+    its fields in order: `N` for NULL, else the hashed text of its sort, each after a `|`:
+    `|7|N|5:hello`. The first 15 hexadecimal digits of its MD5 are one number, the next 15 another;
+    each is summed over the rows.
     """
 
     rows: int = 0

@@ -9,7 +9,7 @@ _ROWS = ("", "k", "M", "G", "T")
 
 
 def bytes_text(size_bytes: float) -> str:
-    """``64.0 MB``: PostgreSQL's units, 1 kB is 1024 bytes; three digits say enough."""
+    """``64.0 MB``, in PostgreSQL's units: 1 kB is 1024 bytes. Three significant digits."""
     for unit in _BYTES[:-1]:
         if size_bytes < 999.5:
             return f"{_three_digits(size_bytes, whole=unit == 'B')} {unit}"

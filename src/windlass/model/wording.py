@@ -15,7 +15,7 @@ Spelling = Callable[[str, str], str]  # of a word, and of its value: "" for none
 
 # The separator is invisible, and prevents ‹› in a name from being read as an option.
 _OPEN, _CLOSE = "\u2039\u2063", "\u2063\u203a"
-_SPACE = "\u00a0"  # inside a value, so that no line breaks there
+_SPACE = "\u00a0"  # inside a value, to keep it on one line
 _WORD = re.compile(f"{_OPEN}([a-z-]+)(?:=(.*?))?{_CLOSE}", re.DOTALL)
 
 # Where passwords come from; not an option of the spec, and different for every shell.

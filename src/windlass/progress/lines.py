@@ -143,7 +143,7 @@ class LineProgress:
         )
 
     def _followed(self, event: Followed, now: float) -> None:
-        """One line in a while, or at once if a person should look."""
+        """A line now and then, or at once if somebody should look."""
         if event.phase is self._phase and now - self._followed_at < PROGRESS_SECONDS:
             return
         self._phase, self._followed_at = event.phase, now

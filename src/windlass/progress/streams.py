@@ -5,12 +5,12 @@ from __future__ import annotations
 from windlass.model.following import Direction, StreamStatus
 from windlass.model.units import bytes_text, count_text, seconds_text
 
-NEARLY_SECONDS = 2.0  # less is not worth a word
+NEARLY_SECONDS = 2.0  # less is not shown
 
 
 def stream_text(one: StreamStatus, *, named: bool = True) -> str:
-    """Lag, rates in and out, time to catch up, and the log that is kept for it. `named`: that it
-    is the one back."""
+    """Lag, rates in and out, time to catch up, and the log that is kept for it. `named`: a stream
+    back is marked as such."""
     words = ["back" if named and one.direction is Direction.BACK else ""]
     words.append("no marker yet" if one.lag_ms is None else f"lag {lag_text(one.lag_ms)}")
     if one.applies:

@@ -24,8 +24,8 @@ def width_of(stream: TextIO) -> int:
 
 
 def hang(words: str, width: int, head: str = "", indent: int | None = None) -> list[str]:
-    """One text as lines: the first behind `head`, the others indented, by as much if nothing else
-    is said. Names are never cut."""
+    """One text as lines: the first after `head`, the others indented, by the width of `head` unless
+    `indent` is given. Names are never cut."""
     plain = len(click.unstyle(head))
     rest = " " * (plain if indent is None else indent)
     if width >= WHOLE:

@@ -33,7 +33,7 @@ class Verify(StrEnum):
 
 
 class Extent(StrEnum):
-    """What of the selected relations is migrated."""
+    """Which parts of the selected relations are migrated."""
 
     ALL = "all"
     SCHEMA = "schema-only"
@@ -49,7 +49,7 @@ class Frame(StrEnum):
 
 
 class Order(StrEnum):
-    """How it is known which of the rows that a function returned is which."""
+    """How the rows that a function returned are matched to those that it was given."""
 
     CHECKED = "checked"
     TRUSTED = "trusted"
@@ -63,7 +63,7 @@ class Delete(StrEnum):
 
 
 class Fencing(StrEnum):
-    """How writers are kept out of a database that is left."""
+    """How writers are kept out of the database that applications leave."""
 
     AUTO = "auto"  # a pool is paused if one is given; then as `readonly`
     READONLY = "readonly"
@@ -74,7 +74,7 @@ class Fencing(StrEnum):
 class Backup(StrEnum):
     """The rows that a rewrite backs up."""
 
-    AUTO = "auto"  # all up to some size of the table, those that it changes above
+    AUTO = "auto"  # all rows of a table up to some size; of a larger one, those that change
     FULL = "full"
     TOUCHED = "touched"
     NONE = "none"
@@ -114,14 +114,14 @@ class SchemaChange(StrEnum):
 
 
 class NestedForm(StrEnum):
-    """Of exported columns whose values have others inside."""
+    """How exported columns with nested values are written."""
 
     TEXT = "text"
     NESTED = "nested"
 
 
 class LoadColumn(StrEnum):
-    """What a column that Windlass adds to an export tells about the load of a row."""
+    """What a column that Windlass adds to an export holds about the load of a row."""
 
     RUN = "run"
     LOADED_AT = "loaded-at"
@@ -135,7 +135,7 @@ class LoadColumn(StrEnum):
 
 
 class PartitionUnit(StrEnum):
-    """How much time a partition of a BigQuery table has."""
+    """How much time a partition of a BigQuery table covers."""
 
     HOUR = "hour"
     DAY = "day"
@@ -151,7 +151,7 @@ class Unmatched(StrEnum):
 
 
 class LoadName(StrEnum):
-    """Short names, each for a set of the words in `windlass.model.load_words`."""
+    """Short names, each for a set of the options in `windlass.model.load_words`."""
 
     APPEND = "append"
     INSERT = "insert"

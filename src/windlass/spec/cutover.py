@@ -1,6 +1,6 @@
 """The frozen `CutoverSpec`: which pair, how long writers may be stopped, and how.
 
-What it does not decide: in which direction, and whether it is a rehearsal; the command does.
+The command decides the direction, and whether it is a rehearsal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ field = partial(made_from, CUTOVER)
 
 
 class CutoverSpec(SpecModel):
-    """A cutover, forth or back."""
+    """A cutover, forward or back."""
 
     flow: ClassVar = "cutover"
     entries: ClassVar = CUTOVER

@@ -1,6 +1,6 @@
 """The frozen `ExportSpec`: which relations go to which object store and which warehouse, and how.
 
-Whether the source and the warehouse can do it, `windlass.planning.exports` decides.
+`windlass.planning.exports` decides whether the source and the warehouse can do it.
 """
 
 from __future__ import annotations
@@ -57,52 +57,52 @@ class RelationSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
     name: Annotated[str, Field(min_length=1)]
-    """Shell pattern on `schema.relation`, or on the name alone; for a query the name of its table
-    and its files."""
+    """A shell pattern for `schema.relation`, or for the name alone; for a query, the name of its
+    table and its files."""
     query: str = ""
-    """A SELECT of the source's, whose columns all have names."""
+    """A SELECT in the source's SQL, whose columns all have names."""
     columns: Words = ()
     """Only these columns, in this order."""
     key: Words = ()
-    """Columns that tell rows apart, for `merge`. Default: the relation's primary or unique key."""
+    """Columns that identify rows, for `merge`. Default: the relation's primary or unique key."""
     watermark: str = ""
     """A column that grows with every change: only rows from its last value on are read (`merge`),
     or only later ones (`append`)."""
     overlap_seconds: Annotated[float, Field(ge=0)] = 0
-    """How far before the last value of a watermark of time reading begins, as transactions commit
-    later than they stamp their rows."""
+    """For a watermark of time: how far before its last value reading begins, because transactions
+    commit later than they stamp their rows."""
     overlap: Annotated[int | None, Field(ge=0)] = None
-    """How far before the last value of a watermark of numbers reading begins, as rows are committed
-    later than others with a higher number."""
+    """For a watermark of numbers: how far before its last value reading begins, because rows may be
+    committed later than others with a higher number."""
     where: str = ""
     """Only rows for which this SQL condition holds."""
     text: Words = ()
     """Columns to be written as the source's text, whatever their type."""
     types: dict[str, str] = Field(default_factory=dict)
-    """What SQLite's columns are, whose values can be of any type: boolean, int64, float64,
+    """The types of SQLite's columns, whose values can be of any type: boolean, int64, float64,
     decimal(p,s), text, json, uuid, bytes, date, time, timestamp or instant."""
     cast: dict[str, str] = Field(default_factory=dict)
-    """Columns to types of the source's SQL, which it casts them to."""
+    """Columns, and the types in the source's SQL that it casts them to."""
     rename: dict[str, str] = Field(default_factory=dict)
-    """Columns to their names in files and warehouse. All other keys name columns as the source
+    """Columns, and their names in files and warehouse. All other keys name columns as the source
     does."""
     nested: NestedForm | None = None
-    """Instead of the export's own."""
+    """Overrides that of the export."""
     dimensions: dict[str, Annotated[int, Field(ge=1, le=6)]] = Field(default_factory=dict)
     """How many dimensions the arrays of a column have, where it is not declared as `int[][]`."""
     before_load: Hooks | None = None
-    """Instead of the export's own."""
+    """Overrides that of the export."""
     after_load: Hooks | None = None
-    """Instead of the export's own."""
+    """Overrides that of the export."""
     partition_by: Words = ()
-    """Columns that become folders, as Hive has them: `day=2024-01-31/`. For Parquet files without a
+    """Columns that become folders, as in Hive: `day=2024-01-31/`. For Parquet files without a
     warehouse."""
     disposition: Disposition | None = None
-    """Instead of the export's own."""
+    """Overrides that of the export."""
     schema_: Annotated[SchemaChange | None, Field(alias="schema")] = None
-    """Instead of the export's own."""
+    """Overrides that of the export."""
     require_rows: bool | None = None
-    """Instead of the export's own."""
+    """Overrides that of the export."""
     table: Annotated[str, AfterValidator(_template)] = ""
     """Name of the table in the warehouse, which may hold `{schema}` and `{name}`. Default: by the
     export's `table-names`."""
@@ -258,7 +258,7 @@ class ExportSpec(SpecModel):
 
     @property
     def wanted(self) -> tuple[RelationSpec, ...]:
-        """The relations and queries that are asked for; all relations if none are."""
+        """The relations and queries that are requested; all relations if none are."""
         named = tuple(RelationSpec(name=name, query=text) for name, text in self.queries.items())
         every = () if named else (RelationSpec(name="*"),)
         return tuple(self._with_where(one) for one in self.relations or every) + named
@@ -333,7 +333,7 @@ class ExportSpec(SpecModel):
         return relation.schema_ or self.schema_
 
     def _faults(self, one: RelationSpec) -> Iterator[str]:
-        """Why the keys of a relation cannot be together."""
+        """Why some of a relation's keys exclude each other."""
         kind, disposition = self.warehouse_kind, self.disposition_of(one)
         empties, appends = disposition is Disposition.TRUNCATE, disposition is Disposition.APPEND
         if self.schema_of(one) is SchemaChange.REPLACE and not empties:

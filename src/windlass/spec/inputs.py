@@ -26,7 +26,7 @@ REMOTE = ("http", "https", "s3", "gs", "az", "file")
 
 
 def _or_text(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Describe the properties, and say that a text alone is taken as well."""
+    """Describe the properties, and add that a plain text is accepted as well."""
     describe_attributes(schema, model)
     mapping = dict(schema)
     schema.clear()
@@ -63,9 +63,9 @@ class CsvSpec(BaseModel):
     encoding: str = "utf-8"
     """As Python names it; UTF-8 may begin with a byte order mark."""
     skip: Annotated[int, Field(ge=0)] = 0
-    """How many lines are before the header."""
+    """How many lines come before the header."""
     comment: Character = ""
-    """What begins a line that is not a record; empty: nothing does."""
+    """The beginning of lines that are not records; empty: there are none."""
     decimal: Literal[".", ","] = "."
     """Between a number's whole part and its fraction."""
 
@@ -103,25 +103,25 @@ class ApiSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
     url: Annotated[str, Field(pattern=r"^https?://")]
-    """Of the first page."""
+    """The URL of the first page."""
     records: str = ""
-    """Where the array of records is in a page, such as `data.items`. Default: the page is it."""
+    """Where the array of records is in a page, such as `data.items`. Default: the page itself."""
     next: str = ""
     """Where the next page's URL is in a page, such as `links.next`; or `link`: the header."""
     cursor: str = ""
     """Where the next page's cursor is in a page, such as `meta.cursor`."""
     cursor_parameter: str = "cursor"
-    """The parameter of the URL that the cursor is given in."""
+    """The URL parameter for the cursor."""
     page: str = ""
-    """The parameter of the URL for the page's number; a page without records is the last."""
+    """The URL parameter for the page's number; a page without records is the last."""
     first_page: int = 1
     """The number of the first page."""
     token_env: str = ""
-    """The variable of the environment that has the token; the token itself is in no file."""
+    """The environment variable that has the token; the token itself is never in a file."""
     token_header: str = "Authorization"
     """The header that the token is sent in."""
     token_prefix: str = "Bearer "
-    """What is before the token in it."""
+    """What comes before the token in that header."""
 
     @model_validator(mode="before")
     @classmethod
@@ -147,11 +147,11 @@ class InputSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text)
 
     path: str = ""
-    """A file, URL or shell pattern; a text alone means this."""
+    """A file, URL or shell pattern; a plain text is short for this."""
     source: Annotated[SecretStr | None, BeforeValidator(_database)] = None
     """A database to read from: `postgresql://`, `sqlite:///path` or `duckdb:///path`."""
     query: str = ""
-    """A SELECT of the source's, whose columns all have names."""
+    """A SELECT in the source's SQL, whose columns all have names."""
     relation: str = ""
     """A table or view of the source, schema.table."""
     api: ApiSpec | None = None
@@ -205,7 +205,8 @@ _CONNINFO = re.compile(r"\s*[a-z_]+\s*=")
 
 
 def _without_secrets(text: str) -> str:
-    """A URL without its user's password; of its parameters a hash, as they may hold tokens."""
+    """A URL without its user's password, and with a hash of its parameters, which may hold
+    tokens."""
     if _CONNINFO.match(text):
         kept = re.findall(r"\b(?:host|port|dbname|service)\s*=\s*\S+", text)
         return " ".join(kept)
@@ -228,9 +229,9 @@ class ColumnSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text_or_null)
 
     to: str = ""
-    """The column that the field goes into; a text alone means this."""
+    """The column that the field goes into; a plain text is short for this."""
     drop: bool = False
-    """Leave the field out; `null` alone means this."""
+    """Leave the field out; `null` is short for this."""
     from_: Annotated[str, Field(alias="from")] = ""
     """The field that the column comes from; by default that of the same name."""
     sql: str = ""
@@ -245,7 +246,7 @@ class ColumnSpec(BaseModel):
     _choices: ClassVar[str] = "is one of to, drop, sql and value, or from and mask"
 
     def _ways(self) -> Sequence[object]:
-        """In which of the ways that exclude each other it gets its values."""
+        """The mutually exclusive ways to get its values; those not used are empty."""
         fixed = "value" in self.model_fields_set
         return (self.to, self.drop, self.sql, fixed, self.from_ or self.mask)
 
@@ -268,26 +269,26 @@ class ColumnSpec(BaseModel):
 
 
 class ExpectSpec(BaseModel):
-    """What must hold of the rows: one of these, and how severe it is if it does not."""
+    """What must hold for the rows: one of these, and how severe a violation is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text)
 
     not_null: Words = ()
     """Columns that have a value in every row."""
     unique: Words = ()
-    """Columns whose values together are different in every row."""
+    """Columns whose values together are unique."""
     range: dict[str, tuple[int | float | str | None, int | float | str | None]] = Field(
         default_factory=dict
     )
-    """Columns to their lowest and highest value, or null for none: `{total: [0, null]}`."""
+    """Columns, each with its lowest and highest value, or null for none: `{total: [0, null]}`."""
     accepted: dict[str, tuple[bool | int | float | str, ...]] = Field(default_factory=dict)
-    """Columns to the values that they may have: `{state: [new, paid]}`."""
+    """Columns, each with the values that it may have: `{state: [new, paid]}`."""
     foreign_key: dict[str, str] = Field(default_factory=dict)
-    """Columns to the `schema.table.column` that has each of their values."""
+    """Columns, each with the `schema.table.column` that has all of its values."""
     rows: tuple[int | None, int | None] | None = None
-    """How many rows there are, at least and at most: `[1, null]`."""
+    """The lowest and the highest number of rows: `[1, null]`."""
     sql: str = ""
-    """A condition in the target's SQL; a text alone means this."""
+    """A condition in the target's SQL; a plain text is short for this."""
     severity: Literal["stop", "warn"] = "stop"
     """`stop` the load, or only `warn`."""
 

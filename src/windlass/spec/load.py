@@ -1,6 +1,6 @@
-"""The frozen `LoadSpec`: which inputs go into which tables, and what becomes of the rows.
+"""The frozen `LoadSpec`: which inputs go into which tables, and what happens to the rows.
 
-Whether the words and the table agree, `windlass.loading` decides.
+`windlass.loading` decides whether the options and the table agree.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Into(SpecModel):
 
 
 class OneLoad(BaseModel):
-    """What one load can say: the keys of an entry of `loads`, or of the whole file."""
+    """One load: the keys of an entry of `loads`, or of the whole file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
@@ -108,7 +108,7 @@ class LoadSpec(OneLoad, _Into):
 
     @property
     def wanted(self) -> tuple[OneLoad, ...]:
-        """Every load, with what the whole file says where it says nothing itself."""
+        """Every load, with the whole file's values for the keys that it does not set itself."""
         names = OneLoad.model_fields.keys()
         own = OneLoad.model_construct(**{name: getattr(self, name) for name in names})
         given = (self.model_fields_set & names) - {"from_", "into"}
@@ -138,11 +138,11 @@ class LoadSpec(OneLoad, _Into):
                 yield f"{place}into: not given; name the table, as in shop.orders"
 
     def config(self) -> dict[str, Any]:
-        """Without secrets: of an input's address only what tells it apart."""
+        """Without secrets: of an input's address, only what identifies it."""
         return {"loads": [config_of(one) for one in self.wanted]}
 
     def asked(self) -> dict[str, Any]:
-        """Of its inputs, too, only what is no secret."""
+        """Without secrets, including those of its inputs."""
         loaded = {"from", "into", "loads"}
         others = {key: value for key, value in super().asked().items() if key not in loaded}
         return {**others, **self.config()}

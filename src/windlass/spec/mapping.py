@@ -1,7 +1,7 @@
-"""What becomes of one table on its way: its name, its rows, its columns. A part of a migration's
+"""What happens to one table on its way: its name, its rows, its columns. A part of a migration's
 spec.
 
-Whether the source and its objects allow it, `windlass.planning.postgres.mapped` decides.
+`windlass.planning.postgres.mapped` decides whether the source and its objects allow it.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ class MappingSpec(BaseModel):
     where: str = ""
     """Only rows for which this SQL condition of the source holds."""
     columns: dict[str, MappedColumnSpec] = Field(default_factory=dict)
-    """Columns to other names: `mail: email`; `note: null` drops the column. Or columns of the
-    target to how they are computed: `{sql: 'upper(name)'}` in the source's SQL, `{target-sql:
+    """Columns, and their other names: `mail: email`; `note: null` drops the column. Or columns of
+    the target, and how they are computed: `{sql: 'upper(name)'}` in the source's SQL, `{target-sql:
     'upper(name)'}` in the target's, `{value: DE}`, `{from: mail, mask: hash}`, or `{from: mail,
     function: 'masks:mail'}`; masks are `hash`, with the key in $WINDLASS_HASH_KEY, and `null`."""
     types: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
-    """Columns of the target to their types there, in its SQL. Values that do not fit are counted
+    """Columns of the target, and their types there, in its SQL. Values that do not fit are counted
     before anything is written."""
     frame: Frame = Frame.PANDAS
-    """What functions take and give: a pandas or polars frame, or an Arrow table."""
+    """What functions take and return: a pandas or polars frame, or an Arrow table."""
     batch_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     """The most rows that a function gets at once."""
     samples: Annotated[int, Field(ge=0, le=100)] = 0
     """How many rows the plan shows, with the values that functions and SQL of the target take and
-    give. The plan is kept on the target, with these values."""
+    return. The plan is kept on the target, with these values."""
 
     @model_validator(mode="before")
     @classmethod

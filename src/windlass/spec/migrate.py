@@ -41,7 +41,8 @@ field = partial(made_from, MIGRATE)
 
 
 def _is_of_others(url: str) -> bool:
-    """Of conninfo strings and names of services, none is."""
+    """Whether a URL is of another engine than PostgreSQL. Conninfo strings and service names are
+    not."""
     if url.lower().startswith("odbc:"):
         return True
     scheme, separator, _ = url.partition("://")
@@ -49,8 +50,8 @@ def _is_of_others(url: str) -> bool:
 
 
 class FlowOf:
-    """The flow of a migration's spec: `follow` if it is asked for, `translate` from another engine,
-    `convert` into another one, and of the class `migrate`."""
+    """The flow of a migration's spec: `follow` if requested, `translate` from another engine,
+    `convert` into another one; `migrate` for the class itself."""
 
     def __get__(self, spec: Spec | None, owner: type[Spec]) -> str:
         if spec is None:

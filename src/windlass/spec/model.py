@@ -166,7 +166,7 @@ class SpecModel(BaseModel):
         return validated(cls, words)
 
     def faults(self) -> Sequence[str]:
-        """What options that are right in themselves cannot be together."""
+        """Combinations of options that are valid alone but not together."""
         return ()
 
     @property
@@ -177,7 +177,7 @@ class SpecModel(BaseModel):
 
     @property
     def addresses(self) -> Iterator[tuple[str, str]]:
-        """Of its databases and stores, by their words. They may hold secrets."""
+        """The addresses of its databases and stores, by option. They may hold secrets."""
         attributes = {key: attribute for attribute, key in keys_of(type(self)).items()}
         for entry in self.entries.values():
             value = getattr(self, attributes[entry.key])

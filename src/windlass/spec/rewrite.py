@@ -1,6 +1,7 @@
-"""The frozen `RewriteSpec`: which rows of a table are changed, how, and what is kept of before.
+"""The frozen `RewriteSpec`: which rows of a table are changed, how, and what is kept of the old
+rows.
 
-What it does not decide: whether the database can do it (`windlass.inplace.check`).
+`windlass.inplace.check` decides whether the database can do it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the table of a relation is stored in BigQuery: what its entry in the spec can say."""
+"""How the table of a relation is stored in BigQuery: the keys of its entry in the spec."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class BigQueryTable(BaseModel):
     """A column of time or date, or with `partition-range` of whole numbers; `_PARTITIONTIME` is the
     time of the load."""
     partition_unit: PartitionUnit | None = None
-    """How much time a partition has: hour, day (default), month or year."""
+    """How much time a partition covers: hour, day (default), month or year."""
     partition_range: PartitionRange | None = None
     """The partitions of a column of whole numbers: `{start: 0, end: 1000, step: 10}`."""
     partition_expiration_days: Days | None = None
-    """After so many days a partition is deleted by BigQuery."""
+    """After how many days BigQuery deletes a partition."""
     cluster_by: Words = ()
     """Up to four columns by which rows are sorted within a partition."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Of the table."""
+    """Labels of the table."""
     expiration_days: Days | None = None
-    """So many days after its creation the table is deleted by BigQuery."""
+    """How many days after its creation BigQuery deletes the table."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,5 @@
-"""The function of ours that a followed source runs in its event triggers: what it has to be, to be
-made and to be recognized. It notes in `windlass.ddl` which statements change what a run follows.
+"""Our function that a followed source runs in its event triggers: its name and body, both to create
+it and to recognize it. It notes in `windlass.ddl` which statements change what a run follows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ FUNCTION = rf"^{_PREFIX}(\d{{8}}_\d{{4}}_[0-9a-f]{{4}})$"
 
 
 def function_name(run: str) -> str:
-    """In schema `windlass`."""
+    """Its name in schema `windlass`."""
     return f"{_PREFIX}{run}"
 
 

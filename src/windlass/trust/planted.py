@@ -71,7 +71,7 @@ def read_others_code(connection: Connection[Any], room: Room) -> list[Problem]:
 
 
 def _can_have(connection: Connection[Any], room: Room) -> bool:
-    """Whether there is anything to look at; the long query takes ten times as long."""
+    """Whether there is anything to check; the long query takes ten times as long."""
     row = connection.execute(
         "select exists (select from pg_catalog.pg_namespace where nspname = %s::name)"
         " or (%s::bool and exists"
@@ -157,8 +157,8 @@ def read_shadowing(
 def read_foreign_schemas(
     connection: Connection[Any], schemas: Iterable[str], owners: Iterable[str]
 ) -> list[Problem]:
-    """Of schemas to create objects in: those of untrusted roles that own none of the new objects.
-    Such a role could replace a new table by its own before the rows are copied.
+    """Of the schemas to create objects in, those that belong to untrusted roles that own none of
+    the new objects. Such a role could replace a new table with its own before the rows are copied.
     """
     rows = connection.execute(
         query("schemas"), {"schemas": sorted(schemas), "owners": sorted(owners)}
