@@ -71,7 +71,7 @@ def _token(headers: Headers) -> str | None:
 
 
 async def _of_dag_run(request: Request) -> Response:
-    """To the run that a DAG run has started; the list where several or none are known."""
+    """Redirect to the run that a DAG run has started; to the list if several or none are known."""
     site: Site = request.app.state.site
     root = request.scope.get("root_path", "")
     wanted = f"airflow {request.query_params.get('dag', '')} {request.query_params.get('run', '')}"

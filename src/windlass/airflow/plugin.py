@@ -1,8 +1,8 @@
 """Airflow's plugin: the page of `windlass serve` within Airflow, under its login and its roles.
 
 Every process of Airflow imports plugins, so this module loads next to nothing; the page is made at
-the first request, in the API server. It only shows: what can be done with a run, Airflow's DAGs do,
-under Airflow's rights.
+the first request, in the API server. The page only shows runs. Airflow's DAGs act on them, under
+Airflow's rights.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PREFIX = "/windlass"
 
 
 class _Late:
-    """The application, made when it is first asked for."""
+    """The application, made at the first request."""
 
     def __init__(self) -> None:
         self._app: Any = None

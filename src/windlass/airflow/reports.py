@@ -54,7 +54,7 @@ def keep_report(
 def keep_unfinished(
     context: Context, part: Part, reports: Sequence[str], spelling: Spelling, group: str
 ) -> None:
-    """The same of a run whose tasks have failed, if it has begun. What the report says is in the
+    """The same for a run whose tasks have failed, if it has begun. What the report says is in the
     failed tasks' logs as well, so it never changes how the run ends."""
     if part.outcome is None:
         return
@@ -124,7 +124,7 @@ def write_page(context: Context, page: str) -> dict[str, str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.html").write_text(page, encoding="utf-8")
-    except OSError as error:  # the log may go elsewhere alone; the run is over, whatever this says
+    except OSError as error:  # the log may only be elsewhere; this fails nothing
         log.warning("the report could not be written into %s: %s", folder, error.strerror)
         return {}
     return {"report": str(folder / "report.html")}

@@ -1,4 +1,4 @@
-"""What the clients of a ledger have written down so far, read from their files as these grow."""
+"""Reads what the clients of a ledger have recorded so far, from their files as these grow."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Pause:
 
 @dataclass
 class Acknowledged:
-    """By client, when each transfer was acknowledged; by port, how many. Several threads may read
-    and look."""
+    """When each transfer was acknowledged, by client; and how many were, by port. Several threads
+    may use it."""
 
     folder: Path
     by_port: Counter[int] = field(default_factory=Counter)
-    by_second: Counter[tuple[int, int]] = field(default_factory=Counter)  # port, whole second
+    by_second: Counter[tuple[int, int]] = field(default_factory=Counter)  # by port and whole second
     _times: dict[str, list[float]] = field(default_factory=dict)
     _offsets: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -61,7 +61,7 @@ class Acknowledged:
             return all(times and times[-1] > moment for times in self._times.values())
 
     def longest(self, since: float, until: float) -> Pause:
-        """Of waits that lasted at some moment between these."""
+        """The longest of the waits that overlap the time between these."""
         with self._lock:
             waits = [
                 Pause(later - earlier, client)

@@ -1,7 +1,7 @@
 """A ledger that moves while clients write to it: what `windlass demo --cutover` does, act by act.
 
-Decides in which order the commands run, and checks at the end what became of the ledger. Who calls
-it starts the servers, shows the acts and cleans up. In its folder::
+Decides the order of the commands, and checks the ledger at the end. The caller starts the servers,
+shows the acts and cleans up. In its folder::
 
     pgpass              passwords of both servers
     port                of the server that clients write to; the cutover's `--on-switch` changes it
@@ -32,14 +32,14 @@ from windlass.model.outcome import RunStatus
 from windlass.model.units import bytes_text, seconds_text
 
 CLIENTS = 4
-PAUSE_SECONDS = 0.004  # of a client after a transfer
+PAUSE_SECONDS = 0.004  # pause of a client after a transfer
 ENTRIES = 100_000  # before any client writes, at scale 1
 BETWEEN = 2_000  # transfers between two acts, at scale 1
 FEWEST = 40
 LOOK_SECONDS = 0.5  # between two looks at the journal
 WAIT_SECONDS = 0.1
 PATIENCE_SECONDS = 120.0
-# a busy machine is no reason to end a demonstration
+# wide limits: a busy machine is no reason to end a demonstration
 CUTOVER = ("cutover", "--yes", "--max-lag", "10s", "--max-freeze", "20s")
 SECRET = "pgpass"
 
@@ -65,16 +65,16 @@ class Switch:
     """A cutover, as its command and as the clients saw it."""
 
     command: str
-    freeze_ms: float  # by the command
+    freeze_ms: float  # as the command reports it
     waited_ms: float  # the longest time between two acknowledgements of one client
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the checker says."""
+    """What the checker found."""
 
     acknowledged: int
-    looks: int  # totals that were read, each in one snapshot
+    looks: int  # readings of totals, each in one snapshot
     switches: Sequence[Switch]
     faults: Sequence[str]
     seconds: float
@@ -132,14 +132,14 @@ class Play:
 
     @property
     def open_port(self) -> int:
-        """Of the side that clients write to."""
+        """The port of the side that clients write to."""
         return int((self.folder / "port").read_text())
 
     def run(self) -> Found:
-        """All acts.
+        """Run all acts.
 
         Raises:
-            WindlassError: a command failed, which its message says.
+            WindlassError: a command failed; the message says why.
         """
         source, target = self.places["source"], self.places["target"]
         ledgers: list[Ledger] = []
@@ -181,7 +181,7 @@ class Play:
         return any(one.lag_ms is not None for one in found.streams)
 
     def _switch(self, act: Act, follower: subprocess.Popen[bytes]) -> None:
-        """The command, and what clients saw of it: so it counts once they write again."""
+        """Run a cutover, and measure what clients saw of it. It is over once they write again."""
         file = shlex.quote(str(self.folder / "port"))
         lead = f"echo $WINDLASS_PORT > {file}.new && mv {file}.new {file}"
         back = ("--back",) if act.title.endswith("--back") else ()
@@ -243,7 +243,7 @@ class Play:
 
     @contextmanager
     def _looking(self) -> Iterator[None]:
-        """What `windlass status` knows, again and again."""
+        """Read what `windlass status` knows, again and again."""
 
         def look() -> None:
             while not self._over.wait(LOOK_SECONDS):
@@ -269,7 +269,7 @@ class Play:
             yield follower
 
     def _command(self, *words: str) -> dict[str, Any]:
-        """Run it to its end; what it prints as JSON.
+        """Run a command to its end; returns what it prints as JSON.
 
         Raises:
             WindlassError: it failed.
@@ -284,8 +284,8 @@ class Play:
         return found
 
     def _start(self, *words: str, stdout: Any, stderr: Any) -> subprocess.Popen[bytes]:
-        """The command, as a user would give it; no password is among its arguments or in its
-        environment. Ctrl-C comes to us only."""
+        """Start the command as a user would. No password is among its arguments or in its
+        environment. Ctrl-C reaches only us."""
         sides = {f"WINDLASS_{side.upper()}": one.shown for side, one in self.places.items()}
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "WINDLASS_"))}
         return subprocess.Popen(
@@ -298,7 +298,7 @@ class Play:
         )
 
     def _await_written(self, more: int, follower: subprocess.Popen[bytes] | None = None) -> None:
-        """Clients acknowledge so many transfers on the side that is open."""
+        """Wait until clients have acknowledged so many more transfers on the open side."""
         port = self.open_port
         wanted = self.acknowledged.by_port[port] + more
         self._until(
@@ -313,7 +313,7 @@ class Play:
         what: str,
         follower: subprocess.Popen[bytes] | None = None,
     ) -> None:
-        """Wait as long as the process that follows is there."""
+        """Wait for the condition, as long as the following process is alive."""
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             self.acknowledged.read()
@@ -344,7 +344,7 @@ def killed_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def failed(command: str, code: int | None, out: bytes, said: bytes) -> WindlassError:
-    """Why a command ended, by its JSON or by its last words."""
+    """Why a command ended, from its JSON or its last lines."""
     message, hint = "", ""
     with suppress(ValueError):
         found = json.loads(out)

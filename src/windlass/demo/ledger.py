@@ -1,8 +1,8 @@
-"""A ledger that is written all the time, and a checker of what became of it.
+"""A ledger that clients keep writing to, and a checker of the result.
 
-Clients transfer amounts between accounts, each transfer with an entry, and write down each
-acknowledgement. Whatever happens to the databases between: every acknowledged entry is there
-exactly once, no total ever changes, and the accounts are what the entries make them.
+Clients transfer amounts between accounts, write an entry for each transfer, and record each
+acknowledgement. Whatever happens to the databases, every acknowledged entry must exist exactly
+once, no total may ever change, and the accounts must match their entries.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OPENING_BALANCE = 1_000
 RETRY_SECONDS = 0.02  # after a refused attempt
 CONNECT_SECONDS = 2
 MOST_NAMED = 3
-LINE_WORDS = 3  # a line with fewer was cut off
+LINE_WORDS = 3  # a line with fewer is incomplete
 
 SCHEMA = """
 create schema ledger;
@@ -68,7 +68,7 @@ where a.balance <> %s + coalesce(moved.amount, 0)
 
 
 def make_ledger(url: str, history: int = 0) -> None:
-    """Make it, with so many entries that no client has written."""
+    """Create the ledger, with this many entries that no client has written."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(SCHEMA)
         connection.execute(
@@ -83,8 +83,8 @@ def make_ledger(url: str, history: int = 0) -> None:
 
 @dataclass
 class Client:
-    """One writer. Its file has a line for each acknowledged entry: its number, when that was by the
-    clock of this machine, and the port of the server."""
+    """One writer. Its file has a line for each acknowledged entry: its number, when it was
+    acknowledged by this machine's clock, and the port of the server."""
 
     number: int
     where: Where
@@ -112,7 +112,7 @@ class Client:
         chosen: random.Random,
         write: Callable[[str], object],
     ) -> None:
-        """Until the session is of no use any more."""
+        """Write until the session is no longer usable."""
         with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
             while not stop.is_set():
                 self._written += 1
@@ -129,7 +129,7 @@ class Client:
         amount = chosen.randint(-50, 50)
         move = "update ledger.account set balance = balance + %s where id = %s"
         with connection.transaction():
-            connection.execute(move, (-amount, debited))  # in one order, so nobody deadlocks
+            connection.execute(move, (-amount, debited))  # a fixed order prevents deadlocks
             connection.execute(move, (amount, credited))
             connection.execute(
                 "insert into ledger.entry (client, number, debited, credited, amount)"
@@ -140,7 +140,7 @@ class Client:
 
 @dataclass
 class Reader:
-    """Looks at the total of a database again and again; what was wrong stays in `wrong`."""
+    """Reads the total of a database again and again; wrong totals are kept in `wrong`."""
 
     url: str
     looks: int = 0
@@ -215,7 +215,7 @@ def writing(
 
 
 def acknowledgements(folder: Path) -> dict[int, dict[int, float]]:
-    """By client, the numbers of its acknowledged entries, and when each was."""
+    """The numbers of acknowledged entries, and when each was acknowledged, by client."""
     found: dict[int, dict[int, float]] = {}
     for file in folder.glob("client-*"):
         lines = (line.split() for line in file.read_text().splitlines())
@@ -225,7 +225,8 @@ def acknowledgements(folder: Path) -> dict[int, dict[int, float]]:
 
 
 def faults(url: str, folder: Path) -> list[str]:
-    """What is wrong with the ledger of a database, by what clients wrote down; empty: nothing."""
+    """What is wrong with a database's ledger, compared with what clients recorded; empty if nothing
+    is."""
     given = {(one, n) for one, numbers in acknowledgements(folder).items() for n in numbers}
     with psycopg.connect(url) as connection:  # later: clients may continue
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

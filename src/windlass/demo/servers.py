@@ -1,7 +1,7 @@
 """The demo's two servers: one with the sample shop, and one to migrate it to.
 
-Decides how they are created, found again, filled and ended, and reports what takes long. The
-callers choose the folder and start the migrations::
+Decides how they are created, found again, filled and stopped, and reports slow steps. Callers
+choose the folder and start the migrations::
 
     folder/
       source/   PostgreSQL 16
@@ -102,7 +102,7 @@ def fill(source: EmbeddedServer, scale: float, report: Report | None) -> None:
 
 
 def emptied(server: EmbeddedServer) -> str:
-    """The URL of the server's database, made empty."""
+    """Empty the server's database; returns its URL."""
     statement = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(DATABASE))
     with closing(psycopg.connect(server.url(), autocommit=True)) as connection:
         connection.execute(statement)
@@ -111,7 +111,7 @@ def emptied(server: EmbeddedServer) -> str:
 
 @contextmanager
 def doing(report: Report | None, words: str) -> Iterator[list[str]]:
-    """Report a slow step and its end. The list takes the final text."""
+    """Report a slow step and its end. The list gets the final text."""
     done: list[str] = []
     started = time.monotonic()
     if report is None:

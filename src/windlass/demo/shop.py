@@ -1,7 +1,7 @@
-"""The sample shop: a database that looks like one somebody lives from, in about ten seconds.
+"""The sample shop: a database like that of a real business, made in about ten seconds.
 
 Three files define it, in this order: `schema.sql` (types and empty relations), `rows.sql` (the same
-rows every time), `keys.sql` (what is faster to build over rows).
+rows every time), `keys.sql` (what is faster to build once rows exist).
 """
 
 from __future__ import annotations

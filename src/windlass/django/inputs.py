@@ -92,13 +92,13 @@ class ModelInput:
                     yield made
         finally:
             if self._filling.looked and not connection.in_atomic_block:
-                connection.close()  # this thread's connection
+                connection.close()  # closes this thread's connection
 
     def refuse(self, bad: Sequence[Fault], rows: Mapping[int, Mapping[str, object]]) -> None:
         """Set records aside. `rows` has their values, by record.
 
         Raises:
-        BadRecord: there are more than may be.
+            BadRecord: there are more than allowed.
         """
         if bad and not self._aside.most:
             found = [self._bad_value(one, at) for at, one in enumerate(bad[:SHOWN])]
@@ -109,8 +109,8 @@ class ModelInput:
             self._aside.take(self._bad_value(first[record], at), text)
 
     def _bad_value(self, fault: Fault, at: int) -> BadValue:
-        """The bad value, with its line. Finding that takes reading the file, so it is done only for
-        values that are shown."""
+        """The bad value, with its line. Finding the line means reading the file, so it is done only
+        for values that are shown."""
         line = self.line_of(fault.record) if at < SHOWN else 0
         return BadValue(self.place, fault.record, fault.reason, line, fault.column)
 

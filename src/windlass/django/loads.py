@@ -81,7 +81,7 @@ class ModelLoad(OneLoad):
 
 
 class Fitting:
-    """Turns one load from the user's words and an input's fields into the words of `windlass
+    """Turns the user's options for one load, and an input's fields, into the options of `windlass
     load`."""
 
     def __init__(self, load: OneLoad, purpose: Purpose, names: Sequence[str]) -> None:
@@ -160,7 +160,7 @@ class Fitting:
         return {path: fields[name] for path, name in by_path}
 
     def wanted(self) -> OneLoad:
-        """The load's words.
+        """The options of the load.
 
         Raises:
             Refused: with every problem of the table.
@@ -240,7 +240,7 @@ def _made(key: str, value: Any) -> Any:
     """Read it as part of a spec.
 
     Raises:
-        Refused: what was made of a model is none.
+        Refused: the load that was made from a model is not valid.
     """
     try:
         return getattr(validated(OneLoad, {"from": "-", "into": "-", key: value}), key)

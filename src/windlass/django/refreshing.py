@@ -95,7 +95,7 @@ def refresh(
         return refreshing.result(State.INTERRUPTED, message=str(error))
     except WindlassError as error:
         return refreshing.result(State.STOPPED, message=str(error), hint=error.hint)
-    except DatabaseError as error:  # of Django's own session
+    except DatabaseError as error:  # an error of Django's own session
         message = str(error).partition("\n")[0]
         return refreshing.result(State.STOPPED, message=message, hint=_AGAIN)
     return refreshing.result(State.DONE)

@@ -9,7 +9,7 @@ from django.db import connections, models
 
 from windlass.django.tables import Part
 
-# a sequence that is further on stays, because others use it too
+# a sequence that is ahead stays there, because others use it too
 _RAISE = (
     "select setval({sequence}, highest.value) from (select max({column}) as value from {table})"
     " highest, {sequence_name} last where highest.value > last.last_value"

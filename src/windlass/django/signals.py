@@ -1,7 +1,7 @@
 """Signals. `refreshed` is sent once per model, after its rows are loaded and committed; `pre_save`
 and `post_save` are not sent, as by `bulk_create`.
 
-`sender` is the model; keywords are `run`, which undoing takes, `counts`, by the words of
+`sender` is the model; keywords are `run`, which undoing takes, `counts`, named as in
 `windlass.model.load.Counts`, and `using`, the database's alias.
 """
 

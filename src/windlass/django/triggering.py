@@ -28,9 +28,9 @@ def trigger_update(
     """Start a run; returns its id. Airflow's address and a token are in the environment.
 
     Raises:
-        BadSpec: they are not.
+        BadSpec: the address or the token is missing.
         ConnectionLost: Airflow cannot be reached.
-        WindlassError: it refuses.
+        WindlassError: Airflow refuses.
     """
     lacking = [f"{name} is not set" for name in (URL, TOKEN) if not os.environ.get(name)]
     url = os.environ.get(URL, "").rstrip("/")

@@ -20,7 +20,7 @@ _NOT_HERE = ("from", "into", "create", "census", "types", "function", "frame")
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One input for one table. `wanted` has the words of its load, as the project gives them."""
+    """One input for one table. `wanted` has the options of its load, as the project gives them."""
 
     table: str  # "shop.Customer", "shop.Product.tags" or a table's name
     wanted: OneLoad

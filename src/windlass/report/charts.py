@@ -10,13 +10,13 @@ from typing import Any
 from windlass.model.units import bytes_text, count_text, seconds_text
 
 WIDTH, HEIGHT = 1000, 200
-LEAST_WIDTH = 4  # of a bar, so that it can be seen
+LEAST_WIDTH = 4  # of a bar: a narrower one could not be seen
 LEAST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """When one step was at work, of the whole run."""
+    """When one step was at work, within the whole run."""
 
     name: str
     after: tuple[str, ...]
@@ -69,14 +69,15 @@ def _bar(one: Mapping[str, Any], whole: float) -> Bar:
 
 
 def average(amounts: Sequence[int], every_seconds: float) -> float:
-    """Per second, of the intervals in which something arrived; 0 if these are too short to say."""
+    """The average per second over intervals in which something arrived; 0 if they are too short to
+    measure."""
     seconds = every_seconds * sum(map(bool, amounts))
     return sum(amounts) / seconds if seconds >= LEAST_SECONDS else 0.0
 
 
 def curves(throughput: Mapping[str, Any], seconds: float) -> list[Curve]:
-    """Of bytes and of rows per second, if there were some in several intervals; until the end of
-    the run."""
+    """Curves of bytes and of rows per second, until the end of the run; only of those that arrived
+    in several intervals."""
     every = throughput["every_seconds"]
     if not every:
         return []

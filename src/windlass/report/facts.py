@@ -1,4 +1,4 @@
-"""Facts of runs and plans as words and their meanings."""
+"""Facts of runs and plans, as names and values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from windlass.model.units import plural
 
-LONGEST_VALUE = 80  # a longer one is folded
+LONGEST_VALUE = 80  # a longer value is folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Option:
 
 
 def options_of(options: Mapping[str, Any]) -> list[Option]:
-    """What was asked for, in the words of a spec file."""
+    """The options that were given, named as in a spec file."""
     return [_option(word, value) for word, value in options.items()]
 
 

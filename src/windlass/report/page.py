@@ -1,4 +1,4 @@
-"""Renders a page: the templates beside this module, and everything in them escaped.
+"""Renders a page from the templates beside this module. Every value in them is escaped.
 
 Decides nothing about content: `windlass.report.run_view` and `windlass.report.plan_view` do.
 """
@@ -23,8 +23,8 @@ Document = Mapping[str, Any]
 
 
 def run_page(document: Document) -> str:
-    """The report of a run, from what ``--json`` prints. An error that ended a command before it had
-    a run has a report as well."""
+    """The report of a run, from what ``--json`` prints. A command that failed before it had a run
+    has a report as well."""
     return _render("run.html", run_view(document))
 
 
@@ -60,5 +60,6 @@ def _environment() -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """A name may hold what changes the direction of text, or is not visible."""
+    """Make characters visible that change the direction of text, or are invisible: names may have
+    them."""
     return in_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,8 +1,8 @@
 """What the page of a plan shows, from its published JSON: whether it can start, what prevents it,
 what will be missing, and then everything that it would do.
 
-A migration's plan has its own layout. Of any other flow's all of the JSON is shown, under the same
-words.
+A migration's plan has its own layout. For any other flow, all of the JSON is shown, under the
+JSON's names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from windlass.report.run_view import Verdict, losses_of
 
 OPEN_RELATIONS = 25
 MOST_RELATIONS = 5_000
-MOST_SHOWN_COLUMNS = 40_000  # of all tables
+MOST_SHOWN_COLUMNS = 40_000  # of all tables together
 MOST_SQL = 3_000_000  # characters of statements
 
 Document = Mapping[str, Any]
@@ -32,7 +32,7 @@ class Statements:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a plan of any flow: one of these has content."""
+    """A part of any flow's plan. Only one of its fields has content."""
 
     title: str
     facts: Sequence[Option] = ()
@@ -194,7 +194,7 @@ def _column(one: Document) -> dict[str, str]:
 
 
 def _statements(ddl: Sequence[Document]) -> tuple[list[Statements], bool]:
-    """By phase, in the order of running; and whether some are left out."""
+    """The statements by phase, in the order in which they run; and whether some are left out."""
     found: dict[str, list[str]] = {}
     room = MOST_SQL
     for one in ddl:
@@ -224,7 +224,7 @@ def _of_any(document: Document) -> dict[str, Any]:
 
 
 def _part(title: str, value: Mapping[str, Any]) -> Part:
-    """Plain values as facts, lists of texts as lists, everything else as parts of this one."""
+    """Show plain values as facts, lists of texts as lists, and everything else as nested parts."""
     plain: dict[str, Any] = {}
     parts: list[Part] = []
     for key, one in value.items():

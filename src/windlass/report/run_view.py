@@ -1,4 +1,4 @@
-"""What the report of a run shows, from its published JSON: which verdict, in which order.
+"""Decides what the report of a run shows, from its published JSON: which verdict, in which order.
 
 A report begins with how the run ended and what to do now. Relations that differ come first, then
 the slow ones.
@@ -21,14 +21,14 @@ MOST_RELATIONS = 8_000
 OPEN_DIFFERENCES = 50
 MOST_DIFFERENCES = 5_000
 MOST_OBJECTS = 400  # of one kind of loss
-LONGEST_VALUE = 120  # of a row that differs; the JSON has all of it
+LONGEST_VALUE = 120  # of a value in a row that differs; the JSON has all of it
 
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How it ended: `tone` is good, bad or warn; `word` says the same."""
+    """How it ended. `tone` is good, bad or warn; `word` says the same in text."""
 
     tone: str
     word: str
@@ -136,11 +136,11 @@ def _title(whole: Document) -> str:
 
 
 def verdict(whole: Document) -> Verdict:
-    """In words, and in a colour that only repeats them."""
+    """The verdict in words, and in a colour that only repeats them."""
     state = whole["state"]
     if state == State.DONE:
         return _done(whole)
-    if state not in _VERDICTS:  # of a command that had no run
+    if state not in _VERDICTS:  # a command that had no run
         return Verdict("bad", state.capitalize() or "Failed", "It did not start.")
     tone, word = _VERDICTS[state]
     if state == State.DIFFERENT:
@@ -246,7 +246,7 @@ def _moment(iso: str) -> str:
 
 
 def _phase_bars(whole: Document) -> list[Any]:
-    """Of a result of an earlier version: how long each step took, but not when."""
+    """Bars for a result of an earlier version, which has how long each step took, not when."""
     nothing = dict.fromkeys(("items", "resumed", "retries", "rows", "bytes"), 0)
     steps = [
         {"name": name, "after": (), "start_seconds": 0.0, "seconds": took, **nothing}
@@ -301,7 +301,7 @@ def _columns(relations: Sequence[Document]) -> dict[str, bool]:
 
 
 def _difference(one: Document) -> dict[str, Any]:
-    """`values_of` has a column, its value on the source and on the target."""
+    """`values_of` has each column with its values on the source and on the target."""
     source, target = one["source"], one["target"]
     has_both = source is not None and target is not None
     values = [
@@ -323,7 +323,7 @@ def _unnamed(whole: Document, shown: Sequence[Document]) -> int:
 
 
 def losses_of(losses: Iterable[Document]) -> Iterator[dict[str, Any]]:
-    """Those of the same kind together; those that stop a run first."""
+    """The losses, those of one kind together; those that stop a run come first."""
     groups: dict[tuple[str, str], list[str]] = {}
     for one in losses:
         groups.setdefault((one["class"], one["message"]), []).append(one["object"])

@@ -1,4 +1,4 @@
-"""Keeps what a report needs of a run while it runs: who asked for what, and how it went in time.
+"""Collects what a report needs of a run while it runs: who requested what, and how it progressed.
 
 It watches the run's events. Its memory is bounded: a few numbers for each step, and at most
 `MOST_INTERVALS` of throughput, which become longer as the run does.
@@ -31,11 +31,11 @@ FIRST_INTERVAL_SECONDS = 0.25
 
 
 class Meter:
-    """Throughput in intervals of equal length: twice as long each time there would be too many."""
+    """Throughput in intervals of equal length, which doubles each time there would be too many."""
 
     def __init__(self) -> None:
         self.every_seconds = FIRST_INTERVAL_SECONDS
-        self._amounts: list[list[float]] = []  # of bytes and of rows
+        self._amounts: list[list[float]] = []  # pairs of bytes and rows
 
     def add(self, start: float, end: float, size_bytes: float = 0, rows: float = 0) -> None:
         """Spread an amount evenly over the time in which it came."""
@@ -101,7 +101,7 @@ def _span(name: str, after: tuple[str, ...], clock: _Clock) -> StepSpan:
 
 @dataclass
 class Accounting:
-    """Of one run in this process, over all its attempts."""
+    """The account of one run in this process, over all its attempts."""
 
     flow: Flow[Any]
     asked: Asked
@@ -170,7 +170,7 @@ class Accounting:
         """What is known now."""
         with self._lock:
             for clock in self._clocks.values():
-                if clock.open > 0:  # its item has failed, or is what ends the run
+                if clock.open > 0:  # one of its items has failed, or caused the end of the run
                     clock.end = max(clock.end, self.seconds)
             spans = [_span(name, self._after(name), one) for name, one in self._clocks.items()]
             throughput = self._meter.read()
@@ -181,8 +181,8 @@ class Accounting:
         return next((step.after for step in self.flow.steps if step.name == name), ())
 
     def complete(self, outcome: Outcome) -> Outcome:
-        """The outcome with this account. What its flow knows better stays: roles that were asked of
-        the servers, the plan's fingerprint, and work of other processes."""
+        """The outcome with this account. Values that its flow knows better stay: roles that the
+        servers reported, the plan's fingerprint, and work of other processes."""
         return replace(outcome, account=_joined(self.account(), outcome.account))
 
 
@@ -201,7 +201,7 @@ def _joined(here: Account, known: Account) -> Account:
 def timeline_of(
     flow: Flow[Any], work: Iterable[Work], started_at: str, finished_at: str = ""
 ) -> Timeline:
-    """The same from the work that a journal has of a run, whichever processes did it."""
+    """The same from the work of a run in a journal, whichever processes did it."""
     clocks: dict[str, _Clock] = {}
     meter = Meter()
     for one in sorted(work, key=lambda one: one.start_seconds):
@@ -219,7 +219,8 @@ def timeline_of(
 
 
 def utc_text(at: datetime | str | None = None) -> str:
-    """``2026-11-30T06:18:00Z``; of now, of a moment, or of one as PostgreSQL writes it."""
+    """A time as ``2026-11-30T06:18:00Z``: the current one, a given one, or one as PostgreSQL writes
+    it."""
     if isinstance(at, str):
         if not at:
             return ""
@@ -235,7 +236,7 @@ def asked_of(flow: Flow[Any], spec: Any) -> Asked:
 
 
 def _sides(spec: Any) -> tuple[str, str]:
-    """The addresses of what is read and what is written: the last that is given beside a source."""
+    """The addresses of what is read and of what is written: the last one beside the source's."""
     sides = dict(spec.addresses)
     return sides.pop("source", ""), next(reversed(sides.values()), "")
 

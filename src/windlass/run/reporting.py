@@ -1,6 +1,7 @@
 """The report of a run as a file: checked before the run, written when it has ended.
 
-What cannot be written is a problem before, and a notice afterwards: the run did what it did.
+If it cannot be written, that is a problem before the run, and a notice afterwards, which does not
+change how the run ended.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def problems_of(path: str) -> Iterator[Problem]:
         file = file.resolve()
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except (OSError, ValueError) as error:  # too long, for example
+    except (OSError, ValueError) as error:  # the path is too long, for example
         yield Problem(word("report"), f"{path}: {_reason(error)}", hint)
         return
     if stat.S_ISDIR(mode):
@@ -51,8 +52,8 @@ def problems_of(path: str) -> Iterator[Problem]:
 
 
 def reported(flow: Flow[Any], path: str, run: Callable[[], Outcome]) -> Outcome:
-    """Run it, and write the report of how it ended. If that is impossible from the start, it is
-    refused, and does not run."""
+    """Do the run, and write the report of how it ended. If the report cannot be written, refuse
+    before the run."""
     if problems := tuple(problems_of(path)):
         return Outcome("", State.REFUSED, reason=Reason(problems=problems))
     outcome = run()
@@ -73,8 +74,9 @@ def check(path: str) -> None:
 
 
 def write(path: Path, page: str) -> str:
-    """Put the whole page in place at once; why that was impossible, or "". Readable by its owner
-    only, as it names keys of rows that differ. A link stays, and what it names is written."""
+    """Put the whole page in place at once; returns why that was impossible, or "". Readable by its
+    owner only, as it names keys of rows that differ. A link is kept, and the file that it names is
+    written."""
     made = ""
     try:
         path = path.resolve()
@@ -104,8 +106,8 @@ def write_outcome(
 
 
 def write_document(path: Path, document: Mapping[str, Any], spelling: Spelling = as_keyword) -> str:
-    """Write the report of what ``--json`` prints. Why that was impossible, or ""."""
-    from windlass.report.page import run_page  # late: few commands render a page
+    """Write the report of what ``--json`` prints; returns why that was impossible, or ""."""
+    from windlass.report.page import run_page  # imported late: few commands render a page
 
     return write(path, run_page(all_spelled(dict(document), spelling)))
 
@@ -116,7 +118,7 @@ def with_commands(
     """The outcome with those of the given commands that make sense now."""
     is_undoable = bool(flow.past) or outcome.course.repaired
     if flow.words.follows and (outcome.state in UNFINISHED or outcome.course.repaired):
-        is_undoable = False  # is refused as long as it follows
+        is_undoable = False  # undoing is refused as long as it follows
     commands = Commands(
         resume=again if can_resume(outcome) else "",
         repair=repair if flow.words.repairs and rows_differ(outcome) else "",
@@ -126,7 +128,7 @@ def with_commands(
 
 
 def past_outcome(detail: RunDetail, flow: Flow[Any]) -> Outcome:
-    """The outcome of a run of the past, as far as its journal knows it."""
+    """The outcome of a past run, as far as its journal knows it."""
     status, words = detail.status, flow.words
     found = detail.outcome or Outcome(
         status.run,

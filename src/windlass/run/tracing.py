@@ -1,8 +1,8 @@
 """Spans of OpenTelemetry for a run, its steps and their items, made from events.
 
 Only the API is used, and only where a process has loaded it: ``opentelemetry-instrument windlass
-migrate ...``, or a program that has set up an SDK. Otherwise nothing is imported and nothing costs.
-Names of attributes that the semantic conventions do not have begin with ``windlass.``.
+migrate ...``, or a program that has set up an SDK. Otherwise nothing is imported, and tracing costs
+nothing. Names of attributes that the semantic conventions do not have begin with ``windlass.``.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 _API = "opentelemetry.trace"
 _WELL = (State.DONE, State.ROLLED_BACK, State.ABANDONED, State.REFUSED, State.TAKEN_BACK)
-"""Ends that are no errors of a program: a refusal is an answer."""
+"""Outcomes that are not errors of the program: a refusal is an answer."""
 
 
 class Tracing:
-    """Passes events on to `emit`. `ended` has to be called with how the run ended."""
+    """Passes events on to `emit`. Call `ended` with the outcome of the run."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit_to = emit
@@ -44,7 +44,7 @@ class Tracing:
         self._emit_to(event)
 
     def ended(self, outcome: Outcome) -> None:
-        """Nothing to say."""
+        """Nothing to record."""
 
 
 class _Spans(Tracing):

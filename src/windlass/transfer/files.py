@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _END = object()
-# A dictionary that overflows is wasted work: 1 of 5 s for 2M rows (events of the bench).
+# Building a dictionary that overflows is wasted work: 1 s of 5 s for 2M rows (the benchmark's
+# `events`).
 DISTINCT_FOR_DICTIONARY = 0.1
-ZSTD_LEVEL = 1  # 3 writes files 4 % smaller, in twice the time
-LINES_BYTES = 1 << 20  # of CSV, before they are compressed and written
+ZSTD_LEVEL = 1  # level 3 writes files 4 % smaller, in twice the time
+LINES_BYTES = 1 << 20  # of CSV, before it is compressed and written
 
 
 class Store(Protocol):
@@ -107,11 +108,11 @@ class ParquetFile:
 
     @property
     def size_bytes(self) -> int:
-        """Of what is written."""
+        """The bytes that were written so far."""
         return self._counted.size
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """As a row group."""
+        """Write the batch as one row group."""
         self._writer.write_batch(batch)
         self._rows += batch.num_rows
 
@@ -127,7 +128,7 @@ def write_parquet(
     batches: Iterable[pa.RecordBatch],
     numbers: Iterator[int],
 ) -> list[File]:
-    """No file without batches. A batch is a row group."""
+    """Write Parquet: each batch is a row group. Without batches there is no file."""
     files: list[File] = []
     rest = iter(batches)
     batch = next(rest, None)
@@ -193,8 +194,8 @@ def write_csv(
     *,
     empty: bool = False,
 ) -> list[File]:
-    """Write CSV: every line is a row; every file begins with the column names. `empty`: one file
-    even without lines."""
+    """Write CSV: every line is a row; every file begins with the column names. With `empty`, write
+    one file even if there are no lines."""
     head = io.StringIO()
     csv.writer(head, lineterminator="\n").writerow(names)
     header = head.getvalue().encode()
@@ -207,7 +208,7 @@ def write_csv(
             counted = _Counted(stack.enter_context(store.writing(path)))
             out: Any = counted
             if layout.compression == "gzip":
-                # without name and time, so that the same rows give the same bytes
+                # no name and no time in the header, so that the same rows give the same bytes
                 out = gzip.GzipFile("", "wb", compresslevel=1, fileobj=counted, mtime=0)
             rows, some = 0, bytearray(header)
             while line is not None:
@@ -237,7 +238,7 @@ def count_csv(path: Path, *, packed: bool) -> int:
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
             while portion := file.read(LINES_BYTES):
-                # every other piece between quotes; a doubled quote divides twice
+                # every second piece is inside quotes; a doubled quote splits twice
                 pieces = portion.split(b'"')
                 lines += sum(piece.count(b"\n") for piece in pieces[outside::2])
                 outside = (outside + len(pieces) - 1) % 2
@@ -246,7 +247,7 @@ def count_csv(path: Path, *, packed: bool) -> int:
             f"a file is not whole: {type(error).__name__}",
             hint="run the extract of this run again",
         ) from None
-    return lines - 1  # the columns' names
+    return lines - 1  # without the header
 
 
 def ahead(items: Callable[[], Iterator[T]], depth: int = 1) -> Generator[T, None, None]:

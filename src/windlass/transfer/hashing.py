@@ -1,7 +1,7 @@
-"""Hashes values with a secret key, so that they can be joined and counted, and not read.
+"""Hashes values with a secret key, so that they can be joined and counted, but not read.
 
 HMAC-SHA256 (RFC 2104) of the value's text: the same value has the same hash in every column, table
-and run with the same key. Without the key, a list of likely values is of no use.
+and run with the same key. Without the key, hashing a list of likely values reveals nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-_BLOCK = 64  # bytes that SHA-256 takes at a time
+_BLOCK = 64  # bytes of a block of SHA-256
 _FRACTIONS = re.compile(r"numeric|decimal|real|double|float", re.IGNORECASE)
 
 
@@ -29,12 +29,12 @@ class Hasher:
 
     @property
     def id(self) -> str:
-        """Identifies the key, and does not disclose it."""
+        """Identifies the key without disclosing it."""
         return self.text("windlass key id")[:16]
 
     def pads(self) -> tuple[bytes, bytes]:
-        """The key as HMAC needs it, inside and outside: for a server that hashes itself. They are
-        as secret as the key."""
+        """HMAC's inner and outer pads of the key, for a server that hashes itself. They are as
+        secret as the key."""
         key = self._key if len(self._key) <= _BLOCK else hashlib.sha256(self._key).digest()
         key = key.ljust(_BLOCK, b"\0")
         return bytes(one ^ 0x36 for one in key), bytes(one ^ 0x5C for one in key)
@@ -43,8 +43,8 @@ class Hasher:
         return hmac.digest(self._key, value.encode(), hashlib.sha256).hex()
 
     def array(self, texts: pa.Array, type_: str = "") -> pa.Array:
-        """Each distinct value is hashed once. NULL stays NULL. `type_` is the source's: a number is
-        the same whatever its scale."""
+        """Hash each distinct value once. NULL stays NULL. `type_` is the source's type: equal
+        numbers have the same hash, whatever their scale."""
         import pyarrow as pa
 
         encoded = texts.dictionary_encode()
@@ -62,8 +62,8 @@ def hasher_of_environment() -> Hasher | None:
 
 
 def _in_one_form(number: str) -> str:
-    """`5.00` as `5`, as an integer is written, and `1e-07` as `0.0000001`, as a decimal is.
-    Databases differ in when they write an exponent, and in how they write infinity."""
+    """Write `5.00` as `5`, like an integer, and `1e-07` as `0.0000001`, like a decimal. Databases
+    differ in when they write an exponent, and in how they write infinity."""
     try:
         number = format(Decimal(number), "f")
     except InvalidOperation:

@@ -1,7 +1,7 @@
-"""Writes rows to Parquet files in folders by the values of some columns, as Hive names them:
+"""Writes rows to Parquet files in folders that are named by the values of some columns, as in Hive:
 ``day=2024-01-31/part-00001.parquet``. These columns are in the paths only.
 
-A bounded number of files is open, and of rows is kept; so partitions whose rows are scattered have
+The numbers of open files and of kept rows are bounded, so partitions whose rows are scattered have
 more, smaller files.
 """
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
-MOST_OPEN = 16  # files, each with a buffer of an upload
+MOST_OPEN = 16  # open files, each with an upload buffer
 ROW_GROUP_BYTES = 8 << 20
 MOST_KEPT_BYTES = 64 << 20  # of rows that are not written yet
-LONGEST_BYTES = 255  # of a folder's name, in most file systems
-MOST_PARTITIONS = 10_000  # more are a mistake, as most stores list a thousand at a time
-# FileUtils.charToEscape of Hive
+LONGEST_BYTES = 255  # of a folder's name, on most file systems
+MOST_PARTITIONS = 10_000  # more are a mistake: most stores list a thousand at a time
+# the characters that Hive escapes: FileUtils.charToEscape
 _ESCAPED = re.compile(r"[\x00-\x1f\"#%'*/:=?\\\x7f{\[\]^]")
 
 
 def folder_of(column: str, value: str | None) -> str:
-    """The folder of one value."""
+    """The name of the folder for one value."""
     return f"{_escape(column)}={NULL if value is None else _escape(value)}"
 
 
@@ -46,7 +46,8 @@ def write_partitions(
     batches: Iterable[pa.RecordBatch],
     numbers: Iterator[int],
 ) -> list[File]:
-    """No file without rows. `by` are the columns, the outermost folder's first."""
+    """Write every row to its folder; without rows, no file. `by` are the columns, outermost folder
+    first."""
     with _Writer(store, layout, numbers) as writer:
         for batch in batches:
             for folder, rows in split(batch, by):
@@ -77,7 +78,7 @@ def split(batch: pa.RecordBatch, by: Sequence[str]) -> Iterator[tuple[str, pa.Re
 
 
 def _folders(column: str, values: Any) -> Any:
-    """Each value's folder."""
+    """The folder of each value."""
     import pyarrow as pa
 
     if pa.types.is_decimal(values.type):  # Arrow would write 0.0000001 as 1E-7
@@ -150,7 +151,7 @@ class _Writer:
             self._end(next(iter(self._open)))
 
     def _write(self, folder: str) -> None:
-        """As one row group."""
+        """Write what is kept for the folder as one row group."""
         import pyarrow as pa
 
         kept = self._kept.pop(folder)

@@ -20,8 +20,8 @@ _BITS = {Kind.DATE: 32, Kind.TIMESTAMP: 64, Kind.INSTANT: 64}
 
 
 class Shaper:
-    """Values that the target cannot hold become NULL, such as some dates and times, or infinite
-    ones."""
+    """Makes values NULL that the target cannot hold, such as infinite ones and some dates and
+    times."""
 
     def __init__(
         self, columns: Sequence[Column], target: Facts, hasher: Hasher | None = None
@@ -73,7 +73,8 @@ class Shaper:
         return array
 
     def _nested(self, column: Column, inside: Nested, array: Any, hidden: int = 0) -> Any:
-        """`column` is the whole one, `hidden` how many values are NULL as what holds them is."""
+        """`column` is the top-level column; `hidden` counts values that are NULL because their
+        container is."""
         import pyarrow as pa
 
         if not inside.of:

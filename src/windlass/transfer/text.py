@@ -1,5 +1,5 @@
-"""Arrow batches as lines of CSV, with PostgreSQL's text for values, which every warehouse's load
-reads. For sources that write no CSV themselves."""
+"""Writes Arrow batches as lines of CSV, with values as PostgreSQL's text, which every warehouse can
+load. For sources that write no CSV themselves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, in days since 1970
 _DAY = 86_400_000_000  # microseconds
-_PADDED = ("character(", "bpchar")  # their blanks at the end do not count
+_PADDED = ("character(", "bpchar")  # their trailing blanks do not count
 
 
 def csv_lines(
@@ -38,7 +38,7 @@ def csv_lines(
 def with_constants(
     lines: Iterable[bytes | bytearray | memoryview], columns: Sequence[Column], target: Facts
 ) -> Iterator[bytes | bytearray | memoryview]:
-    """A source's own lines, each a row, with the columns that it does not have."""
+    """Add the columns that a source lacks to its own lines, each of which is a row."""
     import pyarrow as pa
 
     added = [one for one in columns if one.load]
@@ -54,7 +54,7 @@ def with_constants(
 
 
 def plain_texts(array: Any, column: Column) -> Any:
-    """PostgreSQL's text for the values of a column that is no list, as a cast to text gives it."""
+    """The values of a column that is not a list, as PostgreSQL's cast to text prints them."""
     import pyarrow as pa
 
     if isinstance(array, pa.ExtensionArray) and column.kind is not Kind.UUID:
@@ -107,7 +107,7 @@ def _cast(array: Any) -> Any:
 
 
 def _each(text: Callable[[Any], str]) -> Writer:
-    """Convert value by value, for types for which Arrow has no text, or a different one."""
+    """Convert value by value, for types that Arrow cannot print, or prints differently."""
 
     def write(array: Any) -> Any:
         import pyarrow as pa
@@ -145,7 +145,7 @@ def _uuid(value: bytes | UUID) -> str:
 
 
 def _floats(array: Any) -> Any:
-    """With enough digits to be exact."""
+    """Print floats with enough digits to be exact."""
     import pyarrow.compute as pc
 
     texts = pc.replace_substring_regex(_cast(array), r"^(-?)inf$", r"\1Infinity")
@@ -242,8 +242,7 @@ def _stamp_text(micros: int, zone: str) -> str:
 
 def _civil(days: int) -> tuple[int, int, int]:
     """Year, month and day from days since 1970, in the proleptic Gregorian calendar. The year 0 is
-    1 BC. After http://howardhinnant.github.io/date_algorithms.html#civil_from_days
-    """
+    1 BC. After http://howardhinnant.github.io/date_algorithms.html#civil_from_days"""
     era, of_era = divmod(days + 719_468, 146_097)
     year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
     of_year = of_era - (365 * year + year // 4 - year // 100)

@@ -1,1 +1,1 @@
-"""The page of `windlass serve`: runs of one or several targets, watched and decided upon."""
+"""The page of `windlass serve`: shows the runs of one or several targets, and acts on them."""

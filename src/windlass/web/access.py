@@ -1,8 +1,8 @@
 """Who may look, and who may act: tokens, the header of a proxy, sessions, and where requests come
 from.
 
-On the loopback interface everybody on this machine may look. Elsewhere, and for actions anywhere, a
-person shows a token, or a proxy that has checked the person names them in a header.
+On the loopback interface, everybody on this machine may look. Elsewhere, and for every action, a
+person needs a token, or a proxy authenticates them and names them in a header.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 from windlass.errors import BadSpec
 from windlass.model.wording import word
 
-WEB_TOKEN = "WINDLASS_WEB_TOKEN"  # the variable of a single token
+WEB_TOKEN = "WINDLASS_WEB_TOKEN"  # environment variable with a single token
 COOKIE = "windlass_session"
 SESSION_SECONDS = 12 * 3600.0
 SHORTEST_TOKEN = 16  # characters
@@ -40,7 +40,7 @@ class Person:
 
 
 ANYBODY = Person("")
-"""On the loopback interface, where nothing can be changed."""
+"""Anybody on the loopback interface, who can change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Policy:
 
     @property
     def is_open(self) -> bool:
-        """Whether it asks nobody who they are."""
+        """Whether nobody has to authenticate."""
         return not (self.tokens or self.user_header)
 
 
@@ -126,12 +126,12 @@ def is_loopback(host: str) -> bool:
 
 
 def check_policy(policy: Policy, host: str, *, names: Sequence[str]) -> None:
-    """Whether the page may listen at `host` with this policy; `names` are the hosts that were given
-    by the user.
+    """Whether the page may listen at `host` with this policy; `names` are the hosts that the user
+    gave.
 
     Raises:
-        BadSpec: anybody in the network could use it; which names reach it is not known; or a name
-        or the address of a proxy would never be met.
+        BadSpec: anybody on the network could use it; the names that reach it are not known; or a
+            name or the address of a proxy could never match.
     """
     faults = [
         f"{NAME} {one}: give the name alone, without scheme and port"
@@ -158,12 +158,12 @@ def check_policy(policy: Policy, host: str, *, names: Sequence[str]) -> None:
 
 
 class Sessions:
-    """People who have shown a token, until they leave, or for twelve hours."""
+    """Sessions of people who have shown a token, until they log out, or for twelve hours."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._people: dict[str, tuple[Person, float]] = {}
-        self._key = secrets.token_bytes(32)  # of the secrets in forms of those whom a proxy names
+        self._key = secrets.token_bytes(32)  # makes the form secrets of people whom a proxy names
 
     def begin(self, token: str) -> str:
         """A new session's cookie; empty if nobody has this token."""
@@ -202,12 +202,12 @@ class Sessions:
     def is_over(self, person: Person, cookie: str) -> bool:
         """Whether the session of this person has ended: streams stay open longer."""
         if not person.csrf or person == self._proxied(person.name):
-            return False  # each request names them again
+            return False  # a proxy names them in each request
         self._end_old()
         return cookie not in self._people
 
     def _proxied(self, name: str) -> Person:
-        """Nothing is kept of those whom a proxy names, however many there are."""
+        """Stores nothing about people whom a proxy names, however many there are."""
         return Person(name, hmac.new(self._key, name.encode(), "sha256").hexdigest())
 
     def _holder(self, token: str) -> str:
@@ -225,13 +225,13 @@ class Sessions:
 
 
 def host_is_known(host_header: str, policy: Policy) -> bool:
-    """Whether a request was meant for this page: a name of another that resolves to this address
-    (DNS rebinding) is not known."""
+    """Whether a request was meant for this page. Not if it has a foreign host name that resolves to
+    this address (DNS rebinding)."""
     return (_parts(f"//{host_header}").hostname or "") in policy.hosts
 
 
 def is_from_here(headers: Mapping[str, str], host_header: str) -> bool:
-    """Whether a form was sent by a page of ours: browsers say where it comes from."""
+    """Whether a form was sent by one of our pages: browsers send its origin."""
     if site := headers.get("sec-fetch-site", ""):
         return site in ("same-origin", "none")
     origin = headers.get("origin", "")
@@ -239,7 +239,7 @@ def is_from_here(headers: Mapping[str, str], host_header: str) -> bool:
 
 
 def _parts(url: str) -> SplitResult:
-    """Of what a client has sent; empty if it is no URL."""
+    """The parts of a URL that a client has sent; empty if it is no URL."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -247,5 +247,5 @@ def _parts(url: str) -> SplitResult:
 
 
 def is_own_form(person: Person, sent: str) -> bool:
-    """Whether a form has the person's secret, which only pages of ours show."""
+    """Whether a form has the person's secret, which only our pages contain."""
     return bool(person.csrf) and hmac.compare_digest(person.csrf.encode(), sent.encode())

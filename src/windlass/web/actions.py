@@ -1,4 +1,4 @@
-"""What can be done with a run from the page: commands of the command line, after a question.
+"""What can be done with a run from the page: commands of the command line, after a confirmation.
 
 A command runs in a separate process, which finds the addresses of both databases in its
 environment.
@@ -23,25 +23,26 @@ COPYING = ("migrate", "translate", "follow")  # flows whose runs `verify` compar
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person is asked before a command runs. `blocked`: why it cannot."""
+    """What a person must confirm before a command runs. `blocked`: why it cannot run."""
 
     says: Sequence[str]
     blocked: Sequence[str] = ()
-    loses: Sequence[str] = ()  # what others have written, lost if somebody insists
+    loses: Sequence[str] = ()  # what others have written, and forcing it would lose
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`arguments` are those of `windlass`, and may refuse; `applies` to a run in this state."""
+    """`arguments` returns those of `windlass`, or refuses; `applies` is whether the run's state
+    allows it."""
 
     name: str
-    label: str  # of its button
+    label: str  # on its button
     arguments: Arguments
     applies: Callable[[RunStatus], bool]
     asks: Callable[[Watched, RunStatus], Question]
     needs_source: bool = True
     is_grave: bool = False  # it changes what applications use, or removes what is there
-    insisting: tuple[str, ...] = ()  # more arguments, to lose what others have written
+    insisting: tuple[str, ...] = ()  # more arguments, which discard what others have written
 
 
 def _verify(*more: str) -> Arguments:
@@ -87,13 +88,13 @@ def _says(*sentences: str) -> Callable[[Watched, RunStatus], Question]:
 
 
 def _limit(watched: Watched) -> str:
-    """Of the time in which nobody can write."""
+    """The limit of the time in which nobody can write."""
     spec = watched.spec if isinstance(watched.spec, CutoverSpec) else CutoverSpec()
     return spec.max_freeze
 
 
 def _compares(*sentences: str) -> Callable[[Watched, RunStatus], Question]:
-    """The source is the page's, which may be another than that of the run."""
+    """The source is the page's, which may differ from the run's."""
 
     def asked(watched: Watched, status: RunStatus) -> Question:
         source = watched.source_title
@@ -225,7 +226,7 @@ ACTIONS = (
 
 
 def actions_of(watched: Watched, status: RunStatus) -> Iterator[Action]:
-    """What can be done with a run now: nothing where nobody could see who has done it."""
+    """What can be done with a run now. Nothing, if the journal cannot record who did it."""
     if not watched.records_acts:
         return
     for action in ACTIONS:

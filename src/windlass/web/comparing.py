@@ -13,7 +13,7 @@ from windlass.spec.fields.migrate import MIGRATE
 from windlass.spec.migrate import Spec
 from windlass.web.watched import Watched
 
-GONE = "snapshot"  # of the run, which has ended
+GONE = "snapshot"  # the run's own, which ended with it
 ALSO = ("verify", "follow")
 
 
@@ -22,7 +22,8 @@ def comparing(watched: Watched, detail: RunDetail) -> tuple[str, ...]:
     run, as its journal has them.
 
     Raises:
-        Refused: only a spec file can hold them; or the page's has changed since it was read.
+        Refused: only a spec file can hold the options; or the page's file has changed since it was
+            read.
     """
     asked = _about_rows(detail.options)
     if isinstance(watched.spec, Spec) and _about_rows(watched.spec.options()) == asked:
@@ -35,7 +36,7 @@ def comparing(watched: Watched, detail: RunDetail) -> tuple[str, ...]:
 
 
 def _about_rows(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Those options that decide what is compared."""
+    """The options that decide what is compared."""
     return {
         word: options[word]
         for word, entry in MIGRATE.items()

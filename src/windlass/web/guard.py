@@ -1,6 +1,5 @@
 """What every request goes through: the host it was meant for, who makes it, and the headers that
-tell a browser what a page may do. Plain ASGI, so that streams pass unchanged.
-"""
+tell a browser what a page may do. Plain ASGI, so that streams pass unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from windlass.web.access import (
 OPEN_PATHS = ("/login", "/health")
 OPEN_FOLDER = "/static/"
 
-MOST_SENT = 1 << 16  # bytes of a form: a token, and what is asked
+MOST_SENT = 1 << 16  # bytes of a form, which has a token or a few answers
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'"
@@ -37,12 +36,12 @@ HEADERS = {
     "cache-control": "no-store",
 }
 UNGUARDED = {**HEADERS, _CONTENT: f"{POLICY}; frame-ancestors 'none'"}
-"""Of an answer that is made outside of the guard: to an error of ours."""
+"""Headers of an answer that is made outside of the guard, to an error of ours."""
 
 
 class Guard(ABC):
-    """Answers a request itself, or puts the person who makes it into its scope. `framing` are the
-    sites that may show the page within theirs, as a content security policy names them."""
+    """Answers a request, or passes it on with the person who makes it in its scope. `framing` lists
+    the sites that may embed the page, as in a content security policy."""
 
     framing = "'none'"
 
@@ -72,11 +71,11 @@ class Guard(ABC):
 
     @abstractmethod
     async def answer(self, scope: Scope) -> Response | None:
-        """What is refused; None if a page answers it."""
+        """The refusal of a request; None if a page may answer it."""
 
 
 class OwnGuard(Guard):
-    """Of `windlass serve`: tokens, or a proxy that names people."""
+    """The guard of `windlass serve`: tokens, or a proxy that names people."""
 
     def __init__(self, app: ASGIApp, policy: Policy, sessions: Sessions) -> None:
         super().__init__(app)
@@ -113,13 +112,13 @@ class OwnGuard(Guard):
 
 
 async def _whole(receive: Receive) -> bytes | None:
-    """What a client sends; None if that is more than a form of ours, or not all of it came.
-    Anybody may send it, so it is read before it is understood."""
+    """The body of a request; None if it is larger than our forms, or incomplete. Anybody may send
+    one, so its size is limited before it is parsed."""
     body, more = b"", True
     while more:
         message = await receive()
         if message["type"] != "http.request":
-            return None  # it has gone
+            return None  # the client has disconnected
         body += message.get("body", b"")
         if len(body) > MOST_SENT:
             return None
@@ -128,7 +127,7 @@ async def _whole(receive: Receive) -> bytes | None:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """A client that has sent this."""
+    """Receives this body, which was already read, and then what the client sends."""
     kept: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def received() -> Message:

@@ -27,9 +27,9 @@ MOST_LINES = 2000
 LONGEST_LINE = 64 << 10  # bytes
 LONGEST_SHOWN = 1000  # characters of a line
 ENDED_BY = "the end of the page"
-RECORD_SECONDS = 60.0  # that the record of an end may take: others wait for it
+RECORD_SECONDS = 60.0  # for recording how a command ended: others wait for it
 MOST_KEPT = 100  # ended commands that can still be looked at
-NOT_STARTED = 127  # the exit code of a command that did not begin, as in shells
+NOT_STARTED = 127  # the exit code of a command that could not be started, as in shells
 
 
 @dataclass(slots=True)
@@ -41,10 +41,10 @@ class Job:
     run: str
     action: Action
     person: Person
-    words: Sequence[str]  # of its command
+    words: Sequence[str]  # the command's arguments
     started_at: str
     log: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
-    logged: int = 0  # lines in all
+    logged: int = 0  # lines in total
     result: list[str] = field(default_factory=list)
     exit_code: int | None = None
     fault: str = ""  # why its end could not be recorded
@@ -54,11 +54,11 @@ class Job:
 
     @property
     def command(self) -> str:
-        """As it is shown."""
+        """The command as it is shown."""
         return shlex.join(["windlass", *self.words])
 
     def ending(self, code: int) -> str:
-        """How it has ended, for the record."""
+        """How it ended, for the record."""
         by = f", interrupted by {self.interrupted_by}" if self.interrupted_by else ""
         return f"exit code {code}{by}"
 
@@ -93,7 +93,7 @@ class Jobs:
         return self._jobs.get(id_)
 
     def of_run(self, watched: Watched, run: str) -> Sequence[Job]:
-        """The newest first."""
+        """The commands of a run, newest first."""
         found = [one for one in self._jobs.values() if one.watched == watched and one.run == run]
         return found[::-1]
 
@@ -114,7 +114,7 @@ class Jobs:
         arguments.
 
         Raises:
-            Refused: another command of this target is at work, or the page ends.
+            Refused: another command of this target is running, or the page is ending.
             WindlassError: the journal cannot be written.
         """
         if self._stopping:
@@ -125,7 +125,7 @@ class Jobs:
             raise Refused([Problem(watched.title, message, "wait until it has ended")])
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         job = Job(secrets.token_urlsafe(12), watched, run, action, person, words, now)
-        self._jobs[job.id] = job  # before the first wait: nobody else may start one now
+        self._jobs[job.id] = job  # before the first await, so nobody else can start one
         act = Act(run, action.label, job.command, person.name, address)
         try:
             number = await in_thread(api.begin_act, watched.target, act)
@@ -139,7 +139,7 @@ class Jobs:
         return job
 
     async def _conduct(self, job: Job, number: str) -> None:
-        """It is over only when its end is recorded."""
+        """Run it. It counts as over only when its end is recorded."""
         code = NOT_STARTED
         try:
             if not self._stopping:
@@ -170,7 +170,7 @@ class Jobs:
             limit=LONGEST_LINE,
         )
         job.process = process
-        if job.interrupted_by:  # while it was being started
+        if job.interrupted_by:  # interrupted while it was being started
             self._terminate(job)
         assert process.stdout is not None
         assert process.stderr is not None
@@ -224,6 +224,6 @@ async def _read(stream: asyncio.StreamReader, add: Callable[[str], None]) -> Non
 
 
 def command_environment(own: Mapping[str, str]) -> dict[str, str]:
-    """Without the token of the page, which is none of a command's business."""
+    """The environment of a command, without the page's token, which commands do not need."""
     kept = {name: value for name, value in os.environ.items() if name != WEB_TOKEN}
     return {**kept, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **own}

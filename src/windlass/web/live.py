@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 EVERY_SECONDS = 1.0
-ALIVE_SECONDS = 15.0  # without an event, a comment shows that the connection lives
+ALIVE_SECONDS = 15.0  # without events, a comment shows that the connection is alive
 TOGETHER_SECONDS = 0.1
 
 Fragments = Callable[[], Awaitable[Mapping[str, str]]]  # HTML by the id of its element
@@ -18,8 +18,8 @@ async def changes(
     stopping: asyncio.Event,
     waits: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[bytes]:
-    """Every fragment at first, then those that have changed. `waits` returns when it is worth
-    looking again; without it, a second passes."""
+    """All fragments first, then those that have changed. `waits` returns when there may be changes;
+    without it, look every second."""
     sent: dict[str, str] = {}
     quiet = 0.0
     yield b"retry: 2000\n\n"
@@ -37,7 +37,7 @@ async def changes(
 
 
 async def _first(stopping: asyncio.Event, waits: Callable[[], Awaitable[None]] | None) -> None:
-    """Until there may be news, or the page ends."""
+    """Wait until there may be changes, or the page ends."""
     tasks: list[asyncio.Task[object]] = [asyncio.create_task(stopping.wait())]
     if waits is not None:
         tasks.append(asyncio.create_task(_awaited(waits)))

@@ -45,7 +45,7 @@ from windlass.web.watched import Watched
 
 _TYPES = {"css": "text/css", "js": "text/javascript"}
 MOST_RUNS = 200
-GUESS_SECONDS = 1.0  # that a wrong token takes
+GUESS_SECONDS = 1.0  # delay after a wrong token
 MOST_SEARCHED = 200  # characters
 
 
@@ -61,7 +61,7 @@ class Site:
     stopping: asyncio.Event
     render: Renderer
     spelling: Spelling
-    guesses: asyncio.Lock = field(default_factory=asyncio.Lock)  # one after another
+    guesses: asyncio.Lock = field(default_factory=asyncio.Lock)  # wrong tokens wait in line
 
     def target(self, key: str) -> Watched | None:
         return next((one for one in self.targets if one.key == key), None)
@@ -74,8 +74,8 @@ def make_app(
     stopping: asyncio.Event,
     guard: Middleware | None = None,
 ) -> Starlette:
-    """The application. `spelling` is of options in messages; `stopping` is set when its streams
-    have to end. `guard` decides who may look, in place of `windlass.web.guard`."""
+    """The application. `spelling` writes options in messages; `stopping` is set when its streams
+    must end; `guard` decides who may look, in place of `windlass.web.guard`."""
     sessions = Sessions(policy)
     site = Site(targets, policy, sessions, Reader(), Jobs(), stopping, Renderer(spelling), spelling)
     run = "/runs/{key}/{run}"
@@ -126,7 +126,7 @@ def _render(request: Request, template: str, view: Mapping[str, Any]) -> str:
 
 
 def _root(request: Request) -> str:
-    """The prefix of all addresses: where another server has this one."""
+    """The prefix of all addresses, if another server has mounted the application."""
     found: str = request.scope.get("root_path", "")
     return found
 
@@ -215,7 +215,7 @@ def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[
 
 
 def _number(text: str) -> int:
-    """Of a page of tables."""
+    """The number of a page of tables."""
     return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 1
 
 
@@ -244,7 +244,7 @@ async def _live_run(request: Request) -> Response:
 
 
 async def _report(request: Request) -> Response:
-    """The report of a run, as a file that needs nothing else."""
+    """The report of a run, as a self-contained file."""
     site = _site(request)
     watched = site.target(request.path_params["key"])
     if watched is None:
@@ -382,7 +382,7 @@ async def _live_job(request: Request) -> Response:
 async def _woken(job: Job) -> None:
     if not job.is_over:
         await job.changed.wait()
-        await asyncio.sleep(live.TOGETHER_SECONDS)  # lines that come together are sent together
+        await asyncio.sleep(live.TOGETHER_SECONDS)  # send lines that come together in one event
 
 
 async def _stop_job(request: Request) -> Response:
@@ -450,7 +450,7 @@ async def _metrics(request: Request) -> Response:
     """For Prometheus, which shows a token as programs do."""
     site = _site(request)
     found = await asyncio.gather(*map(site.reader.runs, site.targets))
-    runs = {  # what was known before is no measurement
+    runs = {  # an earlier reading is not a measurement
         one.title: None if read.fault else read.value
         for one, read in zip(site.targets, found, strict=True)
     }
@@ -473,7 +473,7 @@ async def _broken(request: Request, error: Exception) -> Response:
 
 
 def _stream(request: Request, events: AsyncIterator[bytes]) -> Response:
-    """Ends with the session of whom it is for."""
+    """A stream, which ends when the person's session does."""
     sessions, person = _site(request).sessions, _person(request)
     cookie = request.cookies.get(COOKIE, "")
 

@@ -1,7 +1,7 @@
-"""Reads journals for the page: each thing at most once at a time, for all who look at it.
+"""Reads journals for the page. Each reading runs only once at a time, for all who look.
 
-A reading takes as long as the target needs, so it happens in a thread. Who asks during it gets the
-same result; after a while, what was known before, so that a slow target delays no other.
+A reading takes as long as the target needs, so it runs in a thread. Requests during a reading share
+its result; after a while they get the previous one, so that a slow target delays no other.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FRESH_SECONDS = 1.0
-SLOWER = 4.0  # what takes long to read stays fresh for this many times as long
-IDLE_SECONDS = 60.0  # what nobody has asked for since is forgotten
-LIST_PATIENCE_SECONDS = 2.0  # that a list of several targets waits for one of them
+SLOWER = 4.0  # a result stays fresh for this many times as long as reading it took
+IDLE_SECONDS = 60.0  # forget what nobody has asked for since
+LIST_PATIENCE_SECONDS = 2.0  # a list of several targets waits this long for one of them
 PATIENCE_SECONDS = 10.0
 MOST_AT_ONCE = 10  # readings of one target
 
@@ -35,15 +35,15 @@ MOST_AT_ONCE = 10  # readings of one target
 class Read(Generic[T]):
     """What a reading found, or why it found nothing.
 
-    With both a value and a fault, the value is what the reading before has found.
+    With both a value and a fault, the value is from an earlier reading.
     """
 
     value: T | None
     fault: str = ""
     hint: str = ""
-    is_missing: bool = False  # no such run is known there
-    seconds: float = 0.0  # that it took
-    at: float = 0.0  # by the monotonic clock
+    is_missing: bool = False  # the target has no such run
+    seconds: float = 0.0  # duration of the reading
+    at: float = 0.0  # on the monotonic clock
 
     @property
     def fresh_until(self) -> float:
@@ -56,13 +56,13 @@ class Shared(Generic[T]):
     def __init__(self, read: Callable[[], T], limit: asyncio.Semaphore) -> None:
         self._read, self._limit = read, limit
         self._kept: Read[T] | None = None
-        self._known: T | None = None  # of the last reading that found something
+        self._known: T | None = None  # from the last successful reading
         self._task: asyncio.Task[Read[T]] | None = None
         self._began_at = self.asked_at = 0.0
 
     async def get(self, patience: float) -> Read[T]:
-        """What a reading finds within `patience` seconds of its beginning; it continues after
-        that."""
+        """The result of a reading, if it comes within `patience` seconds of its start. The reading
+        continues after that."""
         self.asked_at = time.monotonic()
         if self._kept is not None and self.asked_at < self._kept.fresh_until:
             return self._kept
@@ -75,7 +75,7 @@ class Shared(Generic[T]):
         return Read(self._known, f"has not answered for {patience:g} seconds; still waiting")
 
     def expire(self) -> None:
-        """What was found no longer counts, and neither does what is being read."""
+        """Discard what was found, and what is being read."""
         self._kept = self._known = self._task = None
 
     async def _again(self) -> Read[T]:
@@ -105,7 +105,7 @@ def why(error: WindlassError) -> tuple[str, str]:
 
 
 def _names_a_run(error: WindlassError) -> bool:
-    """Whether it is refused because there is no such run, and not because of its journal."""
+    """Whether a refusal means that there is no such run, not that its journal has a problem."""
     problems = error.problems if isinstance(error, Refused) else ()
     return any(one.object.startswith("run ") for one in problems)
 
@@ -155,7 +155,7 @@ class Reader:
         return self._limits.setdefault(watched.key, asyncio.Semaphore(MOST_AT_ONCE))
 
     def expire(self, watched: Watched) -> None:
-        """What is there has changed."""
+        """Forget what is known: something has changed."""
         for shared in (self._runs.get(watched.key), *self._of(watched)):
             if shared is not None:
                 shared.expire()

@@ -1,5 +1,5 @@
-"""Templates into HTML. Everything in them is escaped; options are spelled as by the shell that
-serves the page."""
+"""Renders templates as HTML. Everything in them is escaped; options are spelled as in the shell
+that serves the page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Renderer:
         return self._templates.get_template(template).render(view)
 
     def _shown(self, value: Any) -> Any:
-        """A name may hold what changes the direction of text, or is not visible."""
+        """Make characters visible that change the direction of text, or are invisible: names may
+        have them."""
         if isinstance(value, str) and not isinstance(value, Markup):
             return in_lines(spelled(value, self._spelling))
         return value
@@ -42,7 +43,7 @@ class Renderer:
 
 @cache
 def statics() -> Mapping[str, bytes]:
-    """The files that the page loads, by name: its own, and the style of reports."""
+    """The files that the page loads, by name: its own, and the reports' style sheet."""
     own = files("windlass.web").joinpath("static")
     style = files("windlass.report").joinpath("templates", "style.css")
     return {
@@ -53,5 +54,5 @@ def statics() -> Mapping[str, bytes]:
 
 
 def _digest(content: bytes) -> str:
-    """Changes with the content, so that browsers may keep a file."""
+    """A digest of the content, so that browsers can cache a file."""
     return hashlib.sha256(content).hexdigest()[:12]

@@ -1,5 +1,5 @@
-"""Serves the page until Ctrl-C or SIGTERM; then streams end, and commands that it runs are
-interrupted and waited for."""
+"""Serves the page until Ctrl-C or SIGTERM; then ends its streams, interrupts the commands that it
+runs, and waits for them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from windlass.web.pages import Site, make_app
 from windlass.web.watched import Watched
 
 CERTIFICATE, KEY = word("tls-cert"), word("tls-key")
-GRACE_SECONDS = 3  # for requests that are being answered at the end
+GRACE_SECONDS = 3  # for requests that are in progress at the end
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it listens. `port` 0 takes a free one."""
+    """Where it listens. Port 0 means any free port."""
 
     host: str = "127.0.0.1"
     port: int = 8642
@@ -41,7 +41,7 @@ class Place:
 
 def check_place(place: Place) -> None:
     """Raises:
-    BadSpec: one of certificate and key is missing, cannot be read, or is not the other's.
+    BadSpec: certificate or key is missing or cannot be read, or they do not match.
     """
     if (place.tls_cert is None) is not (place.tls_key is None):
         raise BadSpec([f"{CERTIFICATE} and {KEY} are given together"])
@@ -77,11 +77,11 @@ def serve(
     spelling: Spelling,
     note: Callable[[str], None],
 ) -> None:
-    """Until it is stopped. `say` is called with the page's address once it can be reached, `note`
-    with what it waits for at its end; `spelling` is of options in messages.
+    """Serve until stopped. `say` is called with the page's address once it can be reached, `note`
+    with what it waits for at its end; `spelling` writes options in messages.
 
     Raises:
-        WindlassError: the port is in use, or the host is none of this machine.
+        WindlassError: the port is in use, or the host is not one of this machine.
     """
     with _listening(place) as listener:
         asyncio.run(
@@ -121,7 +121,7 @@ async def _serve(
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # the header of a user counts only from the proxies that we know
+        proxy_headers=False,  # a user's header counts only from the proxies that we know
         ssl_certfile=place.tls_cert,
         ssl_keyfile=place.tls_key,
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -139,7 +139,7 @@ async def _serve(
 
 
 async def _stop(jobs: Jobs, note: Callable[[str], None]) -> None:
-    """More signals do not cut it short: a cutover that is killed in the middle would keep writers
+    """Stop. More signals do not cut it short: a cutover that is killed halfway would lock writers
     out."""
 
     def wait() -> None:
@@ -154,8 +154,8 @@ async def _stop(jobs: Jobs, note: Callable[[str], None]) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends its streams as soon as it is to stop: it would wait for them otherwise. A signal is not
-    raised again at the end: that is how the page is meant to be ended."""
+    """Ends its streams as soon as it stops; otherwise it would wait for them. Does not raise the
+    signal again at the end, because a signal is the normal way to end the page."""
 
     def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
         super().__init__(config)
@@ -163,5 +163,5 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: object) -> None:
         self._stopping.set()
-        self.force_exit = self.should_exit  # the second one does not wait
+        self.force_exit = self.should_exit  # a second signal does not wait
         self.should_exit = True

@@ -1,6 +1,6 @@
-"""Work in threads that the end of the page does not wait for: a target may never answer.
+"""Runs work in threads that the page does not wait for when it ends: a target may never answer.
 
-Threads of a pool are joined when Python ends, whatever they wait for.
+Python joins the threads of a pool when it exits, whatever they wait for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[..., T], *arguments: object) -> T:
-    """What it returns or raises. If the waiting is cancelled, the work continues unseen."""
+    """Run it in a thread; returns or raises what it does. If the wait is cancelled, the work
+    continues and its result is dropped."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 

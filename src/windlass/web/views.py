@@ -43,7 +43,7 @@ class RunLine:
     rows: str
     size: str
     verified: str
-    percent: float | None  # None: it has ended, or that is not known
+    percent: float | None  # None: it has ended, or this is not known
 
     @property
     def mark(self) -> str:
@@ -51,7 +51,7 @@ class RunLine:
 
 
 def tone_of(status: RunStatus) -> str:
-    """How it looks: a run that was killed as one that stopped."""
+    """The tone of a run's state. A run that was killed looks like one that stopped."""
     if status.following and not status.following.phase.is_over:
         return PLAIN if status.active and not status.following.strays else WARN
     if status.state is State.RUNNING:
@@ -79,7 +79,7 @@ def run_line(status: RunStatus) -> RunLine:
 
 
 def percent_of(status: RunStatus) -> float | None:
-    """How much of the bytes is copied, of a run that has not ended."""
+    """The percentage of bytes copied so far, for a run that has not ended."""
     if status.state not in (State.RUNNING, State.STOPPED, State.INTERRUPTED):
         return None
     if status.following and status.following.phase is not Phase.COPYING:
@@ -93,7 +93,7 @@ def percent_of(status: RunStatus) -> float | None:
 class StepLine:
     name: str
     mark: str
-    state: str  # for those who do not see the mark
+    state: str  # in words, for those who do not see the mark
     count: str
     took: str
 
@@ -114,7 +114,7 @@ def step_lines(detail: RunDetail) -> Iterator[StepLine]:
 
 @dataclass(frozen=True, slots=True)
 class TableLine:
-    """A table, and how far its copy and its proof are."""
+    """A table, and the progress of its copy and its proof."""
 
     name: str
     state: str
@@ -131,7 +131,7 @@ class TablePage:
     """Some of a run's tables: those at work and those that differ first."""
 
     lines: Sequence[TableLine]
-    found: int  # that match what was searched for
+    found: int  # that match the search
     all: int
     number: int  # of this page, from 1
     pages: int
@@ -145,7 +145,7 @@ def table_page(detail: RunDetail, search: str = "", number: int = 1) -> TablePag
             wrong = str(one.differs.value) if one.differs else ""
             proofs[one.target] = (wrong, one.verified)
     rows = [_table(one, proofs.get(one.name, ("", ""))) for one in detail.relations]
-    if not rows and detail.outcome:  # of a flow that does not journal each chunk
+    if not rows and detail.outcome:  # a flow that does not journal each chunk
         rows = [
             TableLine(
                 one.target or one.source,
@@ -192,14 +192,14 @@ def _table(one: RelationProgress, proof: tuple[str, str]) -> TableLine:
 
 
 def stream_lines(status: RunStatus) -> Sequence[tuple[str, str]]:
-    """How far each direction of a run that follows is."""
+    """The progress of each direction of a run that follows."""
     if status.following is None:
         return ()
     return [(str(one.direction), stream_text(one, named=False)) for one in status.following.streams]
 
 
 def way_on(status: RunStatus) -> str:
-    """What to do about a run that has not ended and that nobody works on."""
+    """What to do about a run that has not ended and that no process works on."""
     if not may_resume(status):
         return ""
     if status.started_by.external_run:

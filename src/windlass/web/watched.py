@@ -1,4 +1,4 @@
-"""The databases whose runs the page shows, and what commands on them are given."""
+"""The databases whose runs the page shows, and what it passes to commands on them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ POSTGRES = re.compile(r"(postgres(ql)?(\+\w+)?://|[^:]*$|[^:]*=)")
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A target. `environment` has its address and its source's, with their passwords: commands
-    that act on it read them there, and never in their arguments."""
+    """A target. `environment` has the addresses of the target and its source, with their passwords:
+    commands read them there, and never in their arguments."""
 
     key: str  # in addresses of the page
     title: str  # for people, without a password
     where: Where = field(repr=False)
     file: Path | None = None  # the spec file that names both databases
-    spec: SpecModel | None = field(default=None, repr=False)  # what is in it
-    digest: str = ""  # of the file as it was read
+    spec: SpecModel | None = field(default=None, repr=False)  # the file's content
+    digest: str = ""  # of the file when it was read
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     has_source: bool = False
 
@@ -42,7 +42,7 @@ class Watched:
 
     @property
     def records_acts(self) -> bool:
-        """Whether its journal can have who has done what, without which nothing is done."""
+        """Whether its journal can record who did what. Without a record, nothing is done."""
         return bool(self.target and POSTGRES.match(self.target))
 
     @property
@@ -52,11 +52,11 @@ class Watched:
 
     @property
     def file_words(self) -> tuple[str, ...]:
-        """Of a command that does what its spec file says.
+        """The arguments of a command that uses the spec file.
 
         Raises:
-            Refused: the file has other content than when the page was started, and might name other
-            databases.
+            Refused: the file has changed since the page was started, and might name other
+                databases.
         """
         if self.file is not None and digest_of(self.file) != self.digest:
             message = "the spec file has changed since this page was started"
@@ -65,7 +65,7 @@ class Watched:
 
 
 def digest_of(file: Path) -> str:
-    """Empty if it cannot be read."""
+    """The file's digest; empty if it cannot be read."""
     try:
         return b64encode(sha256(file.read_bytes()).digest()).decode()
     except OSError:
@@ -73,7 +73,7 @@ def digest_of(file: Path) -> str:
 
 
 def watch_target(target: str, source: str = "") -> Watched:
-    """A target alone, or the two databases of a migration."""
+    """Watch a target alone, or the two databases of a migration."""
     environment = {"WINDLASS_TARGET": target}
     if source:
         environment["WINDLASS_SOURCE"] = source
@@ -81,7 +81,7 @@ def watch_target(target: str, source: str = "") -> Watched:
 
 
 def watch_spec(spec: SpecModel, file: Path) -> Watched:
-    """What a spec file is for: its target, or, of an export, its store."""
+    """Watch what a spec file is for: its target, or the store of an export."""
     written = getattr(spec, "written_database", None)
     if written is None:
         return Watched("", file.stem, spec, file, spec, digest_of(file))
@@ -96,7 +96,7 @@ def title_of(url: str) -> str:
     """A database as people name it: ``shop on db.example.com:5432``.
 
     Raises:
-        BadSpec: it is no address of a database, though it looks like one.
+        BadSpec: it looks like the address of a database, but is not valid.
     """
     if POSTGRES.match(url):
         place, _, name = Address.parse("target", url).place.partition("/")
@@ -104,14 +104,14 @@ def title_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
-    except ValueError:  # whose text may have a part of a password
+    except ValueError:  # whose text may contain part of a password
         raise BadSpec(["target: not a URL: its host or port cannot be read"]) from None
     name = parts.path.rpartition("/")[2] or parts.path
     return f"{name} on {parts.hostname}{port}" if parts.hostname else name
 
 
 def with_keys(found: Sequence[Watched]) -> tuple[Watched, ...]:
-    """Each with a key that differs from those of the others."""
+    """The same targets, each with a unique key."""
     kept: dict[str, Watched] = {}
     for one in found:
         stem = re.sub(r"[^a-z0-9]+", "-", one.title.partition(" on ")[0].lower()).strip("-") or "db"

@@ -1,5 +1,5 @@
-"""The staged rows as they will arrive in the table. If several have the same key, only the last
-one."""
+"""The staged rows as they will arrive in the table. If several have the same key, only the last of
+them."""
 
 from __future__ import annotations
 

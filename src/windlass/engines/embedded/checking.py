@@ -42,7 +42,7 @@ class Checking:
     session: Session
     dialect: Dialect
     load: Load
-    inputs: dict[int, str]  # places by number
+    inputs: dict[int, str]  # their locations, by number
 
     def broken(self) -> list[Broken]:
         return [*self.of_key(), *self._of_slice(), *self._of_expectations()]

@@ -27,7 +27,7 @@ class Dialect:
     same: LiteralString  # equal, or both NULL
     other: LiteralString  # the opposite
     columns: Callable[[Any, Name], list[str]]  # of a table; empty if it does not exist
-    given: Callable[[TableColumn, str], Any]  # a text of the user's as a value of the column
+    given: Callable[[TableColumn, str], Any]  # a text from the user as a value of the column
     typed: Callable[[TableColumn], sql.Composable]  # a parameter with such a value
     own_sql: Callable[[str], str]  # the user's SQL, without what the engine may misread
     type_text: Callable[[str], sql.Composable]  # a type's name, in a statement
@@ -39,8 +39,8 @@ class Dialect:
     type_known_as: Callable[[Session, str], str]  # a type as the catalog writes it
     exact_text: Callable[[sql.Composable], sql.Composable]  # a value, or what Python writes exactly
     ordered: Callable[[sql.Composable, TableColumn, Column | None], sql.Composable]
-    # a value of the column in the order of the given type, or of the column's own; NULL for NaN and
-    # infinity, after which nothing comes later
+    # a value of the column, ordered as the given type or as the column's own; NULL for NaN and
+    # infinity, after which no later value comes
 
     def equal(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
         """Equal in all of these columns, NULLs too."""

@@ -51,7 +51,7 @@ class File(Protocol):
         """Copy an input into the file of staged rows, or do nothing if it is there.
 
         Raises:
-            BadRecord: more records are bad than may be.
+            BadRecord: more records are bad than allowed.
         """
 
     def problems(self, session: Session, load: Load) -> Sequence[Problem]:

@@ -34,7 +34,7 @@ def make_table(session: Session, dialect: Dialect, load: Load) -> None:
 
 
 def add_columns(session: Session, dialect: Dialect, load: Load) -> None:
-    """Those that are not there."""
+    """Add the columns that are missing."""
     there = dialect.columns(session, load.table.name)
     for one in load.adds:
         if one.name not in there:

@@ -33,7 +33,7 @@ class Matching(Work):
     def match(self) -> None:
         """Raises:
         WindlassError: a key of the input is that of several rows of the table.
-        Refused: rows are there already that must not be.
+        Refused: rows exist that must not.
         """
         self._classify()
         self._check_matches()
@@ -124,7 +124,7 @@ class Matching(Work):
             row=self.row(), found=self.found(),
         )  # fmt: skip
 
-    # what must not be
+    # what is refused
 
     def _check_matches(self) -> None:
         several = (

@@ -38,7 +38,7 @@ class Refusing:
     source: Input
     rows: int = 0  # how many were set aside
     shown: list[BadValue] = field(default_factory=list)
-    aside: Aside = field(init=False)  # records that are none, which are not among the rows
+    aside: Aside = field(init=False)  # malformed records, which are not among the rows
     _before: int = 0  # in other inputs
     _some_empty: bool = False  # of the bad values
 
@@ -62,7 +62,7 @@ class Refusing:
         """Check the limit once an input is staged: others may have been staged at the same time.
 
         Raises:
-            BadRecord: more records are bad than may be.
+            BadRecord: more records are bad than allowed.
         """
         for one in self.aside.found:
             self._add_unreadable(one)

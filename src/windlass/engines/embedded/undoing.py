@@ -37,7 +37,7 @@ class Made:
     load: str
     table: Name
     undo: str
-    columns: tuple[str, ...]  # that can be given
+    columns: tuple[str, ...]  # that can be assigned
     key: tuple[str, ...]
     counts: Mapping[str, int]
     creates: bool

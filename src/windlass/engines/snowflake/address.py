@@ -1,4 +1,4 @@
-"""A warehouse's URL: the account, the place in it, and who connects how.
+"""A warehouse's URL: the account, the database and schema in it, and who connects and how.
 
 ``snowflake://user@account/database/schema?warehouse=...&role=...``
 """
@@ -16,15 +16,15 @@ from windlass.engines.snowflake.names import stored
 from windlass.errors import BadSpec, WindlassError
 from windlass.version import __version__
 
-# of the URL's query; the rest of what the connector takes is not for a load
+# of the URL's query; the connector's other options are not for a load
 _SERVER = ("host", "port", "protocol")
 _LOGIN = ("authenticator", "private_key_path", "token_path")
 SECRETS = ("token", "private_key_base64", "private_key_passphrase")
 OPTIONS = ("warehouse", "role", *_LOGIN, *SECRETS, *_SERVER)
-# with these no password and no key is needed, or the token is what they take
+# these need no password and no key, or use the token in place of one
 _WITH_TOKEN = ("oauth", "programmatic_access_token")
 _FORM = "warehouse: snowflake://user@account/database/schema?warehouse=name is what it takes"
-_LOCK_SECONDS = 600  # of waiting for a statement of others; by itself Snowflake waits 12 hours
+_LOCK_SECONDS = 600  # to wait for a statement of others; by default Snowflake waits 12 hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Address:
 
     @classmethod
     def parse(cls, url: str, into: str = "") -> Address:
-        """`into` is a schema, instead of the URL's.
+        """`into` is a schema that replaces the URL's.
 
         Raises:
-            BadSpec: it is something else. The message does not repeat it.
+            BadSpec: it is no such URL. The message does not repeat it.
         """
         try:
             parts = urlsplit(url)
@@ -81,7 +81,7 @@ class Address:
         return self.options.get("role", "")
 
     def arguments(self) -> dict[str, Any]:
-        """What the connector takes. Secrets that the URL does not have are the environment's.
+        """The connector's arguments. Secrets that the URL lacks come from the environment.
 
         Raises:
             WindlassError: the key or the token cannot be read, or there is none.
@@ -173,7 +173,7 @@ def _der(pem: bytes, passphrase: str, place: str) -> bytes:
 
 
 def _quoted(name: str) -> str:
-    """As an identifier of the login: without quotes it is read in upper case."""
+    """Quote an identifier for the login: without quotes, Snowflake reads it in upper case."""
     found = stored(name)
     plain = found == found.upper() and found.replace("_", "a").isalnum() and found.isascii()
     return found if plain else '"{}"'.format(found.replace('"', '""'))

@@ -1,9 +1,9 @@
 """The record of loads, in a table of Snowflake beside those that are loaded.
 
-A line commits with the rows of its load. Snowflake enforces no unique keys, so what writes a line
-first takes a lock: an UPDATE waits for the transaction of another one that changed the same row
-(https://docs.snowflake.com/en/sql-reference/transactions#resource-locking). Then it looks whether
-the line is there.
+A line commits with the rows of its load. Snowflake enforces no unique keys, so a writer first takes
+a lock: an UPDATE waits for another transaction that changed the same row
+(https://docs.snowflake.com/en/sql-reference/transactions#resource-locking). Then the writer checks
+whether the line exists.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Books:
     session: Session
 
     def make(self) -> None:
-        """Outside of transactions. Twice at once makes two rows to lock, which does no harm."""
+        """Make the table, outside of transactions. If two processes do so at once, there are two
+        rows to lock, which does no harm."""
         self._run(
             statement(
                 "create table if not exists {records} (seq NUMBER(38,0), run VARCHAR,"
@@ -54,7 +55,7 @@ class Books:
         return self.session.run_if_there(text, doing="reading the records") is not None
 
     def lock(self) -> None:
-        """Until the transaction ends. Last of all, so that loads of other tables do not wait."""
+        """Lock until the transaction ends. Comes last, so loads of other tables do not wait."""
         self._run(statement("update {lock} set n = n + 1", lock=_LOCK))
 
     def loaded(self, run: str, export: Export) -> Loaded | None:
@@ -85,7 +86,7 @@ class Books:
         return loaded_names(one for (one,) in rows)
 
     def watermark(self, export: Export) -> str:
-        # a later load of all the table's rows: the earlier rows are gone
+        # a later load replaced all rows of the table
         query = statement(
             "select watermark from {records} where table_name = ? and mark = ?"
             " and watermark <> '' and seq >= coalesce("
@@ -99,7 +100,7 @@ class Books:
 
     def add(self, words: Sequence[Value]) -> None:
         """Run, table, source, relation, mark, rows that arrived and that were read, the table's
-        rows, watermark, columns, and whether the rows before are gone. The lock is held."""
+        rows, watermark, columns, and whether earlier rows are gone. The lock is held."""
         self._run(
             statement(
                 "insert into {records} (seq, run, table_name, source, relation, mark, arrived,"

@@ -16,7 +16,7 @@ MISSING = (2003, 2043)  # or this role may not see it
 _LOCKED = 625
 _NO_WAREHOUSE = 606
 _NO_PRIVILEGE = 3001
-_NOT_REACHED = (250001, 250003)  # also of logins that are refused
+_NOT_REACHED = (250001, 250003)  # also for logins that are refused
 _REFUSED = re.compile(r"password|JWT|token|credential|authenticat|user .* disabled", re.IGNORECASE)
 _HTTP = tuple(
     getattr(faults, name)
@@ -32,7 +32,7 @@ _HTTP = tuple(
 @contextmanager
 def explaining(place: str, doing: str) -> Iterator[None]:
     """Raises:
-    ConnectionLost: trying again can help. What was in flight is rolled back, or the record of the
+    ConnectionLost: retrying can help. What was in flight is rolled back, or the record of the
         load shows that it was committed.
     """
     try:
@@ -70,7 +70,7 @@ def _explained(doing: str, error: faults.Error) -> WindlassError:
 
 
 def said(error: faults.Error) -> str:
-    """In one line, and without values of rows, which messages about data have in quotes."""
+    """The message in one line, without values of rows, which messages about data put in quotes."""
     text = re.sub(r"\s+", " ", str(error.msg or "")).strip() or first_line(error)
     if str(error.sqlstate or "").startswith("22"):
         text = re.sub(r"'[^']*'", "'...'", text)

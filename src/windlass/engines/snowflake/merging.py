@@ -28,10 +28,10 @@ class Filling:
     there: Mapping[str, TableColumn]
 
     def fill(self, read: int) -> int:
-        """How many of the rows have arrived, with those that the table had before.
+        """The number of rows that have arrived, including those that the table had before.
 
         Raises:
-            WindlassError: not all, or the key does not identify one row.
+            WindlassError: rows are missing, or the key does not identify one row.
         """
         if self.export.disposition == "truncate":
             self._run(statement("delete from {table}", table=self._table))
@@ -72,7 +72,7 @@ class Filling:
 
     @property
     def _values(self) -> list[sql.Composable]:
-        """Of the columns, from rows that are called `new`."""
+        """The values of the columns, from rows that are named `new`."""
         columns = range(len(self.export.columns))
         return [sql.SQL("new.{}").format(self.staged.column(at)) for at in columns]
 
@@ -157,5 +157,5 @@ class Filling:
         return self.session.run(text, doing=f"loading {self.export.table}")
 
     def _changed(self, text: str) -> int:
-        """How many rows an INSERT or a MERGE has inserted and updated, each in a column."""
+        """The rows that an INSERT or a MERGE has inserted and updated, each in a column."""
         return sum(int(one) for one in self._run(text)[0])

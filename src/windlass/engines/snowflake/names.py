@@ -33,8 +33,7 @@ def named(name: str) -> sql.Identifier:
 
 
 def alike(name: str, there: Iterable[str]) -> str:
-    """What is stored there under a name that differs by case only. Empty: nothing, or the name
-    itself."""
+    """A stored name that differs by case only. Empty: none does, or the name itself exists."""
     found = list(there)
     if stored(name) in found:
         return ""

@@ -19,10 +19,10 @@ class Session:
     """Leaves transactions to its callers: without `transaction`, each statement commits."""
 
     def __init__(self, address: Address) -> None:
-        """Connects.
+        """Connect.
 
         Raises:
-            WindlassError: it cannot.
+            WindlassError: it cannot connect.
         """
         self.place = address.place
         arguments = address.arguments()
@@ -30,10 +30,10 @@ class Session:
             self._connection = snowflake.connector.connect(**arguments)
 
     def run(self, text: str, values: Sequence[Value] = (), *, doing: str = "asking") -> Fetched:
-        """The rows of a statement, or how many rows it has changed.
+        """The rows that a statement returns, or how many it has changed.
 
         Raises:
-            WindlassError: it failed. Its transaction is still open, and has to be rolled back.
+            WindlassError: it failed. The transaction is still open; roll it back.
         """
         with explaining(self.place, doing):
             return self._run(text, values)
@@ -56,8 +56,7 @@ class Session:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All statements in it, or none. Statements that define anything would commit it:
-        https://docs.snowflake.com/en/sql-reference/transactions
-        """
+        https://docs.snowflake.com/en/sql-reference/transactions"""
         self.run("begin transaction")  # BEGIN alone also opens a block of a script
         try:
             yield

@@ -26,7 +26,7 @@ from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Export, Kind, Manifest
 
-# whose statistics are exact in Parquet, and whose order is that of the values
+# types whose statistics are exact in Parquet, and ordered as the values are
 _ORDERED = (
     Kind.INT16, Kind.INT32, Kind.INT64, Kind.DECIMAL, Kind.DATE, Kind.TIME, Kind.TIMESTAMP,
     Kind.INSTANT,
@@ -57,7 +57,7 @@ class Staged:
 def staged(
     session: Session, export: Export, manifest: Manifest, store: ObjectStore
 ) -> Iterator[Staged]:
-    """Statements that define anything are in it: outside of transactions.
+    """Defines objects, so call it outside of transactions.
 
     Raises:
         WindlassError: the table does not hold what the files hold.
@@ -88,15 +88,14 @@ def staged(
 
 
 def _own_name(run: str) -> str:
-    """Of the run, and of this attempt alone."""
+    """A name for this attempt of this run alone."""
     run = re.sub("[^A-Z0-9]", "_", run.upper())[:60]
     return f"_WINDLASS_{run}_{uuid4().hex[:8].upper()}"
 
 
 def _put(session: Session, path: Path, into: str, doing: str) -> None:
-    """Upload a file. PUT takes its place as a text, in which these are escaped:
-    https://docs.snowflake.com/en/sql-reference/sql/put
-    """
+    """Upload a file. PUT takes its path as a quoted text, in which these characters are escaped:
+    https://docs.snowflake.com/en/sql-reference/sql/put"""
     place = path.absolute().as_posix().replace("\\", "\\\\").replace("'", "\\'")
     text = f"put 'file://{place}' @{into} auto_compress = false source_compression = parquet"
     for *_, status, message in session.run(text, doing=doing):
@@ -105,7 +104,7 @@ def _put(session: Session, path: Path, into: str, doing: str) -> None:
 
 
 def _copy(export: Export, found: Staged, stage: sql.Composable) -> str:
-    """As the connector's own `write_pandas` has it, with the types that Parquet says."""
+    """Copy as the connector's own `write_pandas` does, with the types of the Parquet files."""
     values = listed(
         sql.SQL("$1:{}::{}").format(names(one.name), verbatim(type_of(one)))
         for one in export.columns

@@ -131,12 +131,12 @@ def _case_faults(export: Export, there: Collection[str]) -> list[Problem]:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether `fit` itself sees that it is there in another case."""
+    """Whether `fit` itself sees that the name exists in another case."""
     return not shown(name).startswith('"')
 
 
 def _replaced(export: Export, fits: Fit) -> Fit:
-    """A table whose columns are replaced is made again, which is no part of a transaction."""
+    """A table whose columns are replaced is made again, which cannot be part of a transaction."""
     changes = bool(fits.dropped or fits.retyped)
     if not (changes and export.rules.hooks):
         return fits

@@ -90,7 +90,7 @@ class SnowflakeTarget:
             return Survey((Problem(self.place, str(error), error.hint),))
 
     def _place_problems(self, session: Session) -> Iterator[Problem]:
-        """A login names what it likes; what does not exist is not there afterwards."""
+        """A login accepts any names. Those that do not exist are not set in its session."""
         text = "select current_database(), current_schema()"
         database, schema = session.run(text, doing="looking at the schema")[0]
         hint = "make it, or let the role use it: `?role=...` in the warehouse's URL"
@@ -130,7 +130,8 @@ class SnowflakeTarget:
             return replace(done, is_new=is_new)
 
     def _fill(self, session: Session, filling: Filling, export: Export, manifest: Manifest) -> bool:
-        """In one transaction, with the export's hooks. Whether it was this process."""
+        """Fill the table in one transaction, with the export's hooks. Returns whether this process
+        did it."""
         hooks, table = export.rules.hooks, named(export.table).as_string(None)
         runner = HookRunner(session)
 
@@ -150,9 +151,9 @@ class SnowflakeTarget:
         export: Export,
         manifest: Manifest,
     ) -> bool:
-        """For a table whose columns are replaced. That is one statement, which commits by itself;
-        made again after a kill it makes the same table. Watermarks of the rows before are void
-        from the line on that comes first."""
+        """For a table whose columns are replaced. One statement does that, and commits by itself;
+        repeated after a kill, it makes the same table. A line that is written first makes the
+        watermarks of the earlier rows void."""
         with books.session.transaction():
             books.lock()
             words = (f"{manifest.run} begins to replace", export.table, export.source, export.name)
@@ -191,8 +192,8 @@ class SnowflakeTarget:
 def _once(
     books: Books, tables: Tables, export: Export, manifest: Manifest, work: Callable[[], int]
 ) -> bool:
-    """Work and its line in one transaction, which is rolled back if another process has committed
-    them since."""
+    """Do the work and write its line in one transaction, which is rolled back if another process
+    has committed them first."""
     session = books.session
     with session.transaction():
         arrived = work()

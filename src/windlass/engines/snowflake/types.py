@@ -20,7 +20,7 @@ MOST_SCALE = 37
 _TEXT = "VARCHAR(16777216)"  # without a length, VARCHAR has this one
 _TYPES = {
     Kind.BOOLEAN: "BOOLEAN",
-    Kind.INT16: "NUMBER(38,0)",  # as every name for whole numbers
+    Kind.INT16: "NUMBER(38,0)",  # like every name for whole numbers
     Kind.INT32: "NUMBER(38,0)",
     Kind.INT64: "NUMBER(38,0)",
     Kind.FLOAT32: "FLOAT",
@@ -28,7 +28,7 @@ _TYPES = {
     Kind.TEXT: _TEXT,
     Kind.JSON: _TEXT,
     Kind.UUID: _TEXT,
-    Kind.BYTES: "BINARY",  # DESCRIBE TABLE says with which length
+    Kind.BYTES: "BINARY",  # DESCRIBE TABLE adds the length
     Kind.DATE: "DATE",
     Kind.TIME: "TIME(9)",
     Kind.TIMESTAMP: "TIMESTAMP_NTZ(9)",
@@ -73,8 +73,7 @@ def holds_all(old: str, new: str) -> bool:
 
 def can_become(old: str, new: str) -> bool:
     """Whether ALTER TABLE can make one of the other: lengths and digits grow, but not the digits
-    after the point. https://docs.snowflake.com/en/sql-reference/sql/alter-table-column
-    """
+    after the point. https://docs.snowflake.com/en/sql-reference/sql/alter-table-column"""
     before, after = _FORM.fullmatch(old), _FORM.fullmatch(new)
     if before is None or after is None or before[1] != after[1]:
         return False

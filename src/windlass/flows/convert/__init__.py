@@ -1,1 +1,1 @@
-"""The flow `convert`: a PostgreSQL database into a database of another engine."""
+"""The flow `convert`: migrates a PostgreSQL database into a database of another engine."""

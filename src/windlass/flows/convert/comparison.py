@@ -38,7 +38,7 @@ class ConvertedComparison(ConvertSides):
     ) -> None:
         """Raises:
         BadSpec: source or target is missing or cannot be read.
-        Refused: a repair is asked for.
+        Refused: a repair was requested.
         """
         if repair is not None:
             message = "cannot be repaired: it is of another engine"
@@ -72,7 +72,7 @@ class ConvertedComparison(ConvertSides):
         )
 
     def counted(self, table: TableConversion, make: Callable[[], Result]) -> Result:
-        """Both sides at the same time."""
+        """Count both sides at the same time."""
         with ThreadPoolExecutor(1, "windlass-hash") as pool:
             here = pool.submit(self._count, table)
             there = make()
@@ -121,7 +121,7 @@ class ConvertedComparison(ConvertSides):
 
     def join(self, handle: Result) -> None:
         """Raises:
-        WindlassError: one process reads the source.
+        WindlassError: always, as one process reads the source.
         """
         raise WindlassError("is the work of one process", hint="run windlass verify")
 

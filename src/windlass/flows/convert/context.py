@@ -73,7 +73,7 @@ class Conversion(ConvertSides):
     # for the steps
 
     def once(self, step: str, item: str, work: Callable[[Any], Result]) -> Result:
-        """A piece of work, in one transaction with its line in the journal."""
+        """Do a piece of work, in one transaction with its line in the journal."""
         return self.target.once(self.run_id, step, item, work)
 
     def counted(self, table: TableConversion, make: Callable[[], Result]) -> Result:
@@ -87,7 +87,7 @@ class Conversion(ConvertSides):
         return self.lines("copy_tables")[str(table.source)]
 
     def lines(self, step: str) -> Mapping[str, Result]:
-        """Of the journal, as it is now."""
+        """The lines of the journal, as it is now."""
         found = self.target.read(self.run_id)
         return found.lines.get(step, {}) if found else {}
 
@@ -157,8 +157,8 @@ class Conversion(ConvertSides):
 
     def _unfinished(self, *, writes: bool) -> LoadRun | None:
         """Raises:
-        Refused: one that is unfinished has other options.
-        AlreadyFinished: one with the same options has done all.
+        Refused: an unfinished run has other options.
+        AlreadyFinished: a run with the same options has done everything.
         """
         runs, config = self.target.runs(), self._config()
         found = next((one for one in runs if one.state in UNFINISHED), None)
@@ -227,8 +227,8 @@ class Conversion(ConvertSides):
     # for the runner
 
     def finished(self, step: str) -> Mapping[str, Result]:
-        """What the journal has of these steps. Results that are computed from the journal are not
-        repeated."""
+        """The results that the journal has of these steps. Results that are computed from the
+        journal are not repeated."""
         if self.at is None or step not in ("copy_tables", "create_indexes"):
             return {}
         return self.at.lines.get(step, {})
@@ -254,7 +254,7 @@ class Conversion(ConvertSides):
 
     def join(self, handle: Result) -> None:
         """Raises:
-        WindlassError: one process reads the source.
+        WindlassError: always, as one process reads the source.
         """
         raise WindlassError(
             f"a migration into {self.target.engine} is the work of one process",
@@ -267,7 +267,7 @@ class Conversion(ConvertSides):
 
     def conclude(self) -> None:
         """Raises:
-        Different: the sides differ, or rows brought about losses that nobody has accepted.
+        Different: the sides differ, or rows caused losses that nobody has accepted.
         """
         from windlass.flows.convert.ending import check
 

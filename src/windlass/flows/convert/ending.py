@@ -28,7 +28,7 @@ from windlass.run.story import Story
 from windlass.spec.migrate import Spec
 
 Lines = Mapping[str, Mapping[str, Mapping[str, Any]]]
-_LOSING = ("validate_foreign_keys", "create_views")  # steps whose rows bring about losses
+_LOSING = ("validate_foreign_keys", "create_views")  # steps whose rows can cause losses
 
 
 class Ended(Protocol):
@@ -46,7 +46,7 @@ class Ended(Protocol):
 
 def check(run: Ended) -> None:
     """Raises:
-    Different: see there.
+    Different: the sides differ, or rows caused losses that nobody has accepted.
     """
     found = run.story.differences
     lost = unaccepted(_late_losses(run), run.spec.accept)
@@ -61,7 +61,7 @@ def _late_losses(run: Ended) -> list[Loss]:
 def outcome_of(run: Any, state: State, reason: Reason = NO_REASON) -> Outcome:
     plan: ConversionPlan = run.plan
     lines: Lines = {}
-    with suppress(WindlassError):  # the target cannot be read now: what is known is reported
+    with suppress(WindlassError):  # the target is unreachable: report what is known
         if run.at is not None and (found := run.target.read(plan.run)) is not None:
             lines = found.lines
     differences = tuple(run.story.differences)

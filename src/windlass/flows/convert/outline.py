@@ -86,7 +86,7 @@ CONVERT: Flow[Any] = Flow(
     ),
     context=f"{_HERE}.context:Conversion",
     spec=MIGRATE.spec,
-    entries="",  # a spec file is `migrate`'s: its target says which flow it is
+    entries="",  # a spec file belongs to `migrate`: its target decides the flow
     past=f"{_HERE}.past:past_of",
     plan=f"{_HERE}.planned:plan_conversion",
     words=replace(MIGRATE.words, repairs=False),

@@ -139,7 +139,7 @@ class DestinationPast:
             message = f"is unfinished: {found.state}"
             raise Refused([Problem(f"run {run}", message, "resume it, or roll it back")])
         if self._loads is None and (found is not None or not run):
-            return []  # a migration leaves its journal only
+            return []  # a migration leaves only its journal
         return self._of_loads(run).left(run)
 
     def clean(self, lefts: Sequence[Left]) -> None:

@@ -16,12 +16,12 @@ from windlass.model.translation import Field, Type
 from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
 
-MOST_NAMED = 1_000  # rows that differ, of a table
+MOST_NAMED = 1_000  # differing rows of a table
 _AT_ONCE = 64  # buckets
 
 
 class Reads(Protocol):
-    """What these steps use of their context."""
+    """What these steps need from their context."""
 
     source: ProjectedSource
     target: Destination
@@ -48,7 +48,7 @@ class Reads(Protocol):
 
 
 def projection_of(item: TableConversion | ViewConversion, floats: str) -> Projection:
-    """`floats` as of the target's."""
+    """`floats` is the target's."""
     if isinstance(item, ViewConversion):
         return Projection(item.source, item.columns, (), True, floats)
     return Projection(item.source, item.columns, item.key, item.is_partitioned, floats)
@@ -66,7 +66,7 @@ def content_items(run: Reads) -> list[Item]:
 
 
 def validate_content(run: Reads, item: Item) -> Result:
-    """The target's rows: their digest, or their number."""
+    """Compute the digest of the target's rows, or count them."""
     table = run.plan.table(item.id)
 
     def count() -> Result:
@@ -127,7 +127,7 @@ def _explained(run: Reads, table: TableConversion, here: int, there: int) -> Ite
 
 
 def _rows(run: Reads, table: TableConversion) -> Iterator[Difference]:
-    """By key, or by all their values where there is none."""
+    """Find the rows by key, or by all their values if there is none."""
     projection = projection_of(table, run.target.floats)
     here, others = run.source.buckets(projection), run.target.buckets(table)
     numbers = sorted(one for one in {*here, *others} if here.get(one) != others.get(one))

@@ -43,7 +43,7 @@ def create_target_tables(run: Conversion, _: Item) -> Result:
 
 
 def table_items(run: Conversion) -> list[Item]:
-    """The largest first, so that a small one ends last; or those that others need first."""
+    """The tables, largest first, so that a small one ends last; or first those that others need."""
     if not run.plan.copies_rows:
         return []
     tables = list(run.plan.tables)
@@ -59,7 +59,7 @@ def _item(table: TableConversion) -> Item:
 
 
 def copy_tables(run: Conversion, item: Item) -> Result:
-    """The rows of a table; the source hashes them in the same snapshot beside that."""
+    """Copy the rows of a table, while the source hashes them in the same snapshot."""
     table = run.plan.table(item.id)
     run.turns.wait([str(one) for one in table.needs])
     found = run.once("copy_tables", item.id, lambda session: _copied(run, table, session))
@@ -109,7 +109,7 @@ def _batches(run: Conversion, table: TableConversion) -> Iterator[list[tuple[Any
 
 
 def _size_of(table: TableConversion, rows: int) -> int:
-    """About, as the source keeps them."""
+    """The approximate size on the source."""
     return table.size_bytes * rows // table.rows if table.rows > 0 else 0
 
 
@@ -118,7 +118,7 @@ def index_items(run: Conversion) -> list[Item]:
 
 
 def create_indexes(run: Conversion, item: Item) -> Result:
-    """All of a table, each with its line in the journal."""
+    """Create all indexes of a table, each with its line in the journal."""
     table = run.plan.table(item.id)
     for one in table.indexes:
         run.once("create_index", f"{item.id} {one.name}", partial(_execute, one.statement))
@@ -131,8 +131,8 @@ def _execute(text: str, session: Session) -> Result:
 
 
 def validate_foreign_keys(run: Conversion, _: Item) -> Result:
-    """Rows that refer to no row: the source has none, in one snapshot. Keys that are not part of
-    their tables' definitions are made first."""
+    """Find rows that refer to no row; the source, in one snapshot, has none. Foreign keys outside
+    of table definitions are made first."""
     lost = [one for table in run.plan.tables for one in _relate(run, table)]
 
     def check(session: Session) -> Result:
@@ -148,7 +148,7 @@ def validate_foreign_keys(run: Conversion, _: Item) -> Result:
 
 
 def _relate(run: Conversion, table: TableConversion) -> Iterator[Result]:
-    """The losses of keys that the target refuses."""
+    """The losses from foreign keys that the target refuses."""
     for one in table.keys:
         item = f"{table.source} {one.name}"
         noted = run.once("create_foreign_key", item, partial(_related, table, one))
@@ -165,7 +165,8 @@ def _related(table: TableConversion, one: Made, session: Session) -> Result:
 
 
 def set_sequences(run: Conversion, _: Item) -> Result:
-    """Read sequences now, as no snapshot covers them: better skip a number than give one twice."""
+    """Set sequences to what they are now, as no snapshot covers them: it is better to skip a number
+    than to give one twice."""
     counting = [one for one in run.plan.tables if one.counter is not None]
     if not run.plan.copies_rows:
         return {}
@@ -215,7 +216,7 @@ def _is_proven(run: Conversion, view: ViewConversion) -> bool:
 
 
 def generate_migration_summary(run: Conversion, _: Item) -> Result:
-    """Which snapshots were read, where it was more than one."""
+    """Report which snapshots were read, if there was more than one."""
     lines = run.lines("copy_tables")
     numbers = {one["snapshot"] for one in lines.values()}
     if len(numbers) > 1:

@@ -7,7 +7,7 @@ from threading import Condition
 
 from windlass.errors import Interrupted
 
-_LOOK_SECONDS = 0.2  # whether the run is stopped
+_LOOK_SECONDS = 0.2  # between checks whether the run is stopped
 
 
 class Turns:
@@ -20,7 +20,7 @@ class Turns:
         self._is_over = False
 
     def add(self, tables: Iterable[str]) -> None:
-        """These are copied."""
+        """Note that these are copied."""
         with self._changed:
             self._done.update(tables)
             self._changed.notify_all()
@@ -38,5 +38,5 @@ class Turns:
                 self._changed.wait(_LOOK_SECONDS)
 
     def end(self) -> None:
-        """Nothing is waited for any more."""
+        """End all waiting."""
         self._is_over = True

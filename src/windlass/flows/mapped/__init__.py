@@ -1,2 +1,2 @@
-"""Columns of a mapped table that are made after the source was read: by functions of Python, or by
-SQL of the target. Copying and comparing make them in the same way."""
+"""Computes columns of a mapped table after the source was read: by Python functions, or by SQL on
+the target. Copying and comparing compute them in the same way."""

@@ -1,8 +1,8 @@
-"""The same functions in another process, whose texts hash to other numbers: what depends on the
-process that calls a function shows, as the results are compared.
+"""Runs the same functions in another process with another seed for the hashes of texts. Results
+that depend on the calling process are found, as both are compared.
 
-As a module it is that process: it reads lines of COPY from standard input, and writes frames to
-standard output: a letter, a length of four bytes, and so many bytes.
+Run as a module, it is that process. It reads lines of COPY from standard input, and writes frames
+to standard output: a letter, a length in four bytes, and that many bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BLOCK = 1 << 16
 
 
 def through_another_process(work: Work, blocks: Generator[bytes]) -> Iterator[bytes]:
-    """What the functions make of these lines there.
+    """The results of the functions for these lines, from the other process.
 
     Raises:
         WindlassError: a function failed, or the process ended.
@@ -56,7 +56,7 @@ def through_another_process(work: Work, blocks: Generator[bytes]) -> Iterator[by
 
 
 def closable(blocks: Iterator[bytes]) -> Generator[bytes]:
-    """The same; closing it closes what it reads, if that can be closed."""
+    """The same items. Closing it also closes what it reads, if that can be closed."""
     try:
         yield from blocks
     finally:
@@ -86,7 +86,7 @@ def _frames(process: subprocess.Popen[bytes], work: Work, feeding: _Feeding) -> 
 
 
 class _Feeding(threading.Thread):
-    """Writes the lines. What fails in reading them is kept in `failed`."""
+    """Writes the lines. An error in reading them is kept in `failed`."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], work: Work, blocks: Generator[bytes]
@@ -111,7 +111,7 @@ class _Feeding(threading.Thread):
                     pipe.write(block)
             except BrokenPipeError:
                 raise
-            except Exception as error:  # of the source; raised where the lines are asked for
+            except Exception as error:  # of the source; raised where the lines are requested
                 self.failed = error
                 self._process.kill()
 
@@ -119,7 +119,7 @@ class _Feeding(threading.Thread):
 def main() -> None:
     """Read what to do, then lines, until their end."""
     out, given = os.fdopen(os.dup(1), "wb"), os.fdopen(os.dup(0), "rb")
-    os.dup2(2, 1)  # what a function prints is not of the lines
+    os.dup2(2, 1)  # keep what a function prints out of the lines
     try:
         caller = Caller(_read_work(given))
         while block := given.read1(_BLOCK):

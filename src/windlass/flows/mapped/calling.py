@@ -1,5 +1,5 @@
-"""Functions of Python over lines of COPY: they come in as the source has written them, and leave as
-the target reads them. One batch is in memory at a time."""
+"""Calls Python functions on lines of COPY: they come in as the source has written them, and leave
+as the target reads them. One batch is in memory at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LIBRARIES = {"pandas": ("pandas",), "polars": ("polars",), "arrow": ()}
 @dataclass(frozen=True, slots=True)
 class Work:
     """What functions make of a table's lines. `columns` are the names and types of what is read,
-    without blanks in types; `sent` are the places of those that leave."""
+    without blanks in types; `sent` are the positions of those that leave."""
 
     table: str
     columns: tuple[tuple[str, str], ...]
@@ -46,7 +46,7 @@ def is_late(item: RelationPlan) -> bool:
 
 
 def read_columns(item: RelationPlan) -> list[ColumnPlan]:
-    """Those that are read of the source: without what SQL of the target makes."""
+    """The columns that are read from the source: without those that SQL of the target computes."""
     return [one for one in item.columns if not item.how(one).finish]
 
 
@@ -184,7 +184,7 @@ def imported(name: str) -> Callable[[Any], Any]:
     """
     try:
         found: object = resolve(name)
-    except (Exception, SystemExit) as error:  # anything that its module raises
+    except (Exception, SystemExit) as error:  # any error of its module
         raise WindlassError(
             f"function {name}: cannot be imported here: {type(error).__name__}",
             hint="its folder has to be in PYTHONPATH, on every worker",

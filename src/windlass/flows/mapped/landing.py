@@ -1,5 +1,5 @@
-"""Columns that SQL of the target makes: rows go into a temporary table, and from there with these
-columns into their own."""
+"""Computes columns by SQL of the target: rows go into a temporary table, and from there, with these
+columns, into their own table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def make_landing(item: RelationPlan) -> sql.Composed:
 
 
 def move_landed(item: RelationPlan) -> sql.Composed:
-    """Rows into their table, and the temporary one away: for the next chunk."""
+    """Move the rows into their table, and drop the temporary one, so the next chunk can make it
+    again."""
     columns = [one for one in item.columns if not one.generated]
     return sql.SQL("insert into {} ({}) select {} from {}; drop table {}").format(
         sql.Identifier(item.enters.schema, item.enters.name),

@@ -29,7 +29,7 @@ _FRACTION = re.compile(r"\.(\d+)")
 def read_lines(lines: bytes) -> list[list[str | None]]:
     """The fields of whole lines, each as text; None for NULL."""
     rows = lines.decode().split("\n")
-    rows.pop()  # what follows the last line's end
+    rows.pop()  # what follows the last line end
     return [[_field(one) for one in row.split("\t")] for row in rows]
 
 
@@ -121,7 +121,8 @@ def _text(value: Any) -> str:
 
 
 def _fault(text: str, column: Column) -> str:
-    """Why a column of this type would have another value; nothing if it would not, or refuses."""
+    """Why a column of this type would hold another value; empty if it would not, or refuses the
+    text."""
     if "\0" in text:
         return "a text with U+0000"
     if column.type == "real":

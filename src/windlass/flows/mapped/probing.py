@@ -1,5 +1,5 @@
-"""What is known before anything is written of columns that are made after the source is read: their
-functions and SQL are tried with the first rows, and what cannot be proven is a problem."""
+"""Tries the functions and SQL of computed columns with the first rows, before anything is written.
+What cannot be proven is a problem."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from windlass.model.plan import Plan, RelationPlan
 from windlass.model.report import Problem
 from windlass.planning.postgres.mapped.expressions import fault_of
 
-ROWS = 100  # that are tried
+ROWS = 100  # rows that are tried
 _APART = 7  # rows of a batch in the other process
 
 Lines = Callable[[RelationPlan], bytes]
@@ -88,7 +88,7 @@ def _import_problems(item: RelationPlan) -> Iterator[Problem]:
 
 
 class _Probing:
-    """Of one relation."""
+    """Probes one relation."""
 
     def __init__(self, item: RelationPlan, target: Connection, lines: Lines) -> None:
         self._item, self._target, self._lines = item, target, lines
@@ -128,7 +128,7 @@ class _Probing:
         return found
 
     def _called(self, lines: bytes) -> bytes | None:
-        """What functions make of the lines; None if that is not always the same."""
+        """What functions make of the lines; None if another process makes others."""
         if work_of(self._item, computed=True) is None:
             return lines
         here = b"".join(Caller(self._work).through([lines]))
@@ -148,7 +148,7 @@ class _Probing:
                 continue
             try:
                 self._computed[one.target] = self._compute(finish, one.target_type)
-            except psycopg.DataError:  # whose message may show a value
+            except psycopg.DataError:  # its message may show a value
                 message = f"{what}: cannot be computed for one of the first {ROWS} rows"
                 yield Problem(self._name, message, "correct it; see docs/mapping.md")
             except psycopg.Error as error:

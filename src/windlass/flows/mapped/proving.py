@@ -1,6 +1,6 @@
-"""The proof of a table with columns that are made after the source was read: they are made again
-from the source's rows, in another process and in batches of other sizes, and the target compares
-these rows with its own. A function that does not make the same again is found by that."""
+"""Proves a table with computed columns: they are computed again from the source's rows, in another
+process and in batches of other sizes, and the target compares the result with its own rows. This
+finds functions whose results vary."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from windlass.spec.choices import Verify
 from windlass.verifying.postgres.content import find_differences
 
 _READ, _MADE = Name(TEMPORARY, "windlass_read"), Name(TEMPORARY, "windlass_made")
-_FIRST, _SECOND = 2, 3  # batches of the two times are so many times smaller than when copied
+_FIRST, _SECOND = 2, 3  # the batches of the two times are this many times smaller than in copying
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ def is_made_again(run: Sides, item: RelationPlan) -> bool:
 
 
 def source_sum(run: Sides, item: RelationPlan, range_: Range) -> Fingerprint:
-    """Of the rows of a range, as they should have arrived."""
+    """The fingerprint of a range's rows, as they should have arrived."""
     with made_again(run.hold.target, item, _lines(run, item, range_)) as (session, table):
         return _sum(session, _side(run, item, table))
 
@@ -108,7 +108,7 @@ def _lines(run: Sides, item: RelationPlan, range_: Range) -> Iterator[bytes]:
 
 
 def _copied(source: Connection, name: Name, query: str) -> Iterator[bytes]:
-    """Whichever thread asks for the blocks."""
+    """Read the blocks in whichever thread asks for them."""
     statement = sql.SQL("copy ({}) to stdout").format(sql.SQL(query))
     with explaining(f"reading {name}", side="source"), source.cursor().copy(statement) as copy:
         for block in copy:
@@ -129,8 +129,8 @@ def _sum(session: Connection, side: Side) -> Fingerprint:
 def differing_made_again(
     run: Sides, item: RelationPlan, first: Fingerprint, limit: int
 ) -> Iterator[Difference]:
-    """The rows that differ from what is made of the source's once more; and whether that is not
-    what was made the first time."""
+    """The rows that differ from what is computed once more from the source's; and whether that
+    differs from what was computed the first time."""
     lines = _lines(run, item, Whole())
     with made_again(run.hold.target, item, lines, smaller=_SECOND) as (session, table):
         side = _side(run, item, table)
@@ -154,7 +154,7 @@ def differing_made_again(
 
 
 def unsteady(item: RelationPlan) -> Difference:
-    """What is said of a function that gave two results for the same rows."""
+    """The message about a function that gave two results for the same rows."""
     functions = sorted(item.mapping.functions) if item.mapping else []
     what = f"function {', '.join(functions)}" if functions else "SQL of the target"
     message = (

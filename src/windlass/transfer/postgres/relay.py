@@ -15,13 +15,13 @@ from windlass.model.chunk import Range
 from windlass.model.mapping import Mapping
 from windlass.model.relation import Name, Relation, Wire
 
-# Blocks of about 250 kB that may be queued between the two ends: enough that neither end has to
-# wait for the event loop, few enough for memory.
+# Blocks of about 250 kB that may be queued between the two ends: enough that neither end waits for
+# the event loop, few enough to fit in memory.
 _BLOCKS_IN_FLIGHT = 4
 
 
 class Change(Protocol):
-    """Makes other lines of those that it is fed with. `finish` gives the last ones."""
+    """Changes lines of COPY. `finish` returns the last ones."""
 
     def feed(self, block: bytes) -> Iterator[bytes]: ...
 
@@ -39,8 +39,8 @@ class Journey:
     wire: Wire
     freeze: bool  # the relation is empty and all of it comes in this transaction
     mapping: Mapping | None = None  # through which it is read
-    change: Change | None = None  # of the lines, on their way
-    sent: Sequence[str] = ()  # the target's columns, where they are not all that are read
+    change: Change | None = None  # applied to the lines on their way
+    sent: Sequence[str] = ()  # the target's columns, if not all that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ async def relay(
     `progress` gets the size of every block. Memory: a few blocks, whatever the chunk's size.
 
     Raises:
-        ConnectionLost, TargetFull, WindlassError: the target's transaction is to be rolled back.
+        ConnectionLost, TargetFull, WindlassError: roll back the target's transaction.
     """
     started = time.perf_counter()
     blocks: asyncio.Queue[bytes | None] = asyncio.Queue(_BLOCKS_IN_FLIGHT)
@@ -84,7 +84,7 @@ async def relay(
     async def arriving() -> AsyncIterator[bytes]:
         while (block := await blocks.get()) is not None:
             yield block
-        await reading  # an error of the reader ends the writer as well
+        await reading  # if the reader fails, the writer ends as well
 
     if journey.freeze:
         await truncate(target, journey.target)
@@ -106,7 +106,7 @@ async def relay(
 
 
 async def _read(source: Bulk, journey: Journey, put: Write) -> None:
-    """The chunk's blocks, changed if they are to be."""
+    """The chunk's blocks, after `change` if there is one."""
     change = journey.change
 
     async def put_changed(block: bytes) -> None:

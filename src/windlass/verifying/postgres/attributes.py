@@ -19,10 +19,11 @@ def differing_attributes(
     compared: Set[Key],
     may_be: Callable[[str], bool],
 ) -> Iterator[Difference]:
-    """The attributes that differ, of objects that are `compared`, by the target's names, which
-    `source` has already.
+    """The attributes that differ, of objects that are `compared`. Names are the target's, in
+    `source` as well.
 
-    `may_be`: whether something on the target could belong to a role; what cannot is a loss.
+    `may_be`: whether a role can own or be granted anything on the target. Attributes that need any
+    other role are losses.
     """
     for key in sorted(source.keys() | target.keys()):
         expected, found = source.get(key, _USUAL), target.get(key, _USUAL)

@@ -1,6 +1,6 @@
-"""Content: which rows of a pair differ, named as far as a person would read.
+"""Reports which rows of a pair differ, and names as many as a person would read.
 
-`windlass.engines.postgres.rowdiff` finds them; this decides what is reported of them, and how much.
+`windlass.engines.postgres.rowdiff` finds them; this module decides what to report, and how much.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from windlass.model.report import Difference, DifferenceKind
 
 T = TypeVar("T")
 
-LIMIT = 1000  # differences of a relation that are named; the others are counted
+LIMIT = 1000  # named differences of a relation; the others are counted
 _KEYS_PER_QUERY = 200
 
 _WHERE = {
@@ -47,12 +47,12 @@ def find_differences(
 ) -> list[Difference]:
     """The first `limit` rows that differ, with the columns, then how many more of each kind.
 
-    `every` is called with each of them, however many there are; they wait in a temporary file.
-    Values leave the servers only with `show_values`; keys always do. Reads each side twice at
-    most, and what it holds does not depend on the size of the relation.
+    `every` is called with each difference, however many there are; they wait in a temporary file.
+    Values leave the servers only with `show_values`; keys always do. Reads each side twice at most,
+    and memory does not depend on the size of the relation.
 
     Raises:
-        WindlassError: a server's reason, naming the relation.
+        WindlassError: a server failed; the message names the relation.
     """
 
     def described(rows: Sequence[RowDifference]) -> list[Difference]:
@@ -88,7 +88,7 @@ def _spooled(spool: TextIO) -> Iterator[list[RowDifference]]:
 
 
 def _place(row: RowDifference) -> list[tuple[int, str]]:
-    """Short keys first, which sorts numbers."""
+    """Sort short keys first, which puts numbers in order."""
     return [(len(value or ""), value or "") for value in row.key]
 
 
@@ -114,14 +114,14 @@ def _with_columns(
     rows: Sequence[RowDifference],
     found: Sequence[Difference],
 ) -> Iterator[Difference]:
-    """The same, with the columns of changed rows, in order."""
+    """The same differences, with the columns of changed rows, in order."""
     changed = {row.key for row in rows if row.kind is DifferenceKind.CHANGED}
     columns: dict[Key, tuple[str, ...]] = {}
     for keys in _batches(sorted(changed, key=str)):
         left = read_column_hashes(source, pair.source, keys)
         right = read_column_hashes(target, pair.target, keys)
         for key in keys:
-            # several rows of one key, on a target that does not enforce it: all that is said
+            # on a target that does not enforce a key, several rows may have it: no columns then
             if len(left.get(key, ())) == len(right.get(key, ())) == 1:
                 columns[key] = _differing(pair.source, left[key][0], right[key][0])
     for row, difference in zip(rows, found, strict=True):
@@ -146,7 +146,7 @@ def _with_values(
     rows: Sequence[RowDifference],
     found: Sequence[Difference],
 ) -> Iterator[Difference]:
-    """The same, with the values of columns that differ; of whole rows that one side lacks."""
+    """The same, with the values of columns that differ, or of whole rows that one side lacks."""
     for some in _batches(list(zip(rows, found, strict=True))):
         batch = [row for row, _ in some]
         left = _read_values(source, pair.source, batch)
@@ -164,7 +164,7 @@ def _with_values(
 def _read_values(
     connection: Connection, side: Side, rows: Sequence[RowDifference]
 ) -> Mapping[Key | int, Sequence[str | None]]:
-    """By key, or by row hash without a keyset. The first of several rows with one key."""
+    """Values by key, or by row hash without a keyset. Of several rows with one key, the first."""
     if not side.keyset:
         by_hash = read_values_by_hash(connection, side, [row.row_hash for row in rows])
         return dict(by_hash.items())

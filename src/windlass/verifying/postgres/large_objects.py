@@ -60,14 +60,15 @@ class _Roles:
         self._able: dict[str, bool] = {}
 
     def differing(self, expected: Described, found: Described) -> str:
-        """Which of owner, comment and grants differ. What roles the target lacks is a loss."""
+        """Which of owner, comment and grants differ. Those that need roles missing on the target
+        are losses."""
         differ = []
         if expected.owner != found.owner and self._may_own(expected.owner):
             differ.append("owner")
         if expected.comment != found.comment:
             differ.append("comment")
         granted = {one for one in expected.grants if one[0] in ("", *self._roles)}
-        # an owner holds everything anyway, so that his grants are listed on neither side
+        # an owner has every right anyway, so neither side lists grants to the owner
         more = {one for one in found.grants if one[0] != expected.owner}
         if {one for one in granted if one[0] != found.owner} != more:
             differ.append("grants")

@@ -31,7 +31,7 @@ from windlass.errors import WindlassError
 from windlass.model.repair import ALL, Change
 from windlass.model.report import DifferenceKind
 
-# of a RowDifference
+# a RowDifference in the temporary file
 Spooled = tuple[list[str | None], int, int]  # key, row hash, surplus
 
 KEYS_AT_ONCE = 20_000  # looked up through an index
@@ -65,12 +65,12 @@ class Changes:
     _sum: int = 0  # of hashes, so that the order of the rows does not matter
 
     def add(self, row: RowDifference) -> bool:
-        """Whether the row would be changed."""
+        """Add a difference; returns whether the row would be changed."""
         change = _CHANGES[row.kind]
         if change not in self.allowed:
             return False
         copies = _copies(row)
-        # with a key, others may write to the same row: that is what a repair takes back
+        # with a key, others may have written to the same row: a repair undoes that
         which = [change.value, row.key or row.row_hash, copies]
         hashed = hashlib.sha256(json.dumps(which).encode()).digest()
         self.counts[change] += copies
@@ -97,8 +97,8 @@ def _copies(row: RowDifference) -> int:
 
 
 def _check_same(pair: Pair, found: Changes, digest: str) -> None:
-    """Check that nobody has written to the target since it was compared. What has become equal
-    needs nothing."""
+    """Check that nobody has written to the target since it was compared. Rows that have become
+    equal need no repair."""
     if found.counts and found.digest != digest:
         counts = ", ".join(f"{change.value}s {found.counts[change]:,}" for change in Change)
         raise WindlassError(
@@ -121,14 +121,14 @@ def repair(
     """Copy what differs again, in one target transaction that fires no trigger.
 
     Every key that differs loses its rows on the target and gets the source's. All are deleted
-    before the first is copied, as two rows may have swapped a unique value. Which ones they are is
-    kept in a temporary file, so memory does not grow with them. Idempotent. What is deleted and
-    what takes its place is kept `aside`, if that is given, for `give_back`.
+    before the first is copied, as two rows may have swapped a unique value. The keys are kept in a
+    temporary file, so memory does not grow with their number. Idempotent. If `aside` is given,
+    deleted rows and their replacements are kept there for `give_back`.
 
     Raises:
-        WindlassError: other rows would be changed than those of `digest`, which somebody has agreed
-            to; foreign keys would act and this user may not prevent it, or a server's reason; the
-            target is as it was.
+        WindlassError: the repair would change other rows than those of `digest`, to which somebody
+            has agreed; foreign keys would act, and this user may not prevent it; or a server
+            failed. The target is unchanged.
     """
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as spool,

@@ -1,9 +1,8 @@
-"""Schema difference: compares what the source's archive asks of the target with what the target
-has.
+"""Schema difference: compares the definitions in the source's archive with those on the target.
 
-Both sides are read from the catalogs by the same pg_dump and written as the statements that this
-target would get: renamed, without roles that it lacks, without what is a named loss. So there is
-one meaning of "the same definition", for every kind of object.
+Both sides are read from the catalogs by the same pg_dump, and written as statements for this
+target: with renamed objects, without roles that it lacks, and without reported losses. So "the same
+definition" has one meaning for every kind of object.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ class Judge(Protocol):
     """Decides whether two texts that are written differently mean the same."""
 
     def are_alike(self, doubts: Sequence[Doubt]) -> list[bool]:
-        """Decides about many at once: those that are certainly the same."""
+        """Decides many pairs at once: returns those that are certainly the same."""
 
     def is_same(self, doubt: Doubt) -> bool:
-        """Decides about one of the others."""
+        """Decides about one of the remaining pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +53,11 @@ class Leeway:
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """What belongs to what, where statements alone do not show it. Ids are those of entries."""
+    """Which entry belongs to which, where the statements alone do not show it. Ids are those of
+    entries."""
 
-    depends_on: Mapping[int, Collection[int]] = field(default_factory=dict)  # of the expected
-    belongs_to: Mapping[int, Collection[Key]] = field(default_factory=dict)  # of the found
+    depends_on: Mapping[int, Collection[int]] = field(default_factory=dict)  # of what is expected
+    belongs_to: Mapping[int, Collection[Key]] = field(default_factory=dict)  # of what was found
     adds_to: Mapping[int, Collection[Key]] = field(
         default_factory=dict
     )  # likewise: a partition's parent
@@ -135,7 +135,8 @@ class _Both:
         return both or self.names[key] in self.leeway.reowned
 
     def difference(self, key: Key, said: Mapping[Key, str]) -> Difference | None:
-        """The difference, if it counts; `said`: how the statements of a kind and name differ."""
+        """The difference, if it counts. `said` describes how the statements of a kind and name
+        differ."""
         statement = (self.wanted.get(key) or self.there[key])[0]
         name, leeway = self.names[key], self.leeway
         if name in leeway.excused or (name in leeway.left_out and key not in self.wanted):
@@ -166,7 +167,7 @@ class _Both:
 def only_there(
     expected: Iterable[Statement], found: Iterable[Statement], schemas: Collection[str] | None
 ) -> list[str]:
-    """What only the target has, by name, without its parts; in these schemas, if given."""
+    """Names of what only the target has, without its parts; of these schemas only, if given."""
     wanted = {(one.kind, one.name) for one in expected}
     return sorted(
         str(one)
@@ -183,7 +184,7 @@ def _implied(
     fed: Collection[Name],
     depends_on: Mapping[int, Collection[int]],
 ) -> set[int]:
-    """The ids of what cannot exist without the missing relations, without those relations."""
+    """The ids of what cannot exist without the missing relations, but not theirs."""
     statements = [one for some in wanted.values() for one in some]
     missing = {one.id for one in statements if one.kind in RELATION_KINDS and one.relation in gone}
     found = {one.id for one in statements if one.kind == "SEQUENCE" and one.name in fed}
@@ -217,7 +218,8 @@ def _is_of_extension(statement: Statement) -> bool:
 
 
 def _name(statement: Statement) -> Name:
-    """Since version 14, IN is written before a procedure's arguments where others name it."""
+    """The name without IN: since version 14, definitions have it before a procedure's arguments,
+    and references to the procedure have not."""
     name = statement.name
     if not name.name.startswith("PROCEDURE "):
         return name
@@ -226,7 +228,7 @@ def _name(statement: Statement) -> Name:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Two texts of one statement that are written differently, and the doubts that leaves."""
+    """Two different texts of one statement, and the doubts about whether they mean the same."""
 
     one: str
     other: str

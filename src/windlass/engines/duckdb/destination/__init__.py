@@ -1,1 +1,1 @@
-"""DuckDB as what a PostgreSQL database is migrated into: a file with tables, keys and views."""
+"""DuckDB as a target of migrations from PostgreSQL: a file with tables, keys and views."""

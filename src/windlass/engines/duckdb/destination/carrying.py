@@ -1,7 +1,6 @@
-"""Which type of DuckDB holds the values of a type of PostgreSQL, exactly, and the text in which
-they travel, which is also what is hashed: DuckDB casts it to the type, and prints it again
-(`windlass.engines.duckdb.destination.forms`). Pure.
-"""
+"""Chooses the type of DuckDB that holds the values of a PostgreSQL type exactly, and the text in
+which they travel. That text is also hashed: DuckDB casts it to the type, and prints it again
+(`windlass.engines.duckdb.destination.forms`). Pure."""
 
 from __future__ import annotations
 
@@ -16,19 +15,19 @@ CHOICES = (
 )
 MOST_DIGITS = 38  # of a DECIMAL
 _NAN = Doubt("{0} = 'NaN'", "NaN, which no DECIMAL has: becomes NULL", makes_null=True)
-# as the type prints it. A cast of a user's own type could be a function of its owner's, which would
-# run with the rights of whoever migrates
+# as the type prints it. A cast of a user-defined type could call a function of its owner, with the
+# rights of whoever migrates
 _PRINTED = "case when {0} is distinct from null then format('%s', {0}) end"
 _INTEGERS = {"int2": "SMALLINT", "int4": "INTEGER", "int8": "BIGINT", "oid": "UINTEGER"}
 _NUMBERS = (*_INTEGERS, "numeric", "float4", "float8", "money", "bool")
-_DIGITS = {"SMALLINT": 4, "INTEGER": 9, "BIGINT": 18, "HUGEINT": 38}  # of all such numbers
+_DIGITS = {"SMALLINT": 4, "INTEGER": 9, "BIGINT": 18, "HUGEINT": 38}  # digits that always fit
 # DuckDB writes the era after the day
 _ERA = "regexp_replace({0}::text, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')"
 _LAST = "294247-01-10 04:00:54.775807"  # the next microsecond would be infinity
 _FAR = f"isfinite({{0}}) and {{0}} >= '{_LAST}'"
 _FAR_DOUBT = "later than DuckDB's last moment, in the year 294247: becomes NULL"
-# a document with half of a character as an escape: one that is left without escaped backslashes and
-# without pairs of halves
+# a document with an unpaired surrogate as an escape: one that remains without escaped backslashes
+# and without surrogate pairs
 _HALVES = (
     "regexp_replace(regexp_replace({0}::text, '\\\\\\\\', '', 'g'),"
     " '\\\\ud[89ab][0-9a-f]{{2}}\\\\ud[c-f][0-9a-f]{{2}}', '', 'gi')"
@@ -52,7 +51,7 @@ _LIST = (
 
 
 def carry(column: PgColumn, answer: str = "") -> Carried | str:
-    """How a column arrives; or why its answer cannot be followed."""
+    """How a column arrives, or why the decision made for it is not possible."""
     if answer:
         return _answered(column, " ".join(answer.strip().lower().split()))
     if column.type.is_array:
@@ -138,7 +137,7 @@ def _as_decimal(precision: int, scale: int, notices: tuple[str, ...] = ()) -> Ca
 
 
 def _money() -> Carried:
-    """Its digits after the point are those of the server's locale."""
+    """Money. How many digits follow the point depends on the server's locale."""
     rounded = Doubt("{0}::numeric <> round({0}::numeric, 2)", "a third digit: rounded to two")
     text = "round({0}::numeric, 2)::numeric(21,2)::text"
     return Carried("DECIMAL(21,2)", Sort.TEXT, text, doubts=(rounded,))
@@ -150,7 +149,7 @@ def _far(base: str) -> Doubt:
 
 
 def _instant() -> Carried:
-    """In UTC."""
+    """A point in time, in UTC."""
     here = "{0} at time zone 'UTC'"
     era = _ERA.replace("{0}", f"({here})")
     far = _FAR.replace(_LAST, f"{_LAST}+00")
@@ -185,11 +184,11 @@ def _bits(base: str) -> Carried:
 
 
 def _text(column: PgColumn) -> Carried:
-    """As it is, or as PostgreSQL prints it."""
+    """A text as it is, or a value as PostgreSQL prints it."""
     type_ = column.type
     if type_.base == "bpchar":
-        text = "textin(bpcharout({0}))"  # with the blanks that applications read
-        without = "rtrim({0}, ' ')"  # which do not count
+        text = "textin(bpcharout({0}))"  # with the trailing blanks that applications read
+        without = "rtrim({0}, ' ')"  # without them, as they do not count
         distinct = "" if type_.length else "'a' and 'a '"
         return Carried(
             "VARCHAR", Sort.TEXT, text, check=_at_most(type_.length), number=without,
@@ -238,7 +237,7 @@ def _array(column: PgColumn) -> Carried:
 
 
 def _as_text(element: Carried) -> str:
-    if element.sort is Sort.FLOAT:  # its bits, as decimal texts of doubles differ
+    if element.sort is Sort.FLOAT:  # its bits, as doubles differ in their decimal texts
         return "encode(float8send({0}::float8), 'hex')"
     if element.type == "BOOLEAN":
         return "case {0} when true then 'true' when false then 'false' end"
@@ -246,7 +245,7 @@ def _as_text(element: Carried) -> str:
 
 
 def _element(column: PgColumn) -> Carried | None:
-    """How an element arrives; None where its type is not known to be one of PostgreSQL's own."""
+    """How an element arrives; None where its type is not known to be built into PostgreSQL."""
     base = column.type.base
     if not base.startswith("_"):
         return None

@@ -68,7 +68,7 @@ class DuckDbDestination(FileDestination):
     # what it would be made of
 
     def named(self, source: Name, schemas: Mapping[str, str]) -> Name:
-        """`public` is what people call `main` in DuckDB."""
+        """The name on the target: PostgreSQL's `public` is DuckDB's `main`."""
         own = statements.MAIN if source.schema == _PUBLIC else source.schema
         return Name(schemas.get(source.schema, own), source.name)
 
@@ -126,7 +126,7 @@ class DuckDbDestination(FileDestination):
     # the target
 
     def once(self, run: str, step: str, item: str, work: Callable[[Session], Note]) -> Note:
-        """Where DuckDB had too little memory, it begins again with more."""
+        """If DuckDB runs out of memory, start over with more."""
         return self._duckdb.with_memory(lambda: self._duckdb.once(run, step, item, work))
 
     def insert(self, session: Any, table: TableConversion, rows: Rows) -> None:
@@ -143,7 +143,7 @@ class DuckDbDestination(FileDestination):
     def broken(
         self, session: Any, tables: Sequence[TableConversion]
     ) -> Iterable[tuple[str, str, int]]:
-        """None: DuckDB has refused such rows."""
+        """Always empty: DuckDB has refused such rows."""
         return ()
 
     def set_counter(self, session: Any, table: TableConversion, number: int) -> None:
@@ -226,7 +226,7 @@ class DuckDbDestination(FileDestination):
         )
 
     def _definitions(self, plan: ConversionPlan) -> undoing.Definitions:
-        """What the plan makes is made in memory: DuckDB keeps definitions in its own words."""
+        """What the plan makes is made in memory first, because DuckDB rewrites definitions."""
         with proving.in_memory() as session:
             proving.made_in(session, plan)
             planned = objects(session)
@@ -240,7 +240,7 @@ def _reading(table: TableConversion) -> Reading:
 
 
 def _reading_view(session: Any, view: ViewConversion) -> Reading | None:
-    """None: DuckDB gives a column a type that is not that of the source's."""
+    """The view as it is read; None if DuckDB gives a column a type other than the source's."""
     query = statement("describe {v}", v=statements.table_name(view.target))
     types = [row[1] for row in session.execute(query).fetchall()]
     pairs = list(zip(view.columns, types, strict=True))
@@ -251,7 +251,7 @@ def _reading_view(session: Any, view: ViewConversion) -> Reading | None:
 
 
 def _is_alike(carried: Carried, type_: str) -> bool:
-    """Types whose values are printed as the same texts."""
+    """Whether values of both types are printed as the same texts."""
     if carried.type == type_ or (carried.type in _INTEGERS and type_ in _INTEGERS):
         return True
     is_number = carried.type == "VARCHAR" or carried.type.startswith("DECIMAL")

@@ -1,7 +1,7 @@
 """PostgreSQL's expressions in DuckDB's SQL. See `windlass.engines.embedded.converting.expressions`.
 
-Both have the same operators for the same types, but for division, and for what PostgreSQL's
-`numeric` without a precision is; so types decide what is written.
+Both have the same operators for the same types, except for division and for what `numeric` without
+a precision is; so types decide what is written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from windlass.engines.embedded.converting.expressions import (
 from windlass.model.conversion import Carried
 
 _INTEGERS = ("SMALLINT", "INTEGER", "BIGINT", "UINTEGER", "HUGEINT")
-_TYPE = "windlass_type"  # of a column, in the meta data of its node
+_TYPE = "windlass_type"  # of a column, in the metadata of its node
 _MOST_DIGITS = 38  # of a literal that is a DECIMAL
 
 
@@ -97,12 +97,12 @@ class DuckDbTranslator(Translator):
         return node
 
     def division(self, node: Any) -> Any:
-        """Of integers: `before` has written another one."""
+        """Always refused: `before` has replaced divisions of integers."""
         raise Untranslatable("a division")
 
 
 def _is_shown(node: Any) -> bool:
-    """Whether a column of a query is only in its list."""
+    """Whether a column of a query is only in its select list."""
     from sqlglot import exp
 
     parent = node.parent
@@ -112,7 +112,7 @@ def _is_shown(node: Any) -> bool:
 
 
 def _is_integer(node: Any, columns: Columns) -> bool:
-    """Of the source, and so that DuckDB has the same integers."""
+    """Whether it is an integer on the source, and DuckDB has the same integers."""
     from sqlglot import exp
 
     match bare(node):
@@ -129,7 +129,7 @@ def _is_integer(node: Any, columns: Columns) -> bool:
 
 
 def _to_text(node: Any, inner: Any) -> Any:
-    """Only of texts, and of what both print alike."""
+    """Cast texts only, and what both print alike."""
     from sqlglot import exp
 
     if node.to.expressions:

@@ -23,7 +23,7 @@ from windlass.model.report import Problem
 Result = TypeVar("Result")
 
 LEAST_VERSION = 2  # older ones alter no table that others refer to
-_MOST_LOG_BYTES = 16 << 20  # DuckDB's own threshold, at which it may do so
+_MOST_LOG_BYTES = 16 << 20  # DuckDB's own threshold for a checkpoint
 _OBJECTS = """
     select 'schema', '', schema_name, null from duckdb_schemas()
      where database_name = current_database() and not internal and schema_name <> 'main'
@@ -54,7 +54,7 @@ def name_of(name: Name) -> str:
 
 
 def objects(session: Any) -> Mapping[str, str | None]:
-    """What is in the database, with what it was made; without our own tables."""
+    """What is in the database, with its definitions; without our own tables."""
     return {
         f"{kind} {Name(schema, name) if schema else name}": text
         for kind, schema, name, text in session.execute(_OBJECTS).fetchall()
@@ -89,7 +89,7 @@ class DuckDbFile(TargetFile):
             session.execute("commit")
             log = Path(f"{path}.wal")
             if log.exists() and log.stat().st_size > _MOST_LOG_BYTES:
-                session.execute("checkpoint")  # or who opens the file needs as much memory
+                session.execute("checkpoint")  # or whoever opens the file needs as much memory
 
     def with_memory(self, call: Callable[[], Result]) -> Result:
         return self.memory.enough(call, MEMORY_MB)

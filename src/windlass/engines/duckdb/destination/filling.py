@@ -1,4 +1,4 @@
-"""Rows into a table: DuckDB casts their texts."""
+"""Inserts rows into a table: DuckDB casts their texts."""
 
 from __future__ import annotations
 

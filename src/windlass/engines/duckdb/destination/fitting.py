@@ -1,4 +1,4 @@
-"""Tables as DuckDB can have them, and what that loses. Pure."""
+"""Fits tables to what DuckDB supports, and lists what that loses. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from windlass.model.report import LossClass
 from windlass.model.translation import Check, ForeignKey, Key
 
 COUNTING = ("SMALLINT", "INTEGER", "BIGINT", "UINTEGER")
-_NO_KEYS = ("INTERVAL",)  # and lists: types of no index
+_NO_KEYS = ("INTERVAL",)  # and lists: no index takes these types
 
 Lost = list[tuple[str, LossClass]]
 
@@ -108,7 +108,7 @@ def _behaviour(key: ForeignKey) -> list[str]:
 def _foreign_key(
     draft: TableDraft, key: ForeignKey, known: Mapping[Name, TableDraft]
 ) -> ForeignKey | str:
-    """As DuckDB takes it: columns in the order of the key that they refer to."""
+    """The foreign key as DuckDB accepts it: columns in the order of the key that they refer to."""
     parent = draft if key.refers_to == draft.name else known.get(key.refers_to)
     if parent is None:
         return f"{key.refers_to} refers to this table as well, and is made after it"

@@ -1,4 +1,4 @@
-"""The text in which a value travels, cast to a type of DuckDB's, and printed as that text again.
+"""Casts the text in which a value travels to a type of DuckDB, and prints it as that text again.
 Pure.
 
 For most types both are DuckDB's own cast: `windlass.engines.duckdb.destination.carrying` has
@@ -29,7 +29,7 @@ _DECIMAL = (
     " when cast({0} as varchar) like '-.%' then '-0' || substr(cast({0} as varchar), 2)"
     " else cast({0} as varchar) end"
 )
-# a number whose bits these are
+# a double from its bits
 _OF_BITS = "cast(cast(unhex({0}) as bit) as double)"
 _BITS = (
     "case when isnan({0}) then '7ff8000000000000'"
@@ -46,7 +46,7 @@ _SHORT = {8: "b", 9: "t", 10: "n", 12: "f", 13: "r", 34: '"', 92: chr(92)}
 
 
 def stored(carried: Carried, value: str) -> str:
-    """The value, of which the expression is its text, or its number or bytes."""
+    """The value for an expression that is its text, its number or its bytes."""
     if carried.type.endswith(_LIST):
         element = carried.type.removesuffix(_LIST)
         texts = f"cast(cast({value} as json) as varchar[])"
@@ -77,7 +77,7 @@ def _list_text(element: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Of JSON. The backslash first, as the others bring one."""
+    """Escape a text for JSON: backslashes first, as the other escapes add some."""
     made = text
     for code in (92, 34, *range(1, 32)):
         short = _SHORT.get(code)
@@ -89,7 +89,8 @@ def _escaped(text: str) -> str:
 
 
 def field_of(name: str, carried: Carried, type_: str = "") -> Field:
-    """A column as it is hashed. `type_` is what it has, if that is not the type it should have."""
+    """A column as it is hashed. `type_` is its actual type, if that differs from the type it should
+    have."""
     of = Type(carried.sort, bits=64)
     match carried.sort:
         case Sort.INTEGER:

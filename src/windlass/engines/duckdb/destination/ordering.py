@@ -1,5 +1,5 @@
-"""Rows of a table that refer to each other: DuckDB checks each row of a statement before the others
-are there, so they are staged, and inserted level by level."""
+"""Loads rows of a table that refer to each other. DuckDB checks each row of a statement before the
+others are inserted, so they are staged, and inserted level by level."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stage(session: Any, table: TableConversion) -> Name:
 
 def insert(session: Any, table: TableConversion) -> None:
     """Raises:
-    WindlassError: a row refers to none that is there.
+    WindlassError: a row refers to a row that does not exist.
     """
     stage(session, table)
     (key,) = table.itself

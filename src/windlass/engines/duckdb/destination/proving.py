@@ -1,5 +1,5 @@
 """Tries what a plan would make, in memory: expressions by the values of all rows, statements by
-making them."""
+running them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CONDITION = Carried("BOOLEAN", Sort.INTEGER, "")
 
 @contextmanager
 def in_memory() -> Iterator[Any]:
-    """A database that is gone afterwards."""
+    """A database in memory, which is gone afterwards."""
     folder = str(scratch.folder())
     config: dict[str, Any] = {
         "memory_limit": MEMORY, "temp_directory": folder, "autoinstall_known_extensions": "false",
@@ -66,14 +66,14 @@ class Trial:
                 self._found[at] += count
             except duckdb.Error:
                 self._found[at] = -1
-                # an error ends the transaction
+                # an error aborts the transaction
                 self._session.execute("rollback")
                 self._session.execute("begin")
                 fill(self._session, Name("main", _SCRATCH), self._columns, rows)
         self._session.execute("rollback")
 
     def _wrong(self, at: int) -> str:
-        """What the expression gives, as a value of its column's type, is another text."""
+        """Why the expression is wrong: its value, in its column's type, has another text."""
         one = self._tried[at]
         carried = _expected(one)
         made = forms.hashed(field_of(_MADE, carried))
@@ -115,7 +115,7 @@ def proving(columns: Sequence[tuple[str, Carried]], tried: Sequence[Tried]) -> I
 
 
 def try_plan(plan: ConversionPlan) -> Mapping[str, str]:
-    """What could not be made, by its name, and why."""
+    """What could not be made, by name, and why."""
     with in_memory() as session:
         return made_in(session, plan)
 

@@ -75,7 +75,7 @@ def _in_brackets(words: str, expression: str) -> sql.Composed:
 
 
 def next_number(sequence: Name) -> sql.Composable:
-    """As a default."""
+    """The next number of a sequence, as a default."""
     quoted = table_name(sequence).as_string(None)
     return sql.SQL("default nextval({})").format(verbatim(literal_text(quoted)))
 
@@ -122,7 +122,7 @@ def create_sequence(sequence: Name, increment: int, start: int | None = None) ->
 
 
 def set_sequence(table: TableConversion, number: int) -> Iterator[str]:
-    """DuckDB cannot set one: it is made again, with the number after this."""
+    """Set the next number. DuckDB cannot do that, so the sequence is made again."""
     assert table.counter is not None
     made = next(one for one in table.before if one.kind == "sequence")
     sequence = Name(table.target.schema, made.name)
@@ -175,7 +175,7 @@ def view(name: Name, columns: Sequence[str], query: str) -> str:
 
 
 def drops(plan: ConversionPlan) -> Iterator[str]:
-    """The tables, views and sequences of a plan, as far as they are there. Schemas stay."""
+    """The tables, views and sequences of a plan that exist. Schemas stay."""
     for view in reversed(plan.views):
         yield statement("drop view if exists {v}", v=table_name(view.target))
     for table in reversed(plan.tables):
@@ -227,7 +227,7 @@ _UUID = ("gen_random_uuid()", "public.uuid_generate_v4()", "uuidv4()")
 
 
 def default(text: str, carried: Carried) -> str | None:
-    """Of the functions that have a counterpart: the present moment, and random UUIDs."""
+    """A default that calls a function with a counterpart: the current time, or a random UUID."""
     bare = text.strip()
     while bare.startswith("(") and bare.endswith(")"):
         bare = bare[1:-1].strip()

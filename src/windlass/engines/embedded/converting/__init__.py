@@ -1,1 +1,1 @@
-"""Files that a PostgreSQL database is migrated into: what is the same for both engines."""
+"""Migrations from PostgreSQL into files: what is the same for both engines."""

@@ -34,7 +34,7 @@ class FileDestination:
     @property
     @abstractmethod
     def _reading(self) -> Reading:
-        """For undoing."""
+        """How undoing reads the target."""
 
     def same(self, name: str) -> str:
         return name.lower()
@@ -43,7 +43,7 @@ class FileDestination:
         return names(name).as_string(None)
 
     def foreign_keys(self, draft: TableDraft) -> Sequence[Made]:
-        """None: `create` makes them."""
+        """Always empty: `create` makes them."""
         return ()
 
     def notices(self) -> Sequence[str]:

@@ -1,6 +1,5 @@
-"""PostgreSQL's expressions in another engine's SQL. What is written here is tried on a scratch file
-and proven by values before it is used; what may mean another thing there is not written at all.
-"""
+"""Translates PostgreSQL's expressions into another engine's SQL. Each is tried on a scratch file
+and proven by values before it is used. One that may mean something else there is not translated."""
 
 from __future__ import annotations
 
@@ -13,8 +12,8 @@ from windlass.model.conversion import Carried
 from windlass.model.relation import Name
 
 Columns = Mapping[str, tuple[str, Carried]]
-# functions of the same name that give the same for the same values, but for texts beyond ASCII,
-# which the proof by values finds
+# functions with the same name and the same results, except for texts beyond ASCII, which the proof
+# by values finds
 _FUNCTIONS = frozenset(["Abs", "Coalesce", "Length", "Lower", "Upper", "Nullif", "Trim", "Replace"])
 _PLAIN = frozenset((
     "Add", "And", "Between", "Boolean", "Case", "Column", "DPipe", "Div", "EQ", "GT", "GTE",
@@ -35,11 +34,11 @@ MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,6})?(\+00)?")
 
 
 class Untranslatable(ValueError):
-    """It may mean another thing on the target."""
+    """It may mean something else on the target."""
 
 
 class Translator(ABC):
-    """Of one engine."""
+    """Translates for one engine."""
 
     dialect: str  # sqlglot's name of it
 
@@ -52,13 +51,13 @@ class Translator(ABC):
         """Look at a column of a view's query; `types` are those of columns of its name.
 
         Raises:
-            Untranslatable: what it is used for may mean another thing.
+            Untranslatable: its use may mean something else on the target.
         """
 
     @abstractmethod
     def cast(self, node: Any, enums: Collection[str]) -> Any:
-        """Of a constant: the constant as the target has it. Of others: where it changes nothing.
-        `enums` are the types whose constants may be read."""
+        """A cast: of a constant, as the target writes the constant; of others, only where it
+        changes nothing. `enums` are the types whose constants may be read."""
 
     @abstractmethod
     def like(self, node: Any) -> Any: ...
@@ -67,15 +66,16 @@ class Translator(ABC):
     def division(self, node: Any) -> Any: ...
 
     def before(self, node: Any, columns: Columns) -> Any:
-        """Looks at a node of the source before what is inside of it is translated."""
+        """Looks at a node of the source before its children are translated."""
         return node
 
     # expressions
 
     def translated(self, text: str, columns: Columns) -> str | None:
-        """An expression over columns of one table: by their names, what they are called on the
-        target and how they arrive. None: it cannot be said, or it might mean another thing."""
-        import sqlglot  # not everybody has it: see `windlass.engines.registry`
+        """The translation of an expression over columns of one table. `columns` has, by name, what
+        each is called on the target and how it arrives. None if there is no translation, or it
+        might mean something else."""
+        import sqlglot  # not always installed: see `windlass.engines.registry`
         from sqlglot.errors import SqlglotError
 
         if re.search(r"\boperator\s*\(", text, re.IGNORECASE):
@@ -92,7 +92,7 @@ class Translator(ABC):
         return str(tree.sql(dialect=self.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE))
 
     def _made(self, node: Any, columns: Columns) -> Any:
-        """What is inside first."""
+        """Translate the node, children first."""
         from sqlglot import exp
 
         node = self.before(node, columns)
@@ -146,7 +146,8 @@ class Translator(ABC):
         self, query: str, tables: Mapping[Name, Columns], names: Mapping[Name, tuple[str, ...]]
     ) -> str | None:
         """The query of a view in the target's SQL, over these tables, of which `names` are those on
-        the target; None if it cannot be said, or calls what is not known to be PostgreSQL's own."""
+        the target. None if there is no translation, or the query calls something that is not known
+        to be built into PostgreSQL."""
         import sqlglot
         from sqlglot import exp
         from sqlglot.errors import SqlglotError
@@ -172,7 +173,7 @@ class Translator(ABC):
             return None
 
     def _query_made(self, node: Any, types: Mapping[str, Collection[Carried]]) -> Any:
-        """As `_made`, where columns stay what they are called."""
+        """As `_made`, but columns keep their names."""
         from sqlglot import exp
 
         if isinstance(node, exp.Column):
@@ -231,15 +232,15 @@ def bare(node: Any) -> Any:
 
 
 def kind_of(node: Any) -> str:
-    """Of a cast: sqlglot's word for its type."""
+    """sqlglot's word for the type of a cast."""
     from sqlglot import exp
 
     return node.to.this.name if isinstance(node.to.this, exp.DataType.Type) else "USERDEFINED"
 
 
 def is_constant(text: str, enum: str) -> bool:
-    """Whether a default is a constant that calls nothing of a user's: of the types that users make
-    only the column's own `enum` is read."""
+    """Whether a default is a constant that calls nothing user-defined. Of user-defined types, only
+    the column's own `enum` is read."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError

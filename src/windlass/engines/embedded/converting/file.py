@@ -1,5 +1,5 @@
-"""The file that a migration writes: a new one beside its place until it is complete, or one that is
-in use. Its runs and their lines are in the tables of loads' books."""
+"""The file that a migration writes: a new one, which is beside its final path until it is complete,
+or an existing one that is in use. Its runs and their lines are in the tables of loads' books."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ class TargetFile(ABC):
 
     @abstractmethod
     def make(self) -> None:
-        """A new file that is being built."""
+        """Start a new file."""
 
     @abstractmethod
     def complete(self) -> None:
-        """All of the new file is in the file itself, and nobody has it open."""
+        """Bring all of the new file into the file itself, and close it."""
 
     @abstractmethod
     def cancel(self) -> None: ...
 
     @abstractmethod
     def close(self) -> None:
-        """What is open."""
+        """Close what is open."""
 
     tails: tuple[str, ...] = ()  # of files that the engine keeps beside it
 
@@ -82,7 +82,7 @@ class TargetFile(ABC):
 
     def standing(self) -> Standing:
         """Raises:
-        WindlassError: it is no file of the engine's, or cannot be read.
+        WindlassError: it is not a file of the engine, or cannot be read.
         """
         problems = []
         if self.is_building and self.path.exists():
@@ -149,7 +149,7 @@ class TargetFile(ABC):
 
     def begin(self, run: LoadRun, *, is_new: bool) -> LoadRun:
         if is_new and not self.is_building:
-            self._books = Books(self._dialect, "main")  # those of a file that was there are gone
+            self._books = Books(self._dialect, "main")  # those of the earlier file are gone
             self.make()
         with self.writing(f"beginning run {run.run}") as session:
             self._books.create(session)
@@ -179,7 +179,7 @@ class TargetFile(ABC):
             self.place_it()
 
     def settle(self) -> LoadRun | None:
-        """Put a complete file in place, where a kill came before that."""
+        """Put a complete file in place, if a kill came before that."""
         if is_worked_on(str(self.path), _ALONE) or not self.is_building:
             return None
         runs = self.runs()
@@ -190,7 +190,7 @@ class TargetFile(ABC):
         return runs[0]
 
     def place_it(self) -> None:
-        """Flush the new file, and give it its name, which nobody else may have taken.
+        """Flush the new file, and give it its name, unless that has been taken.
 
         Raises:
             WindlassError: there is a file of that name now.
@@ -200,13 +200,13 @@ class TargetFile(ABC):
         try:
             os.link(self.building, self.path)
         except FileExistsError:
-            if not self.path.samefile(self.building):  # a kill came after the name was given
+            if not self.path.samefile(self.building):  # killed after it got its name
                 raise WindlassError(
                     f"{self.path} has appeared while the run worked: the new file stays"
                     f" {self.building}",
                     hint="move the other file away; then run the same command again",
                 ) from None
-        except OSError:  # a file system without links
+        except OSError:  # a file system without hard links
             if self.path.exists():
                 raise
             self.building.rename(self.path)
@@ -214,7 +214,8 @@ class TargetFile(ABC):
         flush(self.path.parent)
 
     def remove(self) -> None:
-        """The whole file, which nobody else is writing; who reads it keeps what is read."""
+        """Remove the whole file, which nobody else is writing. Programs that have it open can still
+        read it."""
         path = self.now
         with self.writing("removing the file") as session:
             self.found(session)

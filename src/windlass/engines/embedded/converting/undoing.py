@@ -24,7 +24,7 @@ COUNTED = "validate_content"  # its lines have the rows and digests of the targe
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """What objects are made with, by name: those of a file, and all that a run's plan makes."""
+    """Definitions by object name: those in a file, and those that a run's plan makes."""
 
     there: Mapping[str, str | None]
     planned: Mapping[str, str]
@@ -90,7 +90,7 @@ class Undoing:
     def _written(self) -> Iterator[Problem]:
         found = self._file.read(self._run)
         if found is None or found.state in UNFINISHED:
-            return  # nobody could take it for finished
+            return  # nobody could take the file for finished
         noted: Mapping[str, Any] = found.lines.get(COUNTED, {})
         definitions = self._how.definitions(self._plan)
         yield from self._others(definitions)
@@ -116,7 +116,7 @@ class Undoing:
         return Problem(str(table.target), f"{message}: others have changed it since", _anyway())
 
     def _others(self, definitions: Definitions) -> Iterator[Problem]:
-        """What is not ours, and goes with the file or stops working."""
+        """What belongs to others, and would be removed with the file or stop working."""
         tables = [one.target.name for one in self._plan.tables]
         for name, text in definitions.there.items():
             if name in definitions.planned:

@@ -1,1 +1,1 @@
-"""MySQL and MariaDB as what a PostgreSQL database is migrated into: a database that exists."""
+"""MySQL and MariaDB as targets of migrations from PostgreSQL, into an existing database."""

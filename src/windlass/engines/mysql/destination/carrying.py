@@ -1,5 +1,5 @@
-"""Which type of MySQL and MariaDB holds the values of a type of PostgreSQL, exactly, and how they
-are written. Pure."""
+"""Chooses the type of MySQL or MariaDB that holds the values of a PostgreSQL type exactly, and how
+they are written. Pure."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from windlass.model.conversion import Carried, Doubt, PgColumn
 from windlass.model.report import LossClass
 from windlass.model.translation import Sort
 
-KEY_BYTES = 3072  # of an index of InnoDB with DYNAMIC rows
-_CHARACTER = 4  # bytes, at most
+KEY_BYTES = 3072  # of an InnoDB index with DYNAMIC rows
+_CHARACTER = 4  # bytes of a character, at most
 _LONGEST = 1_000  # characters of a VARCHAR: a row's columns have 65,535 bytes together
 _DIGITS, _DECIMALS = 65, 30
 _ENUM = 255  # characters of a label
 _PADDED = "utf8mb4_bin"
-_DEPTH = 31  # levels of arrays and objects that MariaDB's json_valid follows
+_DEPTH = 31  # levels of arrays and objects that MariaDB's json_valid accepts
 _ASCII = "character set ascii collate ascii_bin"
 
 _INTEGERS = {"int2": "smallint", "int4": "int", "int8": "bigint", "oid": "int unsigned"}
 _YEARS = "{0} >= '0001-01-01' and {0} < '10000-01-01'"
 _STAMPS = "{0} >= '1970-01-01 00:00:01+00' and {0} < '2038-01-19 03:14:08+00'"
 _MOMENT = "to_char({0}, 'YYYY-MM-DD HH24:MI:SS.US')"
-# as the type prints it: a cast of a user's own type could be a function of its owner's
+# as the type prints it: a cast of a user-defined type could call a function of its owner
 _PRINTED = "case when {0} is distinct from null then format('%s', {0}) end"
 _DEEP = (
     f"jsonb_path_exists({{0}}, 'strict $.**{{{{{_DEPTH} to last}}}} ?"
@@ -42,7 +42,7 @@ _CHOICE = re.compile(r"([a-z]+)(?:\((\d+)(?:,\s*(\d+))?\))?")
 
 
 def carry(column: PgColumn, answer: str, facts: Facts) -> Carried | str:
-    """How a column arrives; or why its answer cannot be followed."""
+    """How a column arrives, or why the decision made for it is not possible."""
     if answer:
         found = _answered(column, answer.strip().lower(), facts)
     elif column.type.is_array:
@@ -99,7 +99,7 @@ def _scalar(column: PgColumn, facts: Facts) -> Carried:
 
 
 def _float(type_: str, number: str) -> Carried:
-    """There is no NaN and no infinity, and no sign of zero."""
+    """The target has no NaN, no infinity and no negative zero."""
     finite = f"nullif(nullif(nullif({number}, 'NaN'), 'Infinity'), '-Infinity')"
     text = f"case when {number} = 0 then 0::float8 else {finite} end"
     nothing = Doubt(
@@ -129,7 +129,7 @@ def _numeric(column: PgColumn) -> Carried:
 
 
 def _decimal(precision: int, scale: int, column: PgColumn) -> Carried:
-    """For numbers of which some may not fit."""
+    """A decimal for numbers, some of which may not fit."""
     base = column.type.base
     number = {"bool": "{0}::int4", "money": "{0}::numeric"}.get(base, "{0}")
     if base in ("float4", "float8"):
@@ -163,7 +163,7 @@ def _within(type_: str, text: str, range_: str, years: str) -> Carried:
 
 
 def _share(column: PgColumn) -> int:
-    """Bytes that a column has of its widest key."""
+    """The bytes that a column may use of its widest key."""
     return KEY_BYTES // column.in_keys
 
 
@@ -204,8 +204,8 @@ def _array(column: PgColumn, facts: Facts) -> Carried:
 
 
 def _enum(column: PgColumn, facts: Facts) -> Carried:
-    """Labels compare in their order on both sides. MySQL cuts blanks at their end off, and takes
-    the empty label for a value that is none."""
+    """Labels sort in their order on both sides. MySQL strips trailing blanks from them, and uses
+    the empty label for an invalid value."""
     labels = column.type.labels
     fits = labels and all(one and one == one.rstrip(" ") and len(one) <= _ENUM for one in labels)
     enum = column.type.text
@@ -213,7 +213,7 @@ def _enum(column: PgColumn, facts: Facts) -> Carried:
     if fits:
         return Carried(f"enum({listed})", Sort.TEXT, _PRINTED, enum=enum,
                        collation=facts.collation)  # fmt: skip
-    # braces of a label are no place for the column
+    # braces in a label are not the placeholder of the column
     within = f"{{0}} in ({listed.replace('{', '{{').replace('}', '}}')})"
     found = _limited(column, facts, max(map(len, labels), default=1), _PRINTED)
     return replace(found, check=within if labels else "", enum=enum)
@@ -224,7 +224,7 @@ def _quoted(text: str) -> str:
 
 
 def _text(column: PgColumn, facts: Facts) -> Carried:
-    """As it is, or as PostgreSQL prints it."""
+    """A text as it is, or a value as PostgreSQL prints it."""
     base, length = column.type.base, column.type.length
     if base == "bpchar":
         return _blank_padded(column, length)
@@ -233,7 +233,7 @@ def _text(column: PgColumn, facts: Facts) -> Carried:
     if base in ("bit", "varbit") and 0 < length <= _LONGEST:
         return Carried(f"varchar({length}) {_ASCII}", Sort.TEXT, "{0}::text")
     if base in _WIDTHS:
-        # a cast of an address adds its prefix where there is none
+        # a cast to text adds a prefix length to an address that has none
         text = _PRINTED if base == "inet" else "{0}::text"
         found = _limited(column, facts, _WIDTHS[base], text)
         return replace(found, distinct=_EQUAL.get(base, ""))
@@ -247,7 +247,7 @@ def _text(column: PgColumn, facts: Facts) -> Carried:
 
 
 def _blank_padded(column: PgColumn, length: int) -> Carried:
-    """To both, blanks at its end do not count."""
+    """Trailing blanks do not count on either side."""
     notice = "is read without the blanks at its end"
     kind = f"char({length})" if 0 < length <= 255 else f"varchar({length})"
     if not 0 < length <= _LONGEST:
@@ -270,7 +270,7 @@ def _plain(type_: str, text: str, facts: Facts) -> Carried:
 
 
 def _texts(column: PgColumn, facts: Facts, text: str) -> Carried:
-    """A text without a limit; in a key it has one."""
+    """A text without a limit; in a key it gets one."""
     if not column.in_keys:
         return _plain("longtext", text, facts)
     most = _share(column) // _CHARACTER

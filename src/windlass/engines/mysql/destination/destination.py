@@ -43,7 +43,7 @@ class MysqlDestination:
     has_comments = True
     enforces_keys = False
     floats = "digits"
-    is_doubtful = False  # what is committed comes back in order
+    is_doubtful = False  # after a crash, commits are recovered in order
 
     def __init__(self, url: str) -> None:
         """Connects to nothing yet.
@@ -222,7 +222,8 @@ class MysqlDestination:
         return int(session.one(query)[0] or 0)
 
     def set_counter(self, session: Any, table: TableConversion, number: int) -> None:
-        """At least 1, and what InnoDB takes is at least one more than the highest value."""
+        """Set the next number, which is at least 1. InnoDB takes at least one more than the highest
+        value."""
         name = table.target.name
         query = part("alter table {} auto_increment = {}", Quoted(name), Whole(max(number, 0) + 1))
         session.settle(query, name)

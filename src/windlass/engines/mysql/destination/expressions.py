@@ -21,7 +21,7 @@ from windlass.engines.embedded.converting.expressions import (
 from windlass.model.conversion import Carried
 from windlass.model.translation import Sort
 
-_KIND = "windlass_kind"  # of a column, in the meta data of its node
+_KIND = "windlass_kind"  # of a column, in the metadata of its node
 _NUMBER, _WHOLE, _ENUM, _OTHER = "number", "whole number", "enum", "other"
 _ARITHMETIC = frozenset(["Add", "Sub", "Mul", "Mod", "Neg"])
 _ORDERING = frozenset(["GT", "GTE", "LT", "LTE", "Between"])
@@ -35,7 +35,7 @@ class MysqlTranslator(Translator):
 
         level = sqlglot.ErrorLevel.RAISE
         text = str(tree.sql(dialect=self.dialect, identify=True, unsupported_level=level))
-        if "\\" in text:  # one in a literal is one in our sessions, and sqlglot writes two
+        if "\\" in text:  # plain in our sessions, but sqlglot doubles it
             raise Untranslatable("a backslash")
         return text
 
@@ -88,8 +88,7 @@ class MysqlTranslator(Translator):
         raise Untranslatable(f"a cast to {kind}")
 
     def like(self, node: Any) -> Any:
-        """Case counts, as it does in the column's collation. Backslashes escape in some
-        sessions."""
+        """Case-sensitive, as the column's collation is. Backslashes escape in some sessions."""
         from sqlglot import exp
 
         pattern = node.expression
@@ -100,7 +99,7 @@ class MysqlTranslator(Translator):
         return exp.Like(this=node.this, expression=pattern)
 
     def division(self, node: Any) -> Any:
-        """Of integers, which leaves the fraction out. Decimals differ in their digits."""
+        """Division of integers, without the fraction. Decimals would have different digits."""
         from sqlglot import exp
 
         if _is_whole(node.this) and _is_whole(node.expression):
@@ -120,7 +119,7 @@ def _kind(carried: Carried) -> str:
 
 
 def _check_numbers(node: Any) -> None:
-    """What is added to a date or a text is another thing in MySQL."""
+    """Refuse arithmetic on dates and texts, which means something else in MySQL."""
     from sqlglot import exp
 
     for one in node.walk():
@@ -149,7 +148,7 @@ def _to_number(node: Any, inner: Any, kind: str) -> Any:
     from sqlglot import exp
 
     if isinstance(inner, exp.Literal):
-        # a number without an exponent is a decimal to MySQL, and no double
+        # MySQL reads a number without an exponent as a decimal, not as a double
         is_double = kind in ("DOUBLE", "FLOAT")
         text = inner.this if not is_double or "e" in inner.this.lower() else f"{inner.this}e0"
         return exp.Literal.number(text)
@@ -163,7 +162,7 @@ def _to_number(node: Any, inner: Any, kind: str) -> Any:
 
 
 def _to_text(node: Any, inner: Any) -> Any:
-    """Only of texts: numbers and times are printed otherwise."""
+    """Cast texts only: numbers and times are printed differently."""
     from sqlglot import exp
 
     if node.to.expressions:
@@ -177,7 +176,7 @@ def _to_text(node: Any, inner: Any) -> Any:
 
 
 def _constant(kind: str, text: str) -> str:
-    """Of a literal that is no number, as the target has it: moments are in UTC."""
+    """A literal that is not a number, as the target writes it: points in time are in UTC."""
     if kind == "USERDEFINED":
         return text
     if kind == "DATE" and DATE.fullmatch(text):

@@ -1,5 +1,5 @@
-"""The runs of migrations into a database, the lines of their finished work, and what they have
-made, in tables of that database."""
+"""Stores the runs of migrations into a database, the lines of their finished work, and what they
+have made, in tables of that database."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ _KEYS = {RUNS: ("run",), LINES: ("run", "step", "item"), MADE: ("run", "statemen
 
 @dataclass(frozen=True, slots=True)
 class MadeLine:
-    """A statement that makes something: an object of a relation, which is itself for a table or
-    view, and what that is after our last change."""
+    """A statement that makes an object of a relation: the table or view itself, or a part of it.
+    `shape` is the relation's definition after our last change."""
 
     statement: str
     object: str
@@ -105,8 +105,8 @@ class Journal:
             raise self._foreign(table, "is no table of InnoDB, or has a trigger: it is not ours")
 
     def _check_maker(self, session: TargetSession) -> None:
-        """The server keeps who has made a view, and of a table it does not. Without the right to
-        set a definer nobody makes a view in another name."""
+        """The server records who created a view, but not who created a table. Without the right to
+        set a definer, nobody can create a view in another user's name."""
         query = part(
             "select definer from information_schema.views where table_schema = {}"
             " and table_name = {}",
@@ -130,7 +130,7 @@ class Journal:
         return WindlassError(f"{self._server.database}.{table} {why}", hint=hint, side="target")
 
     def create(self, session: TargetSession) -> None:
-        """What is missing. The view is first: nothing is a journal without it."""
+        """Create what is missing. The view is first: without it, nothing counts as a journal."""
         if self.is_there(session):
             return
         if not self._server.has_in(session, MAKER):
@@ -215,7 +215,7 @@ class Journal:
     # what is made
 
     def made(self, session: TargetSession, run: str, statement: str) -> str:
-        """The state of a statement that makes something; empty: it was not begun."""
+        """The state of a statement that makes something; empty if it was not begun."""
         query = part(
             "select state from {} where run = {} and statement = {}",
             Quoted(MADE), Text(run), Text(statement),
@@ -225,7 +225,7 @@ class Journal:
     def note_made(
         self, session: TargetSession, run: str, statement: str, object_: tuple[str, str], state: str
     ) -> None:
-        """`object_`: what it makes, and the table that it changes."""
+        """`object_` is what the statement makes, and the table that it changes."""
         values = listed(map(Text, [run, statement, *object_, state, ""]))
         session.run(
             part(
@@ -235,7 +235,7 @@ class Journal:
         )  # fmt: skip
 
     def note_shape(self, session: TargetSession, run: str, table: str, shape: str) -> None:
-        """What a table is after our last change of it."""
+        """Record what a table is after our last change of it."""
         session.run(
             part(
                 "update {} set shape = {} where run = {} and object = {} and relation = {}",

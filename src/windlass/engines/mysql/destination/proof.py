@@ -1,4 +1,4 @@
-"""Rows of the target for the proof: their digests, computed by the server as a source's are."""
+"""Computes digests of the target's rows for the proof, on the server, as for a source."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _reading(session: TargetSession, item: Item) -> Reading:
 
 
 def _has_long_rows(session: TargetSession, item: Item) -> bool:
-    """Whether the server could not build the text of some row, so that it is made here."""
+    """Whether the server cannot build the text of some row, so that it is built here."""
     endless = [one for one in item.columns if one.type in _ENDLESS]
     if not endless:
         return False
@@ -58,7 +58,7 @@ def _has_long_rows(session: TargetSession, item: Item) -> bool:
 
 
 def _field(column: ColumnPlan, *, is_long: bool) -> Field:
-    """Texts are hashed as PostgreSQL gives them."""
+    """Texts are hashed as PostgreSQL writes them."""
     type_, sort = column.type, column.carried.sort
     found = _DECIMAL.match(type_)
     if found:

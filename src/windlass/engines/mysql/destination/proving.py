@@ -1,5 +1,5 @@
-"""Tries what a plan would make on the server, in tables that only one session sees: expressions by
-the values of all rows, statements by making them."""
+"""Tries what a plan would make, on the server in temporary tables: expressions by the values of all
+rows, statements by running them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from windlass.errors import ConnectionLost, Interrupted, WindlassError
 from windlass.model.conversion import Carried, ConversionPlan, TableConversion, Tried
 
 _SCRATCH = "_windlass_scratch"
-# which a table that one session sees alone cannot show: MySQL reads it once in a query
+# errors of temporary tables alone: MySQL cannot read one twice in a query
 _UNTRIABLE = {1137}
 
 
@@ -65,7 +65,7 @@ def _expected(at: int) -> str:
 def proving(
     server: Server, columns: Sequence[tuple[str, Carried]], tried: Sequence[Tried]
 ) -> Iterator[Trial]:
-    """Columns have their types and collations, so that they compare as they will."""
+    """Columns have their types and collations, so they compare as they will on the target."""
     facts = server.facts
     kinds = dict(columns)
     parts = [_column(name, carried) for name, carried in columns]
@@ -100,8 +100,8 @@ def _column(name: str, carried: Carried) -> sql.Composable:
 
 
 def try_plan(server: Server, plan: ConversionPlan) -> Mapping[str, str]:
-    """What could not be made, by its name, and why. Foreign keys are between tables that all see,
-    and are not tried."""
+    """What could not be made, by name, and why. Foreign keys need permanent tables, and are not
+    tried."""
     found: dict[str, str] = {}
     made: list[TableConversion] = []
     with server.session() as session:

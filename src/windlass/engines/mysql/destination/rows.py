@@ -1,4 +1,4 @@
-"""Rows as lines of LOAD DATA LOCAL, or as statements that insert many of them."""
+"""Writes rows as lines for LOAD DATA LOCAL, or as statements that insert many of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_rows(
     session: TargetSession, facts: Facts, table: str, columns: Sequence[str], rows: Rows
 ) -> None:
     """Raises:
-    WindlassError: the server does not take a row as it is.
+    WindlassError: the server cannot store a row unchanged.
     """
     if not rows:
         return
@@ -36,8 +36,8 @@ def add_rows(
 
 
 def _loading(table: str, columns: Sequence[str]) -> sql.Composable:
-    """In the character set `binary` nothing is converted: texts are in UTF-8, as their columns are,
-    and the server refuses those that are not."""
+    """The character set `binary` converts nothing: texts are in UTF-8, as their columns are, and
+    the server refuses bytes that are not."""
     return part(
         "load data local infile 'windlass' into table {} character set binary"
         " fields terminated by x'09' escaped by x'5c' lines terminated by x'0a' ({})",
@@ -61,7 +61,7 @@ def _line(row: Sequence[Any]) -> bytes:
 
 
 def literal(value: Any) -> str:
-    """Of which no setting of the server changes the meaning."""
+    """A literal whose meaning does not depend on the server's settings."""
     match value:
         case None:
             return "null"

@@ -1,5 +1,5 @@
 """The database that a migration writes to: its sessions, what its server can do, and which process
-has it."""
+works on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from windlass.engines.stopping import Stops
 from windlass.errors import Refused, RunLost
 from windlass.model.report import Problem
 
-# equal only if all bytes are; blanks at the end count. Before MySQL 8.0.17 none is like that
+# only equal bytes are equal, trailing blanks included; MySQL has such a collation since 8.0.17
 _EXACT = {True: "utf8mb4_nopad_bin", False: "utf8mb4_0900_bin"}
 _PADDING = "utf8mb4_bin"
 _OLDEST = {True: (10, 5), False: (5, 7)}
@@ -42,7 +42,7 @@ class Facts:
     user: str = ""
     has_roles: bool = True
     has_random: bool = True  # random_bytes()
-    is_explicit: bool = True  # a TIMESTAMP has no default but its own
+    is_explicit: bool = True  # a TIMESTAMP gets no implicit default
     problem: str = ""
 
     @property
@@ -51,12 +51,12 @@ class Facts:
 
     @property
     def pads(self) -> bool:
-        """Whether texts are equal that differ in blanks at the end."""
+        """Whether texts that differ only in trailing blanks are equal."""
         return self.collation == _PADDING
 
 
 class Server:
-    """One database of it."""
+    """One database of a server."""
 
     def __init__(self, address: Address) -> None:
         """Connects to nothing yet."""
@@ -101,7 +101,7 @@ class Server:
 
     @contextmanager
     def session(self) -> Iterator[TargetSession]:
-        """One that no other thread has. If what is done in it fails, it is closed."""
+        """A session that no other thread uses. It is closed if the work in it fails."""
         with (
             self._kept.one(lambda: TargetSession(self.address)) as session,
             self._stops.during(lambda: stop(self.address, [session.number])),
@@ -109,8 +109,8 @@ class Server:
             yield session
 
     def missing_rights(self, session: TargetSession) -> list[str]:
-        """Of those that a run needs. Of what roles grant the server tells less: nothing is missing
-        where the user has one."""
+        """The rights that a run needs and the user lacks. The server shows less of what roles
+        grant, so nothing counts as missing if the user has a role."""
         query = part(
             "select upper(privilege_type) from information_schema.user_privileges"
             " where grantee = {user} union select upper(privilege_type)"
@@ -128,7 +128,7 @@ class Server:
 
     @property
     def _lock(self) -> Text:
-        """Of the whole server, and at most 64 characters."""
+        """The lock's name, valid for the whole server and of at most 64 characters."""
         return Text(f"windlass {md5(self.database.encode()).hexdigest()}")
 
     @contextmanager
@@ -181,7 +181,7 @@ class Server:
         return bool(session.run(query))
 
     def shape(self, session: TargetSession, table: str) -> str:
-        """A table's definition, without the next number."""
+        """A table's definition, without its AUTO_INCREMENT counter."""
         text = (session.one(part("show create table {}", Quoted(table)))[1] or b"").decode()
         return _NEXT.sub(r"\1", text)
 

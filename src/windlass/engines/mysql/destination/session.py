@@ -26,7 +26,8 @@ class TargetSession(Session):
 
     side = "target"
     doing = "writing"
-    # strict, so that no value is changed; 0 is no request for the next number; a backslash is one
+    # strict, so that no value is changed; 0 does not ask for the next number; a backslash is an
+    # ordinary character
     mode = (
         "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
         "NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES"
@@ -45,12 +46,12 @@ class TargetSession(Session):
         await self._connection.read_packet()
 
     def run(self, query: sql.Composable | str) -> list[Row]:
-        """All rows that a statement returns. The driver's cursors would log what the server warns
-        of, which may be values."""
+        """All rows that a statement returns. The driver's cursors would log the server's warnings,
+        which may contain values."""
         return self._all(query)[0]
 
     def _all(self, query: sql.Composable | str) -> tuple[list[Row], int]:
-        """With the number of warnings."""
+        """All rows, and the number of warnings."""
 
         async def all_rows() -> tuple[list[Row], int]:
             await self._connection.query(query if isinstance(query, str) else text_of(query))
@@ -62,7 +63,7 @@ class TargetSession(Session):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A statement that defines something commits it, and begins no other."""
+        """A transaction. A statement that defines something commits it, and starts no other."""
         self.run("start transaction")
         try:
             yield
@@ -73,11 +74,11 @@ class TargetSession(Session):
             raise
 
     def load(self, query: sql.Composable, data: bytes) -> int:
-        """The rows that a LOAD DATA LOCAL has added, whose file is `data`. The driver's own way
-        would send any file that the server asks for.
+        """Run a LOAD DATA LOCAL with `data` as its file; returns the number of rows added. The
+        driver's own way would send any file that the server requests.
 
         Raises:
-            WindlassError: the server has changed or skipped rows: it reports no error.
+            WindlassError: the server has changed or skipped rows, for which it reports no error.
         """
 
         async def load() -> tuple[int, int]:
@@ -92,7 +93,7 @@ class TargetSession(Session):
                 connection.write_packet(data[start : start + _PIECE_BYTES])
                 await connection._proto.drain()
             connection.write_packet(b"")
-            # a server that stops before it has all counts fewer packets than the driver
+            # a server that stops before it has read everything counts fewer packets than the driver
             protocol = connection._proto
             await protocol.wait_for_data(_HEADER_BYTES)
             if protocol.length - protocol.pos >= _HEADER_BYTES:
@@ -106,10 +107,10 @@ class TargetSession(Session):
         return int(added)
 
     def add(self, query: str) -> None:
-        """An INSERT.
+        """Run an INSERT.
 
         Raises:
-            WindlassError: the server has changed values: it reports no error.
+            WindlassError: the server has changed values, for which it reports no error.
         """
         if self._all(query)[1]:
             raise WindlassError(f"{self.place}: {self._warned()}", side=self.side)

@@ -46,11 +46,11 @@ def name_problem(name: str) -> str:
     return "the name of every primary key" if name.lower() == "primary" else ""
 
 
-# what of a table can be made
+# which parts of a table can be made
 
 
 def fitted(draft: TableDraft, known: Mapping[Name, TableDraft]) -> tuple[TableDraft, Lost]:
-    """`known` are tables that it may refer to."""
+    """A table as MySQL can have it, and what is lost. `known` are tables that it may refer to."""
     lost: Lost = []
     counting = _counting(draft)
     columns = []
@@ -105,7 +105,7 @@ def _unrelated(draft: TableDraft, key: ForeignKey, parent: TableDraft | None) ->
 
 
 def _compared_as(column: DraftColumn) -> tuple[str, str]:
-    """Equal for columns between which InnoDB takes a foreign key: of texts, any lengths."""
+    """Equal for columns that InnoDB accepts as a foreign key: texts may differ in length."""
     type_ = column.plan.type
     found = _SIZED.match(type_)
     if found:
@@ -157,7 +157,7 @@ def _column(column: DraftColumn) -> sql.Composable:
     if column.comment:
         parts.append(_comment(column.comment, _COMMENT // 2, "comment "))
     checks = [plan.carried.check] if plan.carried.check else []
-    if column.generated and plan.not_null:  # MariaDB has no NOT NULL there
+    if column.generated and plan.not_null:  # MariaDB allows no NOT NULL there
         checks.append("{0} is not null")
     if checks:
         made = listed([verbatim(one).format(name) for one in checks], " and ")
@@ -177,7 +177,8 @@ def _comment(text: str, most: int, before: str) -> sql.Composable:
 
 
 def _quoted(text: str) -> str:
-    """Where a literal in hexadecimal digits is none. A backslash is one in our sessions."""
+    """A literal for where a hexadecimal one is not allowed. A backslash is an ordinary character in
+    our sessions."""
     return "'{}'".format(text.replace("'", "''"))
 
 
@@ -187,7 +188,8 @@ def _check(draft: TableDraft, check: Check) -> sql.Composable:
 
 
 def _unique(draft: TableDraft, name: str) -> str:
-    """Names of constraints are those of the database in MySQL; on the source, of the table."""
+    """A constraint's name that is unique in the database, as in MySQL; on the source, it is unique
+    per table."""
     table = draft.name.name
     found = name if name.startswith(table) else f"{table}_{name}"
     return found[:MOST_NAME]
@@ -216,7 +218,7 @@ def _foreign_key(draft: TableDraft, key: ForeignKey) -> Made:
 def referring(
     keys: Sequence[Made],
 ) -> Iterator[tuple[tuple[str, ...], tuple[str, tuple[str, ...]]]]:
-    """Of foreign keys: their columns, and the table and columns that they refer to."""
+    """The foreign keys: their columns, and the table and columns that they refer to."""
     for one in keys:
         found = _KEY.search(one.statement)
         assert found is not None, "a foreign key of ours"
@@ -262,7 +264,7 @@ def _part(one: IndexPart, size: int) -> sql.Composable:
 
 
 def _prefix(column: DraftColumn, parts: int) -> int:
-    """How many characters or bytes of a column an index has; 0: all."""
+    """How many characters or bytes of a column an index covers; 0 means all."""
     type_ = column.plan.type
     if type_ in _ENDLESS:
         return min(_PREFIX, KEY_BYTES // 4 // parts)
@@ -290,7 +292,7 @@ _PRESENT = (
     "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()",
 )  # fmt: skip
 _UUID = ("gen_random_uuid()", "public.uuid_generate_v4()", "uuidv4()")
-# of version 4: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
+# a UUID of version 4: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
 _RANDOM = (
     "(lower(concat(hex(random_bytes(4)), '-', hex(random_bytes(2)), '-4',"
     " substr(hex(random_bytes(2)), 2), '-', substr('89ab', ord(random_bytes(1)) % 4 + 1, 1),"
@@ -299,7 +301,7 @@ _RANDOM = (
 
 
 def default(text: str, base: str, type_: str, facts: Facts) -> str | None:
-    """Of the functions that have a counterpart: the present moment, and random UUIDs."""
+    """A default that calls a function with a counterpart: the current time, or a random UUID."""
     bare = text.strip()
     while bare.startswith("(") and bare.endswith(")"):
         bare = bare[1:-1].strip()
@@ -313,6 +315,6 @@ def default(text: str, base: str, type_: str, facts: Facts) -> str | None:
 
 
 def default_literal(value: object) -> str:
-    """In parentheses, as an expression: otherwise texts without a limit have none."""
+    """A literal in parentheses, as an expression: texts without a limit accept no other default."""
     text = _quoted(value) if isinstance(value, str) else literal(value)
     return f"({text})"

@@ -57,8 +57,8 @@ class Undoing:
         return f"drops {plural(len(self._tables(made)), 'table')} from {self._server.place}"
 
     def _made(self, session: TargetSession) -> dict[str, str]:
-        """The tables and views that the run has made and that are there, with what they were then;
-        empty where a kill may have left it changed."""
+        """The tables and views that the run has made and that still exist, with their definitions
+        after that; empty where a kill may have left one changed."""
         lines = self._journal.all_made(session, self._run)
         unsure = {one.relation for one in lines if one.state != DONE}
         return {
@@ -77,7 +77,8 @@ class Undoing:
         return [one.target.name for one in self._plan.tables if one.target.name in made]
 
     def undo(self, others: Others) -> Undone:
-        """Tables first: what is dropped is journalled, so that the same command ends it.
+        """Undo, tables first. What is dropped is journalled, so the same command can finish after a
+        kill.
 
         Raises:
             Refused: a process works on it, or others have changed it since.
@@ -104,7 +105,7 @@ class Undoing:
         return Undone(f"run {self._run} is rolled back: {plural(len(tables), 'table')} dropped")
 
     def _lock(self, session: TargetSession, tables: Sequence[str]) -> None:
-        """Nobody writes to them between the comparison and the drop."""
+        """Lock the tables, so that nobody writes to them between the comparison and the drop."""
         if not tables:
             return
         ours = [part("{} write", Quoted(one)) for one in (*tables, *self._journal.tables)]
@@ -117,7 +118,7 @@ class Undoing:
         session.run(part("drop table {}", Quoted(name)))
 
     def _drop_drafts(self, session: TargetSession) -> None:
-        """Tables under names of ours, which a kill left."""
+        """Drop tables under our own names, which a kill left."""
         query = part(
             "select table_name from information_schema.tables where table_schema = {}"
             " and left(table_name, {}) = {}",
@@ -145,7 +146,7 @@ class Undoing:
                 yield self._lost(str(table.target), why)
 
     def _beside(self, session: TargetSession, made: Mapping[str, str]) -> Iterator[Problem]:
-        """What is about other objects than the run's tables, which alone are locked."""
+        """Problems with objects other than the run's tables, which alone are locked."""
         yield from self._others(session, set(self._tables(made)))
         for view in self._plan.views:
             name = view.target.name
@@ -171,7 +172,7 @@ class Undoing:
         return Problem(name, f"{message}: others have changed it since", _anyway())
 
     def _others(self, session: TargetSession, tables: set[str]) -> Iterator[Problem]:
-        """What is not ours, and stops working."""
+        """Objects of others, which would stop working."""
         if not tables:
             return
         database, names = Text(self._server.database), listed(map(Text, sorted(tables)))

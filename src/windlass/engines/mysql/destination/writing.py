@@ -1,7 +1,6 @@
-"""Work of a run, each piece once: rows commit together with their journal line. A definition
-commits by itself, so the journal first says what is begun; what a kill may have left half made is
-made again.
-"""
+"""Does each piece of a run's work once: rows commit together with their journal line. A definition
+commits by itself, so the journal first records what is begun. What a kill may have left half made
+is made again."""
 
 from __future__ import annotations
 
@@ -30,12 +29,12 @@ _FORMS = {
     "view": re.compile(rf"create view {_QUOTED} \("),
     "no view": re.compile(rf"drop view {_QUOTED}\Z"),
 }
-BEGUN, READY, DONE = "begun", "ready", "done"  # READY: a table that has not got its name yet
+BEGUN, READY, DONE = "begun", "ready", "done"  # READY: a table that does not have its name yet
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """What a statement makes. Of an index or a foreign key, `table` is the one that it is of."""
+    """What a statement makes. For an index or foreign key, `table` is the one it belongs to."""
 
     kind: str
     name: str
@@ -43,10 +42,11 @@ class Object:
 
 
 def object_of(text: str) -> Object:
-    """Of a statement as `windlass.engines.mysql.destination.statements` writes it.
+    """The object of a statement that `windlass.engines.mysql.destination.statements` wrote.
 
     Raises:
-        WindlassError: it is another one, which a plan in the journal cannot make us execute.
+        WindlassError: it is any other statement, which a plan in the journal cannot make us
+            execute.
     """
     for kind, form in _FORMS.items():
         if found := form.match(text):
@@ -60,12 +60,12 @@ def object_of(text: str) -> Object:
 
 
 def draft_of(statement: str) -> str:
-    """What a table is called until it has its name."""
+    """The name of a table until it gets its final one."""
     return f"{PREFIX}new_{statement[:16]}"
 
 
 class Writing:
-    """Of one target."""
+    """Writes to one target."""
 
     def __init__(self, server: Server, journal: Journal) -> None:
         self._server, self._journal = server, journal
@@ -103,7 +103,7 @@ class Making:
         self._server, self._journal, self.session, self._run = server, journal, session, run
 
     def execute(self, query: str, parameters: Any = (), /) -> Any:
-        """Make something, unless it is made."""
+        """Make something, unless it is already made."""
         assert not parameters, "definitions have no parameters"
         made = object_of(query)
         if made.kind == "no view":
@@ -127,7 +127,7 @@ class Making:
         self._note_shape(made.table)
 
     def settle(self, query: sql.Composable, table: str) -> None:
-        """A change of a table that does not matter to do twice."""
+        """Change a table in a way that is harmless to repeat."""
         self.session.run(query)
         self._note_shape(table)
 
@@ -151,8 +151,8 @@ class Making:
         )
 
     def _make_table(self, query: str, statement: str, made: Object, state: str) -> None:
-        """Under a name of ours first, which becomes its own at once: so a table of that name is
-        ours only if ours is gone from there."""
+        """Make it under a name of ours, and rename it at once. So a table with the final name is
+        ours only if the one with our name is gone."""
         draft = draft_of(statement)
         if state in ("", BEGUN):
             self.session.run(part("drop table if exists {}", Quoted(draft)))
@@ -166,7 +166,7 @@ class Making:
             self.session.run(part("rename table {} to {}", Quoted(draft), Quoted(made.name)))
 
     def _drop(self, made: Object) -> None:
-        """What a kill may have left."""
+        """Drop what a kill may have left."""
         database, table, name = map(Text, (self._server.database, made.table, made.name))
         match made.kind:
             case "index":

@@ -1,1 +1,1 @@
-"""SQLite as what a PostgreSQL database is migrated into: a file with STRICT tables."""
+"""SQLite as a target of migrations from PostgreSQL: a file with STRICT tables."""

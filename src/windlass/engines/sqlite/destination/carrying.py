@@ -1,8 +1,8 @@
-"""Which type of SQLite holds the values of a type of PostgreSQL, exactly, and how they are written.
-Pure.
+"""Chooses the type of SQLite that holds the values of a PostgreSQL type exactly, and how they are
+written. Pure.
 
-A text that is made of a value is always of one width, so that texts compare as the values do; where
-no such text exists (infinity, years before Christ) it is what PostgreSQL prints, and is counted.
+Texts that are made of values have a fixed width, so that they compare as the values do. Where no
+such text exists (infinity, years before Christ), it is what PostgreSQL prints, and is counted.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _ENDLESS = Doubt(f"not ({_YEARS})", _NOT_DATES, kind=None)
 _NOT_ENFORCED = "precision and scale of numbers in TEXT are not enforced"
 _AS_TEXT = "numbers in TEXT are exact, but compare as texts: types can say real or integer instead"
 
-# as the type prints it. A cast of a user's own type could be a function of its owner's, which would
-# run with the rights of whoever migrates
+# as the type prints it. A cast of a user-defined type could call a function of its owner, with the
+# rights of whoever migrates
 _PRINTED = "case when {0} is distinct from null then format('%s', {0}) end"
-# types of which two texts can be equal values
+# types with equal values that have different texts
 _EQUAL = {"interval": "1 day and 24:00:00", "jsonb": "1.0 and 1.00"}
 _INTEGERS = ("int2", "int4", "int8", "oid")
 
 
 def carry(column: PgColumn, answer: str = "") -> Carried | str:
-    """How a column arrives; or why its answer cannot be followed."""
+    """How a column arrives, or why the decision made for it is not possible."""
     if answer:
         return _answered(column, answer.strip().lower())
     if column.type.is_array:
@@ -78,9 +78,9 @@ _NUMBER = "cast({0} as numeric)"
 
 
 def _real(number: str) -> Carried:
-    """A double has all digits of a float4, too."""
+    """A double holds all digits of a float4, too."""
     text = f"nullif({number}::float8, 'NaN')"
-    # there is no sign of zero in the file, so none is compared
+    # the file has no negative zero, so none is compared
     text = f"case when {number} = 0 then 0::float8 else {text} end"
     return Carried("REAL", Sort.FLOAT, text, doubts=(_NAN, _MINUS_ZERO))
 
@@ -115,9 +115,9 @@ def _array(column: PgColumn) -> Carried:
 
 
 def _text(column: PgColumn) -> Carried:
-    """As it is, or as PostgreSQL prints it."""
+    """A text as it is, or a value as PostgreSQL prints it."""
     if column.type.base == "bpchar":
-        text = "textin(bpcharout({0}))"  # with the blanks that applications read
+        text = "textin(bpcharout({0}))"  # with the trailing blanks that applications read
         limit = column.type.length
         return Carried("TEXT", Sort.TEXT, text, check=_at_most(limit), collation=_blanks(limit))
     if column.type.base.endswith(".citext"):
@@ -136,7 +136,7 @@ def _text(column: PgColumn) -> Carried:
 
 
 def _blanks(length: int) -> str:
-    """Blanks at the end of character(n) do not count."""
+    """Trailing blanks of character(n) do not count."""
     return "rtrim" if length else ""
 
 
@@ -146,7 +146,7 @@ def _at_most(length: int) -> str:
 
 def _one_of(labels: tuple[str, ...]) -> str:
     quoted = ", ".join("'{}'".format(one.replace("'", "''")) for one in labels)
-    # braces of a label are no place for the column
+    # braces in a label are not the placeholder of the column
     return f"{{0}} in ({quoted.replace('{', '{{').replace('}', '}}')})" if labels else ""
 
 

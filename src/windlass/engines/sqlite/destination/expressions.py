@@ -29,12 +29,12 @@ class SqliteTranslator(Translator):
         from sqlglot import exp
 
         made = exp.column(exp.to_identifier(name, quoted=True))
-        if carried.number:  # a text: what it is calculated with
+        if carried.number:  # stored as a text: this number is used to calculate
             return exp.Cast(this=made, to=exp.DataType.build("numeric", dialect="sqlite"))
         return made
 
     def in_query(self, node: Any, types: Mapping[str, Collection[Carried]]) -> None:
-        """The rows of a view are its proof."""
+        """Views are proven by their rows."""
 
     def cast(self, node: Any, enums: Collection[str]) -> Any:
         from sqlglot import exp
@@ -76,8 +76,8 @@ class SqliteTranslator(Translator):
         return exp.Glob(this=node.this, expression=exp.Literal.string(glob))
 
     def division(self, node: Any) -> Any:
-        """Of integers both engines leave the fraction out. Of decimals and doubles they differ, and
-        by which of these is divided the tree does not say."""
+        """Both engines drop the fraction of divided integers. They differ for decimals and doubles,
+        and the tree does not show which of these are divided."""
         from sqlglot import exp
 
         if any(isinstance(one, exp.Cast) for one in node.walk()):
@@ -86,7 +86,7 @@ class SqliteTranslator(Translator):
 
 
 def _to_text(node: Any, inner: Any) -> Any:
-    """Only of texts: numbers and times are printed otherwise."""
+    """Cast texts only: numbers and times are printed differently."""
     from sqlglot import exp
 
     if node.to.expressions:
@@ -98,7 +98,7 @@ def _to_text(node: Any, inner: Any) -> Any:
 
 
 def _constant(kind: str, text: str) -> str:
-    """Of a literal that is no number, as the target has it."""
+    """A literal that is not a number, as the target writes it."""
     if kind == "USERDEFINED":
         return text
     if kind == "DATE" and DATE.fullmatch(text):

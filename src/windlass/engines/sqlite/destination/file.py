@@ -35,8 +35,8 @@ class SqliteFile(TargetFile):
         with self._openers[path].session(doing, writes=True) as session:
             session.execute(f"pragma cache_size = -{_CACHE_KB}")
             if path == self.building:
-                # nobody else reads it, and it is flushed before it is put in place; a kill loses
-                # nothing, as the system keeps what was written, and a crash of that is noticed
+                # nobody else reads it, and it is flushed before it is put in place. A kill loses
+                # nothing, as the system keeps what was written; a crash of the system is noticed
                 session.execute("pragma journal_mode = truncate")
                 session.execute("pragma synchronous = off")
             session.execute("begin immediate")
@@ -59,14 +59,15 @@ class SqliteFile(TargetFile):
         return frozenset(one.lower() for one in names), problems
 
     def make(self) -> None:
-        """With a number of the machine's start in its header, which is the application's."""
+        """Create it. Its header has a number that identifies the machine's boot, in the field for
+        applications."""
         self.building.touch(0o644, exist_ok=True)
         with self.writing("making the file") as session:
             session.execute(f"pragma user_version = {_boot()}")
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the machine has started since: what was not flushed may be gone."""
+        """Whether the machine has rebooted since: data that was not flushed may be lost."""
         if not self.is_building:
             return False
         try:
@@ -90,7 +91,7 @@ class SqliteFile(TargetFile):
 
 
 def _boot() -> int:
-    """A number of the machine's start; 0 if that is not known."""
+    """A number that identifies the machine's boot; 0 if that is not known."""
     with suppress(OSError):
         return int(_BOOT.read_text().replace("-", "")[:7], 16)
     return 0

@@ -1,5 +1,5 @@
 """Tries what a plan would make, in memory: expressions by the values of all rows, statements by
-making them."""
+running them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _expected(at: int) -> str:
 
 @contextmanager
 def proving(columns: Sequence[tuple[str, Carried]], tried: Sequence[Tried]) -> Iterator[Trial]:
-    """Columns have their types and collations, so that they compare as they will."""
+    """Columns have their types and collations, so they compare as they will on the target."""
     parts: list[sql.Composable] = []
     for name, carried in columns:
         collation = f" collate {carried.collation}" if carried.collation else ""
@@ -67,7 +67,7 @@ def proving(columns: Sequence[tuple[str, Carried]], tried: Sequence[Tried]) -> I
 
 
 def try_plan(plan: ConversionPlan) -> Mapping[str, str]:
-    """What could not be made, by its name, and why."""
+    """What could not be made, by name, and why."""
     found: dict[str, str] = {}
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as session:
         for table in plan.tables:

@@ -45,7 +45,7 @@ def create(draft: TableDraft) -> str:
 
 
 def _alias(draft: TableDraft) -> str:
-    """The column that is the row's number: a primary key of one INTEGER."""
+    """The column that is the rowid: a primary key of one INTEGER column."""
     key = draft.primary_key.columns if draft.primary_key is not None else ()
     if len(key) != 1:
         return ""
@@ -54,7 +54,7 @@ def _alias(draft: TableDraft) -> str:
 
 
 def fitted(draft: TableDraft) -> tuple[TableDraft, Lost]:
-    """One column counts up, by one."""
+    """A table as SQLite can have it, and what is lost. One column counts up, by one."""
     lost = []
     able = _alias(draft)
     columns = []
@@ -84,7 +84,7 @@ def _kept(create: str) -> str:
 
 
 def drops(plan: ConversionPlan) -> Iterator[str]:
-    """The tables and views of a plan, as far as they are there."""
+    """The tables and views of a plan that exist."""
     for view in reversed(plan.views):
         yield statement("drop view if exists {v}", v=names(view.target.name))
     for table in reversed(plan.tables):
@@ -212,7 +212,7 @@ _PRESENT = (
     "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()",
 )  # fmt: skip
 _UUID = ("gen_random_uuid()", "public.uuid_generate_v4()", "uuidv4()")
-# of version 4: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
+# a UUID of version 4: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
 _RANDOM = (
     "lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4'"
     " || substr(lower(hex(randomblob(2))), 2) || '-'"
@@ -222,7 +222,8 @@ _RANDOM = (
 
 
 def default(text: str, base: str, sort: Sort) -> str | None:
-    """Of the functions that have a counterpart: the present moment, in UTC, and random UUIDs."""
+    """A default that calls a function with a counterpart: for the current time in UTC, or a random
+    UUID."""
     bare = text.strip()
     while bare.startswith("(") and bare.endswith(")"):
         bare = bare[1:-1].strip()
