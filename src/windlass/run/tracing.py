@@ -48,7 +48,7 @@ class Tracing:
 
 
 class _Spans(Tracing):
-    """As `Tracing`, with a span for each step and item. Events of a run come one at a time."""
+    """Like `Tracing`, with a span for each step and item. Events of a run come one at a time."""
 
     def __init__(self, emit: Emit, tracer: Tracer, run: Span) -> None:
         super().__init__(emit)

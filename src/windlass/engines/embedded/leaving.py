@@ -20,7 +20,7 @@ from windlass.model.report import Problem
 
 
 def read_left(file: File, books: Books, run: str = "") -> list[Left]:
-    """Of all runs that have ended, or of one.
+    """What all ended runs have left, or one of them.
 
     Raises:
         Refused: no such run is known, or it is unfinished.

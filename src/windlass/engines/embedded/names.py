@@ -54,7 +54,7 @@ def table_of(name: Name) -> sql.Identifier:
 
 
 def name_of(text: str, schema: str) -> Name:
-    """Of ``schema.table`` or ``table``, in which names may be quoted."""
+    """The name in ``schema.table`` or ``table``, whose parts may be quoted."""
     parts = [one.group() for one in re.finditer(r'"(?:[^"]|"")*"|[^."]+', text)]
     if len(parts) == 2:
         return Name.read(text)

@@ -52,7 +52,7 @@ def survey(file: File, books: Books, loads: Sequence[Load]) -> list[Problem]:
 
 
 class _Survey:
-    """Of one load."""
+    """Surveys one load."""
 
     def __init__(self, file: File, session: Session, load: Load) -> None:
         self._file, self._session, self._load = file, session, load

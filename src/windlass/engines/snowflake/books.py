@@ -28,7 +28,7 @@ def _of(run: str, export: Export) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Of one session."""
+    """The record of loads, written and read in one session."""
 
     session: Session
 

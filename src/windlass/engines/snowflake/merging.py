@@ -20,7 +20,7 @@ from windlass.model.fit import TableColumn
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """Of one load. `there` are the table's columns, by their stored names."""
+    """Fills the table of one load. `there` are the table's columns, by their stored names."""
 
     session: Session
     export: Export

@@ -11,8 +11,8 @@ _LOOK_SECONDS = 0.2  # between checks whether the run is stopped
 
 
 class Turns:
-    """Of one run. A table waits for others in its worker's thread, and these have been started
-    before it: they are listed before it."""
+    """The turns of one run. A table waits for others in its worker's thread. The others have been
+    started earlier, because they are listed earlier."""
 
     def __init__(self) -> None:
         self._changed = Condition()

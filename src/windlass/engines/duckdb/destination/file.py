@@ -49,7 +49,7 @@ _SHARED = ("table", "view", "index", "sequence")  # what a plan makes, each with
 
 
 def name_of(name: Name) -> str:
-    """Of a table, as `objects` calls it."""
+    """A table's name, as `objects` calls it."""
     return f"table {name}"
 
 

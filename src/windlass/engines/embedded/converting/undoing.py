@@ -42,7 +42,7 @@ class Reading:
 
 
 class Undoing:
-    """Of one run."""
+    """Undoes one run."""
 
     def __init__(self, file: TargetFile, run: str, plan: ConversionPlan, how: Reading) -> None:
         self._file, self._run, self._plan, self._how = file, run, plan, how

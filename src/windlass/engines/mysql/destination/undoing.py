@@ -29,7 +29,7 @@ Digests = Callable[[TargetSession, TableConversion], Digest]
 
 
 class Undoing:
-    """Of one run."""
+    """Undoes one run."""
 
     def __init__(
         self, server: Server, journal: Journal, run: str, plan: ConversionPlan, digest: Digests
