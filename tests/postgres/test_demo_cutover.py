@@ -61,6 +61,7 @@ def test_a_missing_transfer_fails_the_demo_and_is_named(folder: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.full
 def test_a_follower_that_dies_fails_the_demo_and_the_next_one_works(folder: Path) -> None:
     running = begun(folder)
     until(lambda: bool(written(folder)), "a client that writes")
