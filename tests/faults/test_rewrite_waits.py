@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,9 +30,9 @@ from rewrites import (
 )
 from servers import FAST, Database, Server
 from standbys import standby_of
-from windlass.api import rollback
+from windlass.api import rewrite, rollback
 from windlass.errors import BadSpec, WindlassError
-from windlass.model.event import ignore
+from windlass.model.event import Event, Noticed, ignore
 from windlass.model.outcome import Outcome, State
 
 Make = Callable[[int], Database]
@@ -348,8 +349,25 @@ def test_a_standby_that_lags_behind_is_waited_for(own_server: Callable[..., Serv
             query = "select count(*) from pg_stat_replication where replay_lag > interval '0.4 s'"
             return messages.value(query)
 
+        waits = threading.Event()
+
+        def note(event: Event) -> None:
+            if isinstance(event, Noticed) and "behind: writing waits until" in event.message:
+                waits.set()
+
+        def write_until_it_waits() -> None:
+            while not waits.is_set():
+                lags()
+
         until(lags)
-        outcome = done(messages, {**PRODUCT, "max_lag_seconds": 0.3})
+        writer = threading.Thread(target=write_until_it_waits)
+        writer.start()
+        try:
+            outcome = rewrite(spec(messages, {**PRODUCT, "max_lag_seconds": 0.3}), note)
+        finally:
+            waits.set()
+            writer.join()
+        assert outcome.state is State.DONE, outcome
         assert any("behind: writing waits until" in one for one in outcome.notices)
         assert outcome.totals.counts["written"] == 20
     finally:
