@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from windlass.errors import BadSpec
+from windlass.run.extras import missing_library
 from windlass.web.access import (
     ANYBODY,
     Policy,
@@ -219,6 +220,13 @@ def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path: Path) -> Non
 def test_a_file_without_tokens_is_refused(content: str, tmp_path: Path) -> None:
     with pytest.raises(BadSpec, match="no token"):
         read_tokens(private(tmp_path, content))
+
+
+@pytest.mark.parametrize("name", ["starlette.requests", "uvicorn"])
+def test_a_library_that_the_page_lacks_is_named_with_its_extra(name: str) -> None:
+    missing = missing_library(ModuleNotFoundError(name=name))
+    assert missing is not None
+    assert missing.hint == "pip install 'windlass-db[web]'"
 
 
 def private(folder: Path, content: str) -> Path:

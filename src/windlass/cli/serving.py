@@ -99,11 +99,7 @@ def serve(voice: Voice, /, **words: Any) -> int:
     Listens on this machine only, unless --host says otherwise. It only shows, unless
     --allow-actions is given. Ctrl-C ends it.
     """
-    try:
-        from windlass.web import serving
-    except ModuleNotFoundError as error:
-        hint = "pip install 'windlass-db[web]'"
-        raise BadSpec([f"the page needs {error.name}, which is not installed"], hint=hint) from None
+    from windlass.web import serving
     from windlass.web.access import check_policy
 
     place = serving.Place(words["host"], words["port"], words["tls_cert"], words["tls_key"])

@@ -29,6 +29,8 @@ EXTRA_OF = {  # libraries that a flow imports when it needs them
     "python_calamine": "load",
     "snowflake": "snowflake",
     "sqlglot": "sqlite",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 
