@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import psycopg
 import pytest
 
 from awaiting import until
-from command import DONE, REFUSED, STOPPED, windlass
+from command import DONE, REFUSED, STOPPED, finish, start, windlass
 from cutovers import WIDE, variables
 from killing import kill
 from pursued import FOLLOW, TABLES, following, write
@@ -17,6 +19,10 @@ from servers import FAST, Database, Pair, Server
 from standbys import standby_of
 
 RESYNC = ("verify", "--follow", "--repair", "--yes", "--json")
+BACK = ("cutover", "--back", "--yes", "--json", *WIDE)
+COMPARING = "windlass verify --follow --repair"
+REGARDLESS = "set default_transaction_read_only = off"
+ACTIVE = "select pg_terminate_backend(active_pid) from pg_replication_slots where active"
 SLOTS = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active"
 
 
@@ -97,6 +103,58 @@ def test_a_slot_that_is_lost_after_a_flip_back_is_repaired_on_the_closed_target(
         windlass("cutover", "--yes", *WIDE, pair=pair).expect(DONE)
         write(pair.target, 5)
         until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+
+
+def test_a_slot_that_is_lost_after_a_cutover_costs_a_comparison_after_the_flip_back(
+    pair: Pair,
+) -> None:
+    """The way back needs no slot of the source: it continues, and so does a process that begins."""
+    with following(pair) as follower:
+        windlass("cutover", "--yes", *WIDE, pair=pair).expect(DONE)
+        pair.source.run(REGARDLESS, "update shop.accounts set name = 'stray' where id = 7")
+        until(lambda: _shown(pair)["strays"], "the late write")
+        pair.source.run(REGARDLESS, "update shop.accounts set name = 'account 7' where id = 7")
+        until(lambda: _drops(pair), "a slot that is dropped")
+        until(lambda: "is gone" in _shown(pair)["lost"], "the loss is reported")
+        write(pair.target, 2)
+        until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+        assert follower.poll() is None, follower.said()
+    until(lambda: _is_idle(pair), "no reader of the slot")
+    follower = start(*FOLLOW, pair=pair)
+    try:
+        write(pair.target, 3)
+        until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+        refused = windlass(*BACK, pair=pair).expect(REFUSED)  # by what was written before the loss
+        assert "others have written" in str(refused.result["problems"])
+        windlass("verify", "--follow", pair=pair).expect(DONE)
+        ran = windlass(*BACK, pair=pair).expect(DONE)
+        assert COMPARING in str(ran.result["notices"])
+        assert COMPARING in ran.result["cutover"]["next_steps"]
+        lost = finish(follower).expect(STOPPED)
+    finally:
+        follower.kill()
+        follower.wait()
+    assert lost.result["stopped_by"] == "slot_lost" and COMPARING in lost.result["hint"]
+    assert _shown(pair)["next_steps"] == [COMPARING, "windlass abandon"]
+    write(pair.source, 4)
+    assert windlass(*RESYNC, pair=pair).expect(DONE).result["differences"] == []
+    with following(pair):
+        write(pair.source, 5)
+        until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+        assert _shown(pair)["lost"] == ""
+
+
+def _drops(pair: Pair) -> bool:
+    """Before the process that follows has the slot again."""
+    pair.source.run(ACTIVE)
+    with suppress(psycopg.errors.ObjectInUse):
+        return bool(pair.source.rows(SLOTS))
+    return False
+
+
+def _shown(pair: Pair) -> dict[str, Any]:
+    found = windlass("status", "--json", pair=pair).expect(DONE).result
+    return dict(found["runs"][0]["following"])
 
 
 def _lose_the_slot(pair: Pair) -> None:

@@ -35,6 +35,9 @@ OPENING = "opening"
 LEADS = "leads"
 """A key of a run's details, set when a cutover begins: whether its command redirects
 applications."""
+LOST = "lost"
+"""A key of a run's details, set after a cutover: why the source cannot be followed again without a
+comparison; empty if it can."""
 UNLED = "unled"
 """A key of a run's details, set if the other side was opened after such a command crashed, until
 another command has redirected applications."""

@@ -145,6 +145,7 @@ class FollowingStatus:
     rehearsed: str = ""  # the last rehearsal of a cutover: the freeze that it predicts, and when
     cut_over: str = ""  # the last cutover: how long writers were stopped, and when
     strays: tuple[str, ...] = ()  # what others wrote to the side that is only followed
+    lost: str = ""  # after a cutover: why the source cannot be followed again without a comparison
     changed: tuple[str, ...] = ()  # statements that changed the source's definitions
     hindrances: tuple[str, ...] = ()  # what prevents a cutover now, each with its remedy
     next_steps: tuple[str, ...] = ()  # commands that make sense now

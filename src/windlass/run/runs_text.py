@@ -99,6 +99,7 @@ def following_lines(status: RunStatus, width: int) -> Iterator[str]:
         ("cut over", (found.cut_over,) if found.cut_over else ()),
         ("changed on the source", found.changed),
         ("written by others", found.strays),
+        ("lost", (found.lost,) if found.lost else ()),
         ("hinders a cutover", found.hindrances),
     ):
         for text in texts:

@@ -99,6 +99,7 @@ class CuttingOver(Reporting):
         self.way: Leaving = BACK if back else FORTH
         self.stop = threading.Event()
         self.done: Cutover | None = None
+        self.is_forward_lost = False  # whether following the source again takes a comparison
         self.recopying: Recopying | None = None  # once it is known how long it takes
         self.ended: State | None = None  # once it is decided, or taken back
         self.reason: Reason = NO_REASON

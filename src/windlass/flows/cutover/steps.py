@@ -17,6 +17,7 @@ from windlass.flows.cutover.leading import lead_applications
 from windlass.flows.cutover.recopying import PATIENCE_SECONDS, Recopying
 from windlass.flows.cutover.taking_back import after_failure
 from windlass.flows.cutover.unstreamed import read_unstreamed
+from windlass.flows.follow.source_side import why_lost
 from windlass.following.freezing import Freeze
 from windlass.following.hindering import LAG_UNKNOWN, Limits, read_hindrances, stray_problems
 from windlass.following.limit import Limit
@@ -34,6 +35,7 @@ REVERSE_SECONDS = 120.0
 REHEARSAL = "rehearsal"
 MARKER_SECONDS = 10.0  # in which the first marker arrives
 CUTOVER = "cutover"
+COMPARED_BY = f"windlass verify {word('follow')} {word('repair')}"
 
 
 def find_hindrances(run: CuttingOver, _: Item) -> Result:
@@ -50,6 +52,9 @@ def find_hindrances(run: CuttingOver, _: Item) -> Result:
         raise Refused(found)
     if run.way is FORTH:
         _say_what_was_compared(run, detail)
+    else:
+        with explaining("looking at the slot of the source", side="source"):
+            _say_what_is_lost(run, detail)
     return {}
 
 
@@ -57,6 +62,19 @@ def _say_what_was_compared(run: CuttingOver, detail: Mapping[str, Any]) -> None:
     verified = detail.get("verified")
     text = f"last comparison while it followed: {verified}"
     run.emit(Noticed(text if verified else "both sides were not compared since the copy"))
+
+
+def _say_what_is_lost(run: CuttingOver, detail: Mapping[str, Any]) -> None:
+    """A flip back needs no slot of the source, but what follows it does."""
+    pair = run.pair
+    if lost := why_lost(pair.opened, pair.journal, run.run_id, detail):
+        run.is_forward_lost = True
+        run.emit(
+            Noticed(
+                f"{lost}. After this flip back, the source is followed again only once"
+                f" {COMPARED_BY} has compared both sides and repaired the target"
+            )
+        )
 
 
 def _hindrances(run: CuttingOver) -> tuple[Mapping[str, Any], list[Problem]]:
@@ -219,6 +237,7 @@ def _open(run: CuttingOver, freeze: Freeze) -> None:
 def _done(run: CuttingOver, freeze: Freeze) -> Cutover:
     way = freeze.order.way
     back = (_command(back=True), "windlass finish")
+    forth = COMPARED_BY if run.is_forward_lost else _command(back=False)
     return Cutover(
         str(way.direction),
         str(way.ends),
@@ -227,7 +246,7 @@ def _done(run: CuttingOver, freeze: Freeze) -> Cutover:
         sequences=freeze.sequences,
         sessions=freeze.sessions,
         at=_now(),
-        next_steps=back if way is FORTH else (_command(back=False), "windlass abandon"),
+        next_steps=back if way is FORTH else (forth, "windlass abandon"),
     )
 
 

@@ -16,6 +16,7 @@ from windlass.model.following import Direction, Phase, turned
 from windlass.model.wording import word
 from windlass.run.hints import SAME
 
+AFTER_FLIP_BACK = "to follow the source again after a flip back, both sides have to be compared"
 _THERE = "make the same change on the source"
 _CLOSED = ", in a session with default_transaction_read_only = off"  # a cutover has closed it
 _REPAIRED = (Phase.FOLLOWING, Phase.FREEZING)
@@ -83,12 +84,21 @@ def _after_loss(side: str, phase: Phase, run: str) -> str:
     if phase is Phase.COPYING:
         return f"{SAME} with {word('restart')}, which starts over; or give the run up: {end}"
     if phase.target_is_open:
-        return f"the source cannot be followed again, nor be watched: end the run: {end}"
+        return _without_forward(end)
     return f"{BY_REPAIR}; or give the run up: {end}"
+
+
+def _without_forward(end: str) -> str:
+    return (
+        f"if there is a way back, {SAME}: it works without the slot of the source, and"
+        f" {AFTER_FLIP_BACK}; if not, end the run: {end}"
+    )
 
 
 def _after_failover(side: str, phase: Phase, run: str) -> str:
     end = phase.undoing(run)
+    if phase.target_is_open and side == "source":
+        return _without_forward(end)
     if phase.target_is_open:
         return f"compare both sides yourself, and end the run: {end}"
     if side == "target":

@@ -12,7 +12,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
 from windlass.flows.follow.lanes import Lanes
 from windlass.following.follower import Follower
-from windlass.journal.following import answer, read_asked
+from windlass.journal.following import answer, note_late, read_asked
 from windlass.model.following import Asked, Direction, Phase
 
 log = logging.getLogger(__name__)
@@ -85,6 +85,10 @@ class Answering:
     def _leave_out(self, asked: Asked) -> Answer | None:
         """Skip what others wrote up to a position, because both sides were found equal there;
         answered once the stream is past the position."""
+        direction = Direction(asked.given["direction"])
+        if direction is Direction.FORWARD and self._lanes.lost is not None:
+            note_late(self._journal, self._run, direction, None)  # no stream can do it
+            return {}
         follower = self._follower(asked)
         lsn = Lsn(int(asked.given["lsn"]))
         if not follower.is_sealed or follower.applied_lsn >= lsn:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import Conflict, ConnectionLost, SchemaChanged, SlotLost, WindlassError
+from windlass.flows.follow.advice import AFTER_FLIP_BACK
 from windlass.flows.follow.context import Following
 from windlass.flows.follow.ends import StreamEnds
 from windlass.flows.follow.positions import read_starts
@@ -39,12 +40,15 @@ log = logging.getLogger(__name__)
 MARKER_SECONDS = 1.0
 _STOPPED_BY = {SchemaChanged: "schema_change", Conflict: "conflict", SlotLost: "slot_lost"}
 _NO_RIGHT = "42501"  # insufficient_privilege
+_LOST = ("slot_lost", "timeline")  # what stops a stream and not the other one
 
 
 def stopped_by(error: WindlassError) -> str:
     """The cause that stopped a stream, as one word; empty if there is no word for it."""
     if error.where.get("sqlstate") == _NO_RIGHT:
         return "rights"
+    if error.where.get("stopped_by") == "timeline":
+        return "timeline"
     return next((word for kind, word in _STOPPED_BY.items() if isinstance(error, kind)), "")
 
 
@@ -62,10 +66,14 @@ class Watch:
         """
         if self._session is None or self._session.closed or self._session.broken:
             session = self._address.connect(Role.TARGET, self._name)
-            session.execute("set default_transaction_read_only = off")
-            session.execute("set synchronous_commit = on")  # as applications' sessions do
-            side = self._address.side
-            self._timeline = check_timeline(session, self._timeline, side=side)
+            try:
+                session.execute("set default_transaction_read_only = off")
+                session.execute("set synchronous_commit = on")  # as applications' sessions do
+                side = self._address.side
+                self._timeline = check_timeline(session, self._timeline, side=side)
+            except BaseException:
+                session.close()
+                raise
             self._session = session
         return self._session
 
@@ -102,7 +110,11 @@ class Lane:
             lambda message: run.emit(Noticed(message)),
         )
         self._marked_at = 0.0
-        self._slot.look(self.watch.session())
+        try:
+            self._slot.look(self.watch.session())
+        except BaseException:
+            self.watch.close()
+            raise
         self.follower = Follower(
             ends,
             rules,
@@ -174,13 +186,17 @@ class Lanes:
         self._lanes: dict[Direction, Lane] = {}
         self._proof: int | None = None  # the marker that proves the way back
         self._last: dict[Direction, StreamStatus] = {}
+        self._renamed: Renamed = {}  # of a stream of the source that was lost
+        self.lost: WindlassError | None = None  # that stream, after a cutover; why
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._stack = stack
             stack.enter_context(rare_collections())
-            self._open(Direction.FORWARD)
-            if self._has_way_back():
+            has_way_back = self._has_way_back()
+            with self._sparing(Direction.FORWARD, has_way_back=has_way_back):
+                self._open(Direction.FORWARD)
+            if has_way_back:
                 self._open(Direction.BACK)
             self._stack = stack.pop_all()
         return self
@@ -194,9 +210,34 @@ class Lanes:
         # the stream may know of a rename that is not noted yet
         if Direction.FORWARD in self._lanes:
             detail.update(to_detail(self.renamed))
+        else:
+            self._renamed = read_renamed(detail)
         lane = Lane(self._run, direction, detail, self._phase)
         self._stack.callback(lane.close)
         self._lanes[direction] = lane
+
+    @contextmanager
+    def _sparing(self, direction: Direction, *, has_way_back: bool) -> Iterator[None]:
+        """After a cutover the stream of the source only shows writes of others, and waits for a
+        flip back. If it is lost then, the way back continues without it."""
+        try:
+            yield
+        except WindlassError as error:
+            is_needed = direction is Direction.BACK or not self._phase.target_is_open
+            if is_needed or not has_way_back or stopped_by(error) not in _LOST:
+                raise
+            error.where = {"direction": str(direction), **error.where}
+            self.lost = error
+            if (lane := self._lanes.pop(direction, None)) is not None:
+                self._renamed = lane.ends.renamed
+                self._last.pop(direction, None)
+                lane.close()
+            self._run.emit(
+                Noticed(
+                    f"{error}; the way back works without it, but writes of others to the source"
+                    f" are not noticed any more, and {AFTER_FLIP_BACK}"
+                )
+            )
 
     def _has_way_back(self) -> bool:
         """One that nobody needs yet, and whose slot is lost, is forgotten."""
@@ -226,7 +267,8 @@ class Lanes:
     @property
     def renamed(self) -> Renamed:
         """The present names of relations, as far as the stream of the source has come."""
-        return self._lanes[Direction.FORWARD].ends.renamed
+        lane = self._lanes.get(Direction.FORWARD)
+        return lane.ends.renamed if lane else self._renamed
 
     def source_session(self) -> Connection:
         """The session that watches the source."""
@@ -252,23 +294,28 @@ class Lanes:
         Raises:
             WindlassError: a stream cannot continue.
         """
+        self._phase = phase
+        if self.lost is not None and not phase.target_is_open:
+            raise self.lost
+        has_way_back = Direction.BACK in self._lanes
         for lane in self:
-            lane.check()
+            with self._sparing(lane.direction, has_way_back=has_way_back):
+                lane.check()
         applying = _applying(phase)
         for lane in self:
             if lane.direction is applying and lane.direction in sealed:
                 lane.follower.unseal()
             elif applying and lane.direction is not applying and not lane.follower.is_sealed:
                 lane.follower.seal()
-        self._phase = phase
         for lane in self:
-            with while_away():
+            with self._sparing(lane.direction, has_way_back=has_way_back), while_away():
                 lane.mark()
 
     def measured(self) -> list[StreamStatus]:
         """Measure all streams. If a server is away, its last measurement is repeated."""
+        has_way_back = Direction.BACK in self._lanes
         for lane in self:
-            with while_away():
+            with self._sparing(lane.direction, has_way_back=has_way_back), while_away():
                 self._last[lane.direction] = lane.measured()
         return list(self._last.values())
 

@@ -25,7 +25,7 @@ from windlass.flows.follow.definitions import OUTSIDE, Comparing
 from windlass.flows.follow.lanes import Lanes, while_away
 from windlass.flows.follow.removal import writing
 from windlass.flows.follow.renamed import to_detail, with_present_names
-from windlass.following.reopening import LOCK
+from windlass.following.reopening import LOCK, LOST
 from windlass.journal.following import change_phase, listen, note_detail, read_phase
 from windlass.model.event import Followed, Noticed
 from windlass.model.following import Phase
@@ -167,6 +167,7 @@ class _Pursuit:
             "streams": {str(one.direction): one.as_dict() for one in streams},
             # from the journal on the other side, which windlass status does not read
             "strays": self._lanes.written_to_target,
+            LOST: str(self._lanes.lost or ""),
         }
         note_detail(self._journal, self._run.plan.run, {**detail, "reported_at": time.time()})
         self._run.emit(Followed(phase, tuple(streams)))

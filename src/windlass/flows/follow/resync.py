@@ -25,7 +25,7 @@ from windlass.flows.repair.steps import repair_all
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.definitions import validate_schema
 from windlass.flows.validate.pairing import row_pair
-from windlass.following.reopening import Side
+from windlass.following.reopening import LOST, Side
 from windlass.journal import door, records
 from windlass.journal.following import (
     begin_again,
@@ -179,7 +179,7 @@ def begin_stream_again(run: Resyncing, _: Item) -> Result:
     _check_equal(run)
     with explaining("moving the position", side="target"), writing(run.hold.target, PURPOSE) as it:
         renamed = to_detail(_renamed(run, records.read_plan(it, run.followed)))
-        note_detail(it, run.followed, {**renamed, TIMELINE: run.timeline})
+        note_detail(it, run.followed, {**renamed, TIMELINE: run.timeline, LOST: ""})
         begin_again(it, run.followed, Direction.FORWARD, run.begins_at)
     run.is_equal = True
     run.emit(

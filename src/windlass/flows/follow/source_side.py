@@ -6,9 +6,13 @@ nothing is written to the source.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from windlass.engines.postgres.replication import lsn, publications, slots
 from windlass.engines.postgres.replication.ddl_trigger import make_triggers
 from windlass.engines.postgres.replication.trees import read_leaves
+from windlass.errors import WindlassError
 from windlass.flows.follow.definitions import OUTSIDE, TRIGGERS, outside_tables
 from windlass.flows.follow.identities import (
     IDENTITIES,
@@ -95,6 +99,22 @@ def check_slot(session: Session, name: str, position: int | None = None, *, side
     if position is not None and (state.confirmed_lsn or 0) > position:
         begins, wanted = lsn.text(lsn.Lsn(state.confirmed_lsn or 0)), lsn.text(lsn.Lsn(position))
         raise slot_lost(name, f"begins at {begins}, and {wanted} is needed", side)
+
+
+def why_lost(source: Session, journal: Session, run: str, detail: Mapping[str, Any]) -> str:
+    """Why changes of the source can no longer be read from where they are applied; empty if they
+    can, or if nothing is read."""
+    applied = read_applied(journal, run, Direction.FORWARD)
+    if applied is None:
+        return ""
+    try:
+        check_timeline(source, detail.get(TIMELINE), side="source")
+        check_slot(source, stream_name(run, Direction.FORWARD), applied.end_lsn, side="source")
+    except WindlassError as error:
+        if "stopped_by" not in error.where:
+            raise
+        return str(error)
+    return ""
 
 
 def _make_journal(run: Migration, source: Session) -> None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.engines.postgres.session import Connection
+from windlass.flows.follow.advice import AFTER_FLIP_BACK
 from windlass.flows.follow.definitions import SEEN
 from windlass.flows.migrate.status import migration_detail, migration_status
 from windlass.following.definitions import APART, NEW
-from windlass.following.reopening import OPENING, UNLED
+from windlass.following.reopening import LOST, OPENING, UNLED
 from windlass.journal import records
 from windlass.journal.following import read_applied, read_phase
 from windlass.model.following import (
@@ -55,6 +56,7 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
         rehearsed=_freeze(detail, "rehearsal", "predicts that writers are stopped for"),
         cut_over=_freeze(detail, "cutover", "writers were stopped for"),
         strays=tuple(_strays(connection, status.run, phase, detail)),
+        lost=_lost(phase, detail),
         changed=tuple(detail.get(SEEN, ())),
         next_steps=tuple(
             one.replace("{run}", status.run)
@@ -88,8 +90,14 @@ NEXT_IF_STOPPED = {
 }
 
 
+# after a flip back, if the slot of the source was lost before
+NEXT_IF_LOST = (f"windlass verify {word('follow')} {word('repair')}", "windlass abandon")
+
+
 def _next_steps(phase: Phase, detail: Mapping[str, Any], *, is_followed: bool) -> tuple[str, ...]:
     steps = NEXT[phase] if is_followed else NEXT_IF_STOPPED.get(phase, NEXT[phase])
+    if phase is Phase.FOLLOWING and detail.get(LOST):
+        steps = NEXT_IF_LOST
     if detail.get(OPENING) is not None:
         return (_opening_command(phase),)
     if detail.get(UNLED):
@@ -100,6 +108,14 @@ def _next_steps(phase: Phase, detail: Mapping[str, Any], *, is_followed: bool) -
 def _opening_command(phase: Phase) -> str:
     """The command that completes a cutover which was decided and whose process died."""
     return "windlass cutover" if phase.target_is_open else f"windlass cutover {word('back')}"
+
+
+def _lost(phase: Phase, detail: Mapping[str, Any]) -> str:
+    if phase.is_over or not (lost := detail.get(LOST)):
+        return ""
+    if phase is Phase.FOLLOWING:
+        return f"{lost}; both sides have to be compared, and the target repaired"
+    return f"{lost}; {AFTER_FLIP_BACK}"
 
 
 def _freeze(detail: Mapping[str, Any], what: str, words: str) -> str:
