@@ -154,7 +154,7 @@ def _drops(pair: Pair) -> bool:
 
 def _shown(pair: Pair) -> dict[str, Any]:
     found = windlass("status", "--json", pair=pair).expect(DONE).result
-    return dict(found["runs"][0]["following"])
+    return next(dict(run["following"]) for run in found["runs"] if run["following"])
 
 
 def _lose_the_slot(pair: Pair) -> None:

@@ -17,6 +17,7 @@ from pursued import FOLLOW, TABLES, following, phase, write
 from servers import Database, Pair
 
 RUN = f"select run {NEWEST}"
+BACK = ("cutover", "--back", "--json", *WIDE)
 SLOTS = "select slot_name::text from pg_replication_slots where database = current_database()"
 NAMED = re.compile(r"windlass (rollback|abandon|finish) ([0-9a-f_]+)")
 
@@ -135,9 +136,17 @@ def test_what_changes_on_the_target_after_a_cutover_is_said_of_the_target(pair: 
     assert "shop.accounts has changed on the target: the source has no" in ran.result["message"]
     assert ran.result["hint"].startswith("make the same change on the source, in a session")
     assert "default_transaction_read_only = off" in ran.result["hint"]
+    assert "Before a flip back, windlass verify --follow has to find both" in ran.result["hint"]
     pair.source.run("set default_transaction_read_only = off", change)
     follower = start(*FOLLOW, pair=pair)
     try:
+        until_equal(pair)
+        until(lambda: windlass(*BACK, "--rehearse", pair=pair).code == REFUSED, "a refusal")
+        refused = windlass(*BACK, "--yes", pair=pair).expect(REFUSED)
+        assert "the definition of shop.accounts" in str(refused.result["problems"])
+        windlass("verify", "--follow", pair=pair).expect(DONE)
+        windlass(*BACK, "--yes", pair=pair).expect(DONE)
+        pair.source.run("update shop.accounts set more = 'y' where id < 9")
         until_equal(pair)
     finally:
         follower.kill()

@@ -11,13 +11,17 @@ from moves import OUTCOME, SIDES, Capture, Moves, moves, stdout_json
 from sample_plan import LOSS, PROBLEM
 from windlass.cli import show
 from windlass.cli.main import run
+from windlass.cli.voice import Voice
+from windlass.cli.watch import watching
 from windlass.errors import (
     TargetFull,
 )
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.validate.outline import VALIDATE
+from windlass.model.event import ItemRetried, Noticed
 from windlass.model.outcome import Outcome, Proof, Reason, State, Totals
 from windlass.model.report import Difference, DifferenceKind, Differs
+from windlass.model.wording import word
 from windlass.run.hints import way_on
 
 __all__ = ["moves"]  # fixtures
@@ -43,6 +47,14 @@ def shown(outcome: Outcome, width: int = 100) -> str:
     return show.outcome_text(
         outcome, MIGRATE.words, width=width, again="AGAIN", repair="REPAIR", rollback="ROLLBACK"
     )
+
+
+def test_options_in_notices_are_spelled_while_it_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    with watching(Voice(), "Working") as emit:
+        emit(Noticed(f"after windlass verify {word('follow')}"))
+        emit(ItemRetried("copy", "shop.a", 1, f"raise {word('jobs', '2')}", 0.1))
+    said = capfd.readouterr().err
+    assert "windlass verify --follow" in said and "raise --jobs 2" in said
 
 
 def test_a_good_end_shows_what_was_moved_and_proven() -> None:

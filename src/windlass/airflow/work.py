@@ -17,6 +17,7 @@ import tenacity
 from windlass.airflow.board import Board
 from windlass.airflow.ending import Reports, outcome_of
 from windlass.airflow.findings import unfinished, without_known
+from windlass.airflow.form import as_key
 from windlass.airflow.lineage import arrived_of
 from windlass.errors import ConnectionLost, Different, RunLost, SnapshotLost, WindlassError
 from windlass.model.event import (
@@ -32,6 +33,7 @@ from windlass.model.flow import ONE, Flow, Item, Result, Step, Words, resolve
 from windlass.model.lineage import Arrived
 from windlass.model.outcome import Outcome, Reason, State
 from windlass.model.units import bytes_text, several
+from windlass.model.wording import spelled
 from windlass.run.accounting import Accounting
 from windlass.run.context import Held
 from windlass.run.local import run_flow
@@ -374,8 +376,8 @@ def log_event(event: Event) -> None:
         )
     elif isinstance(event, ItemRetried):
         log.warning("step=%s item=%s attempt=%d %s", event.step, event.item, event.attempt,
-                    event.reason)  # fmt: skip
+                    spelled(event.reason, as_key))  # fmt: skip
     elif isinstance(event, StepFinished):
         log.info("step=%s state=finished seconds=%.2f", event.step, event.seconds)
     elif isinstance(event, Noticed):
-        log.warning("%s", event.message)
+        log.warning("%s", spelled(event.message, as_key))

@@ -8,10 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 
 from windlass.cli.spelling import as_option
 from windlass.cli.voice import Voice
-from windlass.model.event import Emit, Event, RunEnded, ignore
+from windlass.model.event import Emit, Event, ItemRetried, Noticed, RunEnded, ignore
 from windlass.model.wording import spelled
 
 log = logging.getLogger(__name__)
@@ -33,12 +34,12 @@ def watching(voice: Voice, doing: str) -> Iterator[Emit]:
         from windlass.progress.terminal import TerminalProgress
 
         with TerminalProgress(doing=doing) as bars, _logging(voice, bars.say):
-            yield _heeding(voice, _harmless(bars))
+            yield _heeding(voice, _harmless(_spelling(bars)))
         return
     from windlass.progress.lines import LineProgress
 
     with LineProgress(sys.stderr) as lines, _logging(voice, lines.say):
-        yield _heeding(voice, _harmless(lines))
+        yield _heeding(voice, _harmless(_spelling(lines)))
 
 
 REPEAT_SECONDS = 2.0
@@ -76,6 +77,19 @@ def _heeding(voice: Voice, emit: Emit) -> Emit:
     def pass_on(event: Event) -> None:
         if isinstance(event, RunEnded):
             voice.before_result()
+        emit(event)
+
+    return pass_on
+
+
+def _spelling(emit: Emit) -> Emit:
+    """The events, with the options in notices and reasons as on the command line."""
+
+    def pass_on(event: Event) -> None:
+        if isinstance(event, Noticed):
+            event = replace(event, message=spelled(event.message, as_option))
+        elif isinstance(event, ItemRetried):
+            event = replace(event, reason=spelled(event.reason, as_option))
         emit(event)
 
     return pass_on

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.replication.lsn import NOWHERE, Lsn, text
 from windlass.engines.postgres.replication.messages import Relation, Truncate
+from windlass.engines.postgres.replication.shapes import Noted
 from windlass.engines.postgres.session import Connection, cancel_active
 from windlass.errors import ConnectionLost, RunLost, SchemaChanged, WindlassError
 from windlass.following.assembling import Limits, Rules
@@ -376,7 +377,11 @@ class _Link:
         late: dict[str, Any] = {"lsn": text(batch.commits[0])}
         if is_unsure:
             late[UNSURE] = True
-        if relation is not None:
+        if batch.schema_changes:  # such a batch has one transaction
+            noted = batch.schema_changes[0]
+            changed = ", ".join(Noted.from_text(noted.objects).objects)
+            late["relation"] = f"the definition of {changed}" if changed else noted.tag
+        elif relation is not None:
             late["relation"] = f"{relation.schema}.{relation.name}"
         log.warning("late=%s", late)
         self._position.note_late(late)

@@ -19,6 +19,9 @@ from windlass.run.hints import SAME
 AFTER_FLIP_BACK = "to follow the source again after a flip back, both sides have to be compared"
 _THERE = "make the same change on the source"
 _CLOSED = ", in a session with default_transaction_read_only = off"  # a cutover has closed it
+_BEFORE_BACK = (
+    f". Before a flip back, windlass verify {word('follow')} has to find both sides equal"
+)
 _REPAIRED = (Phase.FOLLOWING, Phase.FREEZING)
 
 
@@ -112,7 +115,8 @@ def _advised_change(error: WindlassError, phase: Phase, run: str) -> WindlassErr
     """What is compared and repaired is the target, as long as it follows."""
     if error.where.get("direction") == Direction.BACK:
         error.args = (turned(str(error)),)
-        error.hint = turned(error.hint).replace(_THERE, f"{_THERE}{_CLOSED}", 1)
+        hint = turned(error.hint).replace(_THERE, f"{_THERE}{_CLOSED}", 1)
+        error.hint = f"{hint}{_BEFORE_BACK}" if _THERE in hint else hint
     if BY_REPAIR not in error.hint or phase in _REPAIRED:
         return error
     end = phase.undoing(run)
