@@ -245,15 +245,14 @@ def test_an_idle_source_and_a_busy_neighbour_leave_a_stream_alive(
     publish(source, "one")
     make_slot(source)
     with streaming(source, sender_timeout_seconds=1) as stream:
-        before = stream.log_end
         deadline = time.monotonic() + 3.5
         quiet = []
         while time.monotonic() < deadline:
             other.run("insert into busy select generate_series(1, 100)")
             assert stream.read(0.2) == []
             quiet.append(stream.quiet_lsn)
-        assert stream.log_end > before
-        assert any(quiet)
+        heard = {lsn for lsn in quiet if lsn}
+        assert len(heard) > 1  # each position is further in the server's log
         source.run("insert into one values (1)")
         assert messages_until(stream, Commit)
         assert confirmed(source) is not None

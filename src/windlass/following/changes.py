@@ -41,14 +41,6 @@ class SchemaChange(NamedTuple):
     objects: str
 
 
-class Transaction(NamedTuple):
-    """One source transaction of a batch: its changes are those from `first` up to `end`."""
-
-    first: int
-    end: int
-    commit_lsn: Lsn
-
-
 @dataclass(slots=True)
 class Batch:
     """Changes for one target transaction.
@@ -91,11 +83,6 @@ class Batch:
     def commit_of(self, index: int) -> Lsn:
         """The commit_lsn of the transaction to which the change at `index` belongs."""
         return self.commits[bisect_right(self.starts, index) - 1]
-
-    def each_transaction(self) -> Iterator[Transaction]:
-        """The source transactions, in their order; one with nothing but a marker has no changes."""
-        ends = [*self.starts[1:], len(self.changes)]
-        yield from map(Transaction, self.starts, ends, self.commits)
 
     def count_before(self, lsn: int) -> int:
         """How many of its transactions were committed before `lsn`."""

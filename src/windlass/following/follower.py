@@ -64,7 +64,6 @@ class Progress:
     commit_lsn: Lsn = NOWHERE  # of the last transaction that is applied
     end_lsn: Lsn = NOWHERE  # all before it is applied
     durable_lsn: Lsn = NOWHERE  # all before it is on the target's disk
-    log_end: Lsn = NOWHERE  # of the server that is read, as far as it has said
     transactions: int = 0  # applied since the beginning
     changes: int = 0  # applied since the beginning
     marker: int = 0  # the last that has arrived
@@ -323,7 +322,6 @@ class _Link:
             position.commit_lsn,
             position.end_lsn,
             self._durable.lsn,
-            self._reader.log_end,
             position.transactions,
             position.changes,
             position.marker,
@@ -490,9 +488,3 @@ def _refuse_schema_changes(session: Connection, batch: Batch) -> None:
         objects=first.objects,
         statement=first.statement,
     )
-
-
-def lag_bytes(progress: Progress) -> int:
-    """How many bytes of the log have not been applied. The log also has changes of other
-    databases."""
-    return max(progress.log_end - progress.end_lsn, 0)

@@ -25,7 +25,6 @@ _JOIN_SECONDS = 30.0
 class Frames(Protocol):
     """The frames that are read: a `windlass.engines.postgres.replication.stream.Stream`."""
 
-    log_end: Lsn
     quiet_lsn: Lsn
 
     def read(self, timeout_seconds: float) -> list[bytes]: ...
@@ -91,12 +90,6 @@ class Reader:
         """`take` has handed out everything that was committed before this position."""
         with self._changed:
             return NOWHERE if self._ready else self._through
-
-    @property
-    def log_end(self) -> Lsn:
-        """The end of the server's log, as last reported."""
-        stream = self._stream
-        return stream.log_end if stream else NOWHERE
 
     def confirm(self, lsn: Lsn) -> None:
         """Confirm that everything committed before `lsn` is safe: the server may forget it."""

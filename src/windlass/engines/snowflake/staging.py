@@ -63,9 +63,7 @@ def staged(
         WindlassError: the table does not hold what the files hold.
     """
     doing = f"staging {export.name}"
-    own = (
-        f"_WINDLASS_{re.sub('[^A-Z0-9]', '_', manifest.run.upper())[:60]}_{uuid4().hex[:8].upper()}"
-    )
+    own = _own_name(manifest.run)
     stage, found = verbatim(own), Staged(names(f"{own}_NEW"))
     columns = listed(
         sql.SQL("{} {}").format(found.column(at), verbatim(type_of(one)))

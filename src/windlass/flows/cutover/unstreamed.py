@@ -52,10 +52,6 @@ class Unstreamed:
     views: Sequence[Name] = ()  # of the side that is opened, in the order of refreshing
     problems: Sequence[Problem] = ()  # why something cannot be brought over
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.tables or self.objects or self.views or self.problems)
-
 
 def read_unstreamed(
     plan: Plan, pair: Pairing, way: Leaving, detail: Mapping[str, Any]

@@ -47,7 +47,7 @@ where decoding.name = 'logical_decoding_work_mem' and decoding.source = 'default
 """
 
 _XLOG, _KEEPALIVE = b"wk"
-_LOG_END = Struct("!xQQ")  # of both kinds: the second number of 'w', the first of 'k'
+_START = Struct("!xQ")  # of a frame with data: where it is in the log
 _ALIVE = Struct("!xQqB")
 _STATUS = Struct("!cQQQqB")
 
@@ -58,7 +58,6 @@ class Stream:
     def __init__(self, connection: Connection, slot: str, *, side: str) -> None:
         self._connection, self._pgconn = connection, connection.pgconn
         self.slot, self.side = slot, side
-        self.log_end: Lsn = NOWHERE  # of the server, as far as it has said
         self.quiet_lsn: Lsn = NOWHERE  # as last reported by the server
         self._written = self._confirmed = self._reported = NOWHERE
         self._reported_at = time.monotonic()
@@ -140,9 +139,8 @@ class Stream:
         if len(frames) > heard_after:
             self.quiet_lsn = NOWHERE
         if frames:
-            start, end = _LOG_END.unpack_from(frames[-1])
+            (start,) = _START.unpack_from(frames[-1])
             self._written = max(self._written, Lsn(start))
-            self.log_end = max(self.log_end, Lsn(end))
         return frames
 
     def _hear(self, frame: bytes) -> None:
@@ -153,7 +151,6 @@ class Stream:
                 side=self.side,
             )
         end, _, asks = _ALIVE.unpack(frame)
-        self.log_end = max(self.log_end, Lsn(end))
         self.quiet_lsn = Lsn(end)
         if asks:
             self._send_status()
