@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import windlass
 from clouds import gs, s3, storage
-from windlass.engines.inputs import is_unchanged, open_inputs
+from windlass.engines.inputs import are_unchanged, open_inputs
+from windlass.engines.objects import fetching
 from windlass.engines.objects.fetching import pattern
 from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.model.inputs import FilesFrom
@@ -91,15 +93,39 @@ def test_an_object_whose_name_is_a_pattern_is_itself(bucket: Any, tmp_path: Path
     assert rows(tmp_path, "s3://lake/[1].csv") == ["x"]
 
 
-def test_an_object_is_fetched_again_only_if_it_has_changed(bucket: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("location", ["s3://lake/a.csv", "s3://lake/*.csv"])
+def test_objects_are_unchanged_as_long_as_all_have_their_etags(
+    bucket: Any, tmp_path: Path, location: str
+) -> None:
+    source = FilesFrom((location,))
     bucket.put_object(Key="a.csv", Body=b"a\nx\n")
-    (one,) = open_inputs(FilesFrom(("s3://lake/a.csv",)), tmp_path)
-    known = one.identity
-    assert is_unchanged("s3://lake/a.csv", known, tmp_path / "other")
-    assert list((tmp_path / "other").iterdir()) == []
+    known = [one.identity for one in open_inputs(source, tmp_path)]
+    assert are_unchanged([source], known, tmp_path)
     bucket.put_object(Key="a.csv", Body=b"a\ny\n")
-    assert not is_unchanged("s3://lake/a.csv", known, tmp_path / "other")
-    assert rows(tmp_path, "s3://lake/a.csv") == ["y"]
+    assert not are_unchanged([source], known, tmp_path)
+    assert rows(tmp_path, location) == ["y"]
+    bucket.put_object(Key="a.csv", Body=b"a\nx\n")
+    bucket.put_object(Key="b.csv", Body=b"a\nz\n")
+    assert are_unchanged([source], known, tmp_path) is (location == "s3://lake/a.csv")
+    bucket.objects.all().delete()
+    assert not are_unchanged([source], known, tmp_path)
+
+
+def test_an_object_with_the_same_etag_is_not_downloaded_again(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put_object(Key="a.csv", Body=b"id,a\n1,x\n")
+    words: dict[str, Any] = {
+        "from": "s3://lake/a.csv", "target": f"sqlite:///{tmp_path}/shop.db", "into": "t",
+        "create": True, "load": "merge", "key": ["id"],
+    }  # fmt: skip
+    assert windlass.load(windlass.LoadSpec(**words)).counts["inserted"] == 1
+
+    def fetch(*_: object, **__: object) -> None:
+        raise AssertionError("an unchanged object is downloaded")
+
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    assert windlass.load(windlass.LoadSpec(**words)).already
 
 
 def test_every_location_without_an_object_is_named(bucket: Any, tmp_path: Path) -> None:

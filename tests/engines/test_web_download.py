@@ -14,12 +14,11 @@ import pytest
 
 from certificates import Authority
 from web_server import Answer, Asked, Script, Server, in_turn, serving, with_ranges
-from windlass.engines.inputs import is_unchanged, open_inputs
+from windlass.engines.inputs import are_unchanged, open_inputs
 from windlass.engines.web.client import Patience
 from windlass.engines.web.download import Fetched, download
 from windlass.errors import BadSpec, ConnectionLost, Interrupted, Refused, WindlassError
 from windlass.model.inputs import FilesFrom
-from windlass.model.load import Identity
 
 BODY = random.Random(1).randbytes(5_000_000)
 QUICK = Patience(attempts=3, first_seconds=0, most_seconds=0)
@@ -206,15 +205,10 @@ def test_an_unchanged_file_is_not_fetched(tmp_path: Path) -> None:
         known = fetch(server, tmp_path / "1").identity
         again = fetch(server, tmp_path / "2", known=known)
         assert again.path is None and again.identity == known
-        assert is_unchanged(f"{server.url}/rows.csv", known, tmp_path / "2")
+        source = FilesFrom((f"{server.url}/rows.csv",))
+        assert are_unchanged([source], [known], tmp_path / "2")
         server.script = with_ranges(BODY + b"x", '"2"')
         assert content(fetch(server, tmp_path / "2", known=known)) == BODY + b"x"
-
-
-def test_a_file_of_another_etag_with_the_same_bytes_is_unchanged(tmp_path: Path) -> None:
-    known = Identity(len(BODY), hashlib.sha256(BODY).hexdigest(), '"0"')
-    with serving(with_ranges(BODY)) as server:
-        assert is_unchanged(f"{server.url}/rows.csv", known, tmp_path)
 
 
 def test_a_request_is_stopped_when_asked(tmp_path: Path) -> None:

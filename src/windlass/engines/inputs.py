@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from windlass.engines.landing import Input
@@ -132,8 +133,7 @@ def _from_store(
     if not found:
         raise Refused([Problem(location, "there is no such object", "check bucket and path")])
     for one in found:
-        path, identity = fetch(one, folder, is_stopped=is_stopped)
-        assert path is not None, "without what is known, nothing is unchanged"
+        path, identity = fetch(one, folder, is_stopped)
         yield _Here(path, one.place, one.path, identity)
 
 
@@ -144,51 +144,37 @@ def _made(folder: Path | None) -> Path:
     return folder
 
 
-def is_unchanged(
-    location: str, known: Identity, folder: Path, options: Mapping[str, str] | None = None
+def are_unchanged(
+    sources: Sequence[FilesFrom],
+    known: Sequence[Identity],
+    folder: Path,
+    is_stopped: Callable[[], bool] = never,
 ) -> bool:
-    """Whether a file is unchanged; for a URL according to the server's ETag or date, without
-    fetching it again. A file that has changed is in the folder afterwards, for `open_inputs`.
+    """Whether web servers and object stores say that their files are still those that were `known`,
+    in this order. A file of the web that has changed is in the folder afterwards, for
+    `open_inputs`.
 
     Raises: as `open_inputs`.
     """
+    checks = [one for source in sources for one in _checks(source, _made(folder), is_stopped)]
+    return len(checks) == len(known) and all(
+        is_same(one) for is_same, one in zip(checks, known, strict=True)
+    )
+
+
+def _checks(
+    source: FilesFrom, folder: Path, is_stopped: Callable[[], bool]
+) -> Iterator[Callable[[Identity], bool]]:
     from windlass.engines.files.locations import scheme_of
-
-    scheme = scheme_of(location)
-    if scheme in WEB:
-        from windlass.engines.web.download import download
-
-        found = download(location, _made(folder), known)
-        return found.path is None or _same(found.identity, known)
-    if scheme in STORES:
-        from windlass.engines.objects.fetching import fetch, find
-
-        objects = find(location, options)
-        if len(objects) != 1:
-            return False
-        path, identity = fetch(objects[0], _made(folder), known)
-        return path is None or _same(identity, known)
-    from windlass.engines.files.locations import local_files
-    from windlass.engines.files.stored import Stored
-
-    files = local_files([location])
-    return len(files) == 1 and _same(Stored(*files[0]).identity(), known)
-
-
-def is_known_to_server(
-    url: str, known: Identity, folder: Path, is_stopped: Callable[[], bool] = never
-) -> bool:
-    """Whether the server of a file on the web says that it is unchanged. If not, the file is in the
-    folder afterwards, for `open_inputs`.
-
-    Raises: as `open_inputs`.
-    """
+    from windlass.engines.objects.fetching import find, is_same
     from windlass.engines.web.download import download
 
-    return download(url, _made(folder), known, is_stopped=is_stopped).path is None
+    def is_known_to_server(url: str, known: Identity) -> bool:
+        return download(url, folder, known, is_stopped=is_stopped).path is None
 
-
-def _same(one: Identity, other: Identity) -> bool:
-    return bool(one.sha256) and replace(one, etag="", modified="") == replace(
-        other, etag="", modified=""
-    )
+    for location in source.locations:
+        if scheme_of(location) in WEB:
+            yield partial(is_known_to_server, location)
+        else:
+            for found in find(location, dict(source.store_options)):
+                yield partial(is_same, found)

@@ -77,14 +77,16 @@ def pattern(path: str) -> str:
     return "".join(found)
 
 
+def is_same(found: Found, known: Identity) -> bool:
+    """Whether the store has the object with the ETag that was `known`."""
+    now = found.store.look(found.path)
+    return now is not None and (now.etag, now.size_bytes) == (known.etag, known.size_bytes)
+
+
 def fetch(
-    found: Found,
-    folder: Path,
-    known: Identity | None = None,
-    is_stopped: Callable[[], bool] = lambda: False,
-) -> tuple[Path | None, Identity]:
-    """The object as a file in the folder of a run, unless this run has it already. Without a path
-    if the object is unchanged since it was `known`.
+    found: Found, folder: Path, is_stopped: Callable[[], bool] = lambda: False
+) -> tuple[Path, Identity]:
+    """The object as a file in the folder of a run, unless this run has it already.
 
     Raises:
         ConnectionLost: it was changed while it was read.
@@ -94,8 +96,6 @@ def fetch(
     before = found.store.look(found.path)
     if before is None:
         raise vanished(found.place)
-    if known and known.etag and (known.etag, known.size_bytes) == (before.etag, before.size_bytes):
-        return None, known
     name = hashlib.sha256(found.place.encode()).hexdigest()[:16]
     path = folder / f"{name}-{Path(found.path).name}"
     note = path.with_name(f"{path.name}.json")

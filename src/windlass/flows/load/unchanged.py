@@ -1,5 +1,5 @@
-"""Loads whose inputs have not changed, according to the web servers: nothing is downloaded for
-them.
+"""Loads whose inputs have not changed, according to web servers and object stores: nothing is
+downloaded for them.
 
 Only a strong ETag counts, which a server must change with every byte (RFC 9110, 8.8.1). A weak one
 may stay the same, and a date is only exact to the second; then the file is downloaded, and its
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from windlass.engines.inputs import WEB, is_known_to_server
+from windlass.engines.inputs import STORES, WEB, are_unchanged
 from windlass.engines.landing import Landing, LoadRun
 from windlass.flows.load.fetched import Fetched
 from windlass.flows.load.hashed import key_id
@@ -47,16 +47,14 @@ class Known:
         begun = loads_of(self.joined).get(str(table.name)) if self.joined else None
         if begun and begun["loaded_by"]:
             return _as_kept(one, table, config, begun)
-        locations = list(_locations(one, table))
+        sources = list(_remote(one, table))
         kept = self._kept(str(table.name), config, target)
         identities = _identities(kept)
-        if not locations or len(locations) != len(identities) or not has_key(key_id(one), kept):
+        if not (sources and identities and has_key(key_id(one), kept)):
             return None
         if not all(it.etag and not it.etag.startswith("W/") for it in identities):
             return None
-        pairs = zip(locations, identities, strict=True)
-        folder, is_stopped = fetched.made(), fetched.is_stopped
-        if not all(is_known_to_server(place, it, folder, is_stopped) for place, it in pairs):
+        if not are_unchanged(sources, identities, fetched.made(), fetched.is_stopped):
             return None
         return _as_kept(one, table, config, kept)
 
@@ -78,15 +76,15 @@ def _identities(kept: Mapping[str, Any]) -> tuple[Identity, ...]:
     return tuple(Identity(**it) for it in kept.get("identities", ()))
 
 
-def _locations(one: OneLoad, table: Table) -> Iterator[str]:
-    """Those of a load that has no other inputs than files of the web."""
-    found: list[str] = []
+def _remote(one: OneLoad, table: Table) -> Iterator[FilesFrom]:
+    """The inputs of a load that has only files of the web and of object stores."""
+    found: list[FilesFrom] = []
     for given in sources_of(one, table):
-        if not isinstance(given, FilesFrom) or not _are_web(given.locations):
+        if not isinstance(given, FilesFrom) or not _are_remote(given.locations):
             return
-        found += given.locations
+        found.append(given)
     yield from found
 
 
-def _are_web(locations: Iterable[str]) -> bool:
-    return all(one.partition("://")[0].lower() in WEB for one in locations)
+def _are_remote(locations: Iterable[str]) -> bool:
+    return all(one.partition("://")[0].lower() in (*WEB, *STORES) for one in locations)
