@@ -119,13 +119,13 @@ def test_an_object_with_the_same_etag_is_not_downloaded_again(
         "from": "s3://lake/a.csv", "target": f"sqlite:///{tmp_path}/shop.db", "into": "t",
         "create": True, "load": "merge", "key": ["id"],
     }  # fmt: skip
-    assert windlass.load(windlass.LoadSpec(**words)).counts["inserted"] == 1
+    assert windlass.load(windlass.LoadSpec(**words)).totals.counts["inserted"] == 1
 
     def fetch(*_: object, **__: object) -> None:
         raise AssertionError("an unchanged object is downloaded")
 
     monkeypatch.setattr(fetching, "fetch", fetch)
-    assert windlass.load(windlass.LoadSpec(**words)).already
+    assert windlass.load(windlass.LoadSpec(**words)).course.already
 
 
 def test_every_location_without_an_object_is_named(bucket: Any, tmp_path: Path) -> None:
