@@ -9,7 +9,7 @@ Every function takes a spec, or the database whose journal is meant, and returns
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.flows.follow.outline import RESYNC, VERIFY_FOLLOW
-from windlass.flows.registry import PAST_AT, comparison_of, flow_named
+from windlass.flows.registry import comparison_of, flow_named
 from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
@@ -25,15 +25,15 @@ from windlass.model.flow import Flow, resolve
 from windlass.model.following import Ending, Phase
 from windlass.model.outcome import Course, Outcome, Reason, RunDetail, RunStatus, State, Totals
 from windlass.model.wording import word
+from windlass.recorded import Where, log_writer, open_past, with_past
 from windlass.run.failures import not_begun, refused, with_side
 from windlass.run.hints import SAME, way_on
 from windlass.spec.model import SpecModel
 
 if TYPE_CHECKING:  # a command needs one flow's spec, and few of the nouns
     from windlass.engines.landing import Input
-    from windlass.model.acts import Act
     from windlass.model.cutover import Foreseen as CuttingOver
-    from windlass.model.past import Foreseen, Left, Past
+    from windlass.model.past import Foreseen, Left
     from windlass.model.planned import Planned
     from windlass.model.repair import Repairing
     from windlass.model.report import Difference
@@ -240,10 +240,17 @@ def load(spec: LoadSpec, emit: Emit = ignore) -> Outcome:
 
 def _conduct(flow: Flow[Any], spec: HasJobs, emit: Emit, **given: Any) -> Outcome:
     from windlass.run.conduct import conduct  # a plan runs nothing
+    from windlass.run.logbook import logged
     from windlass.run.tracing import tracing
 
-    with tracing(flow.name, emit) as traced:
-        outcome = conduct(flow, spec, traced.emit, **given)
+    is_logged = flow.journalled is not None or flow.name == "cutover"  # of the run that follows
+    write = log_writer(spec) if is_logged else None
+    with (
+        tracing(flow.name, emit) as traced,
+        logged(flow.words.noun, spec, traced.emit, write) as book,
+    ):
+        outcome = conduct(flow, spec, book.emit, **given)
+        book.ended(outcome)
         traced.ended(outcome)
     return outcome
 
@@ -266,39 +273,27 @@ def _no_question(ending: Ending) -> None:
 
 # Runs of the past. `where` is a target, whose journal has them, or a spec of any flow.
 
-Where = str | SpecModel
 
-
-def status(where: Where) -> list[RunStatus]:
-    """Every run that is known there, the newest first.
+def status(where: Where, *, looking: bool = False) -> list[RunStatus]:
+    """Every run that is known there, the newest first. `looking`: change nothing there, not even
+    the version of an older journal; one that cannot be read as it is, is refused.
 
     Raises:
         WindlassError: it cannot be read.
     """
-    with _past(where, "windlass status") as past:
+    with open_past(where, "windlass status", looking=looking) as past:
         return past.statuses()
 
 
-def read_run(where: Where, run: str) -> RunDetail:
-    """One run.
+def read_run(where: Where, run: str, *, looking: bool = False) -> RunDetail:
+    """One run. `looking` as of `status`.
 
     Raises:
         Refused: no such run is known there.
         WindlassError: it cannot be read.
     """
-    with _past(where, "windlass status") as past:
+    with open_past(where, "windlass status", looking=looking) as past:
         return past.detail(run)
-
-
-def read_plan(where: Where, run: str) -> Mapping[str, Any] | None:
-    """The plan of a migration, as ``windlass plan --json`` prints it; None of any other run.
-
-    Raises:
-        Refused: no such run is known there.
-        WindlassError: it cannot be read.
-    """
-    with _past(where, "windlass status") as past:
-        return past.plan(run)
 
 
 def foresee_rollback(where: Where, run: str) -> Foreseen | None:
@@ -308,7 +303,7 @@ def foresee_rollback(where: Where, run: str) -> Foreseen | None:
         Refused: there is no such run.
         WindlassError: it cannot be read.
     """
-    with _past(where, "windlass rollback") as past:
+    with open_past(where, "windlass rollback") as past:
         return past.foresee(run)
 
 
@@ -335,7 +330,7 @@ def rollback(
     started = time.perf_counter()
     with ExitStack() as stack:
         try:
-            past = stack.enter_context(_past(where, "windlass control", emit))
+            past = stack.enter_context(open_past(where, "windlass control", emit))
         except BadSpec:
             raise
         except WindlassError as error:
@@ -372,7 +367,7 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
     from windlass.model.relation import Name
 
     try:
-        with _past(where, "windlass control", emit) as past:
+        with open_past(where, "windlass control", emit) as past:
             undone = past.restore(run, Name(schema, table))
     except BadSpec:
         raise
@@ -425,6 +420,19 @@ def abandon(
 
 
 def _end(spec: Spec, run: str, end: Phase, emit: Emit, ask: Callable[[Ending], None]) -> Outcome:
+    def ended() -> Outcome:
+        return _end_following(spec, run, end, emit, ask)
+
+    if not spec.report:
+        return ended()
+    from windlass.run.reporting import reported
+
+    return reported(flow_named("follow"), spec.report, ended, lambda one: with_past(spec, one))
+
+
+def _end_following(
+    spec: Spec, run: str, end: Phase, emit: Emit, ask: Callable[[Ending], None]
+) -> Outcome:
     from windlass.flows.follow.ending import end_following  # few commands need it
 
     try:
@@ -444,7 +452,7 @@ def read_left(where: Where, run: str = "") -> list[Left]:
         Refused: there is no such run, or it is unfinished.
         WindlassError: it cannot be read.
     """
-    with _past(where, "windlass clean") as past:
+    with open_past(where, "windlass clean") as past:
         return past.left(run)
 
 
@@ -455,37 +463,5 @@ def clean(where: Where, lefts: Sequence[Left], emit: Emit = ignore) -> None:
         Refused: something else depends on it.
         WindlassError: it cannot be reached.
     """
-    with _past(where, "windlass control", emit) as past:
+    with open_past(where, "windlass control", emit) as past:
         past.clean(lefts)
-
-
-def begin_act(target: str, act: Act) -> str:
-    """Record in the target's journal that a person does something with a run, before it is done;
-    returns the record's id.
-
-    Raises:
-        BadSpec: it is no PostgreSQL database.
-        WindlassError: it cannot be reached, or its journal cannot be written.
-    """
-    from windlass.flows.past import JournalPast
-
-    with JournalPast(target, "windlass control") as past:
-        return past.begin_act(act)
-
-
-def end_act(target: str, number: str, result: str) -> None:
-    """Record how it ended.
-
-    Raises:
-        BadSpec, WindlassError: as `begin_act`.
-    """
-    from windlass.flows.past import JournalPast
-
-    with JournalPast(target, "windlass control") as past:
-        past.end_act(number, result)
-
-
-def _past(where: Where, purpose: str, emit: Emit | None = None) -> Past:
-    opened = resolve(PAST_AT if isinstance(where, str) else flow_named(where.flow).past)
-    past: Past = opened(where, purpose, emit)
-    return past

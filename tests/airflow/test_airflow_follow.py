@@ -297,8 +297,8 @@ def test_each_command_in_one_task(desk: Desk) -> None:
 def test_a_cutover_that_nobody_follows_is_refused_and_its_rehearsal_tried_again(desk: Desk) -> None:
     refused = desk.tried("CutoverOperator", **WIDE)
     assert "no run follows" in refused.failed and not refused.can_be_retried
-    hindered = desk.tried("CutoverOperator", rehearse=True, **WIDE)
-    assert "no run follows" in hindered.failed and hindered.can_be_retried
+    blocked = desk.tried("CutoverOperator", rehearse=True, **WIDE)
+    assert "no run follows" in blocked.failed and blocked.can_be_retried
     alone = desk.tried("VerifyFollowingOperator")
     assert "nothing follows" in alone.failed and alone.can_be_retried
     skipped = desk.tried("ReopenOperator", states={"cutover": "upstream_failed"})
@@ -331,7 +331,7 @@ class Run:
     def until_asked(self, task: str, times: int = 1) -> str:
         """Until a person is asked for the so-manieth time; returns what is shown."""
         self.until_state(task, "awaiting_input")
-        # a hindrance to what the answer may begin: on a busy machine nothing may come for seconds
+        # a blocker to what the answer may begin: on a busy machine nothing may come for seconds
         until(lambda: applied_lately(self.pair), "changes are applied")
         log = self.airflow.folder / "logs" / "components" / "scheduler.log"
         # an answer that comes before the scheduler has heard of the parked task is lost on it
@@ -422,7 +422,7 @@ def test_a_run_killed_again_and_again_loses_nothing(
         until(lambda: fresh(pair), "it has measured")
         proofs = int(pair.target.value(PROOFS))
         run.answer("await_cutover", "Cut over")
-        # from there on that nothing is applied is no hindrance
+        # from there on that nothing is applied is no blocker
         until(lambda: pair.target.value(PROOFS) > proofs, "it proves the way back", 0.01)
         with pair.target.connect() as session, session.transaction():
             session.execute("lock table windlass.applied in share mode")  # nothing arrives

@@ -164,7 +164,7 @@ def test_a_decided_cutover_that_died_is_shown_with_the_command_that_completes_it
     assert found["next_steps"] == ["windlass cutover"]
     assert "target may still be closed to applications; run windlass cutover" in str(found)
     moved.cut_over().expect(DONE)
-    assert "died" not in str(status_of(moved)["hindrances"])
+    assert "died" not in str(status_of(moved)["blockers"])
 
 
 def test_the_process_that_follows_can_die_and_come_back_in_each_phase(moved: Moving) -> None:
@@ -220,7 +220,7 @@ def test_a_session_that_writes_after_the_seal_takes_it_back(moved: Moving) -> No
     moved.check()
 
 
-def test_hindrances_are_named_all_at_once_and_stop_nobody(moved: Moving) -> None:
+def test_blockers_are_named_all_at_once_and_stop_nobody(moved: Moving) -> None:
     source = moved.pair.source
     old = source.connect(application_name="report")
     old.execute("begin")
@@ -244,7 +244,7 @@ def test_without_a_process_that_follows_it_is_refused(moved: Moving) -> None:
     moved.check()
 
 
-def test_a_stray_write_on_the_target_hinders(moved: Moving) -> None:
+def test_a_stray_write_on_the_target_blocks(moved: Moving) -> None:
     moved.cut_over("--rehearse").expect(DONE)
     moved.pair.target.run("insert into ledger.account values (1000, 0)")
 

@@ -188,7 +188,7 @@ def test_harmless_statements_stop_nothing_and_the_others_are_named(pair: Pair) -
         await_equal(pair, follower)
         until(lambda: index in followed(pair)["changed"], "the statement is named")
         known = followed(pair)
-        assert not [one for one in known["hindrances"] if "shop." in one], known
+        assert not [one for one in known["blockers"] if "shop." in one], known
         assert "comment on" not in str(known) and "elsewhere" not in str(known)
 
 
@@ -302,7 +302,7 @@ def test_without_event_triggers_the_first_row_after_a_statement_stops_the_run(
         await_equal(pair, again)
 
 
-def test_without_event_triggers_a_change_without_rows_is_named_and_hinders_the_cutover(
+def test_without_event_triggers_a_change_without_rows_is_named_and_blocks_the_cutover(
     pair: Pair,
 ) -> None:
     with following(pair) as follower:
@@ -312,8 +312,8 @@ def test_without_event_triggers_a_change_without_rows_is_named_and_hinders_the_c
             "create table shop.fresh (id int primary key)",
             "drop table shop.days",
         )
-        until(lambda: "shop.fresh" in str(followed(pair)["hindrances"]), "it is named")
-        found = followed(pair)["hindrances"]
+        until(lambda: "shop.fresh" in str(followed(pair)["blockers"]), "it is named")
+        found = followed(pair)["blockers"]
         assert any("shop.accounts: column code is NOT NULL on the source" in one for one in found)
         assert any("shop.days_1: is no longer on the source" in one for one in found)
         refused = windlass("cutover", "--yes", pair=pair).expect(REFUSED)
@@ -322,7 +322,7 @@ def test_without_event_triggers_a_change_without_rows_is_named_and_hinders_the_c
         pair.target.run(
             "alter table shop.accounts alter column code set not null", "drop table shop.days"
         )
-        until(lambda: "column code" not in str(followed(pair)["hindrances"]), "it is gone")
+        until(lambda: "column code" not in str(followed(pair)["blockers"]), "it is gone")
         assert follower.poll() is None
         follower.send_signal(signal.SIGINT)
         finish(follower).expect(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""What others wrote to the side that is only followed hinders a cutover until it is undone, and a
+"""What others wrote to the side that is only followed blocks a cutover until it is undone, and a
 comparison has found both sides equal."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def pair(logical: Callable[[int], Database]) -> Pair:
     return found
 
 
-def test_what_was_undone_hinders_no_more_and_is_never_applied(pair: Pair) -> None:
+def test_what_was_undone_blocks_no_more_and_is_never_applied(pair: Pair) -> None:
     with following(pair):
         _rehearse(pair)
         pair.target.run(OTHER)
@@ -37,10 +37,10 @@ def test_what_was_undone_hinders_no_more_and_is_never_applied(pair: Pair) -> Non
         _is_refused(pair, "target")
         pair.target.run(UNDONE)
         part = windlass(*VERIFY, "--include", "shop.days", pair=pair).expect(DONE)
-        assert "still hinders a cutover" in str(part.said)
+        assert "still blocks a cutover" in str(part.said)
         _is_refused(pair, "target")
         ran = windlass(*VERIFY, pair=pair).expect(DONE)
-        assert "no longer hinders a cutover" in str(ran.said)
+        assert "no longer blocks a cutover" in str(ran.said)
         until(lambda: not _strays(pair), "no stray write")
 
         windlass("cutover", *WIDE, pair=pair).expect(DONE)
@@ -59,7 +59,7 @@ def test_what_was_undone_hinders_no_more_and_is_never_applied(pair: Pair) -> Non
         assert pair.target.value(NAME) == "account 7"
 
 
-def test_what_came_after_the_comparison_hinders_again(pair: Pair) -> None:
+def test_what_came_after_the_comparison_blocks_again(pair: Pair) -> None:
     """Also with a process that follows which was killed in between."""
     with following(pair):
         _rehearse(pair)

@@ -12,6 +12,7 @@ import pytest
 
 from command import DONE, REFUSED, migrate, windlass
 from servers import Database, Pair
+from windlass import api, recorded
 from windlass.engines.postgres.transaction import begun, working_on_target
 from windlass.errors import AlreadyDone, Refused, RunLost, WindlassError
 from windlass.flows.rewrite.runs import read_rewrite_plan
@@ -188,15 +189,35 @@ def test_who_only_looks_leaves_a_journal_that_can_be_read_as_it_is(pair: Pair) -
     pair.source.run("create table t as select 1 as a")
     run = migrate(pair).expect(DONE).result["run"]
     pair.target.run(
-        "drop table windlass.act",
+        "drop table windlass.act, windlass.log",
         f"update windlass.schema_version set version = {versions.READABLE}",
     )
     listed = windlass("status", "--json", pair=pair).expect(DONE).result["runs"]
     assert [one["run"] for one in listed] == [run]
     assert windlass("status", "--json", run, pair=pair).expect(DONE).result["acts"] == []
+    assert recorded.read_log(pair.target.url, run, looking=True).entries
+    foreseen = api.foresee_rollback(pair.target.url, run)
+    assert foreseen and "drops 1 table" in foreseen.summary
     assert version_of(pair.target) == versions.READABLE
     windlass("rollback", "--json", "--yes", run, pair=pair).expect(DONE)
     assert version_of(pair.target) == versions.VERSION
+
+
+def test_the_page_never_upgrades_a_journal(pair: Pair) -> None:
+    """It says how that is done."""
+    pair.target.run(VERSION_1)
+    for look in (
+        lambda: api.status(pair.target.url, looking=True),
+        lambda: api.read_run(pair.target.url, RUN, looking=True),
+        lambda: recorded.read_plan(pair.target.url, RUN, looking=True),
+        lambda: recorded.read_log(pair.target.url, RUN, looking=True),
+    ):
+        with pytest.raises(Refused) as caught:
+            look()
+        (problem,) = caught.value.problems
+        assert f"upgraded to version {versions.VERSION}" in problem.message
+        assert "windlass status" in problem.hint
+    assert version_of(pair.target) == 1
 
 
 def test_an_older_journal_that_is_only_to_be_read_is_refused(pair: Pair) -> None:
@@ -222,7 +243,8 @@ def test_a_run_that_stopped_under_an_older_version_resumes(pair: Pair) -> None:
     run = migrate(pair).expect(DONE).result["run"]
     pair.target.run(
         "drop table windlass.schema_version, windlass.watermark, windlass.following,"
-        " windlass.applied, windlass.marker, windlass.request, windlass.ddl, windlass.act",
+        " windlass.applied, windlass.marker, windlass.request, windlass.ddl, windlass.act,"
+        " windlass.log",
         "alter table windlass.run drop column caller_url",
         "alter table windlass.crash_marker rename to survivor",
         "alter index windlass.crash_marker_pkey rename to survivor_pkey",

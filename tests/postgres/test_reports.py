@@ -6,9 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from command import BAD_SPEC, DIFFERENT, DONE, REFUSED, STOPPED, migrate, verify, windlass
 from exporting import export
+from follow_runs import until_lag_known
 from pages import Page, page_faults
+from pursued import TABLES as FOLLOWED
+from pursued import following
 from rewrites import fill, write_spec
 from servers import PASSWORD, Database, Pair
 from stopping import run_of, stopped
@@ -106,6 +111,64 @@ def test_a_rewrite_and_an_export_have_one(
     found = export(pair.source, tmp_path, relations=["public.item"], report=str(file))
     assert found.code == DONE
     assert {"public.item", "500", "extract"} <= set(read(file).texts)
+
+
+def test_a_load_has_one(pair: Pair, tmp_path: Path) -> None:
+    """Also one whose rows are refused."""
+    pair.target.run("create table item (id int primary key, name text)")
+    (tmp_path / "items.csv").write_text("id,name\n1,one\n2,two\n")
+    file = tmp_path / "load.html"
+    words = ("--into", "public.item", "--load", "append", "--report", str(file))
+    load = ("load", str(tmp_path / "items.csv"), *words)
+    ran = windlass(*load, pair=pair).expect(DONE)
+    page = read(file)
+    assert {"public.item", "apply rows", "How to undo it"} <= set(page.texts), page.texts
+    assert "Load" in page.headings[0] and "items.csv" in page.text
+    windlass("rollback", "--yes", ran.stdout.split("rollback ")[-1].split()[0], pair=pair)
+    (tmp_path / "items.csv").write_text("id,name\n1,one\nx,two\n")
+    windlass(*load, pair=pair).expect(REFUSED)
+    page = read(file)
+    assert "Refused" in page.text and "id" in page.text
+
+
+@pytest.mark.full
+def test_a_cutover_and_the_end_of_its_run_have_one(
+    logical: Callable[[int], Database], tmp_path: Path
+) -> None:
+    pair = Pair(logical(16), logical(18))
+    pair.source.run(*FOLLOWED)
+    file = tmp_path / "cutover.html"
+
+    def reported(*words: str) -> Page:
+        windlass(*words, "--report", str(file), pair=pair).expect(DONE)
+        found = read(file)
+        file.unlink()
+        return found
+
+    with following(pair) as follower:
+        until_lag_known(pair, follower)
+        page = reported("cutover", "--rehearse")
+        assert page.headings[0].startswith("Rehearsal") and "Rehearsed" in page.text
+        page = reported("cutover", "--yes")
+        assert page.headings[0].startswith("Cutover") and "Cut over" in page.text
+        assert "Applications write to the target now" in page.text
+        page = reported("finish", "--yes")
+    assert "is finished" in page.text
+    assert {"shop.accounts", "Timeline"} <= set(page.texts)
+
+
+@pytest.mark.full
+def test_a_run_that_is_given_up_has_one(logical: Callable[[int], Database], tmp_path: Path) -> None:
+    pair = Pair(logical(16), logical(18))
+    pair.source.run(*FOLLOWED)
+    file = tmp_path / "end.html"
+    with following(pair):
+        windlass("finish", "--yes", "--report", str(file), pair=pair).expect(REFUSED)
+        assert "has not been cut over" in read(file).text
+        windlass("abandon", "--yes", "--report", str(file), pair=pair).expect(DONE)
+    page = read(file)
+    assert "Abandoned" in page.text and "shop.accounts" in page.text
+    assert "windlass rollback" in page.text
 
 
 def test_a_plan_is_a_page(pair: Pair, tmp_path: Path) -> None:

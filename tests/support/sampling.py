@@ -221,6 +221,9 @@ SAMPLED = {
         "test_every_planted_change_is_found": 1,
     },
     "test_own_schemas": {"test_what_earlier_runs_have_kept_on_the_source_is_left_out_and_named": 1},
+    "test_page_in_browser": {
+        "test_axe_finds_nothing_on_any_page_and_a_phone_never_scrolls_it_sideways": 2
+    },
     "test_planted": {"test_an_overload_that_a_migrated_definition_would_call_is_refused": 2},
     "test_pooler": {"test_a_pooler_that_shares_sessions_is_refused_soon": 2},
     "test_printing": {

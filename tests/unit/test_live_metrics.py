@@ -27,7 +27,7 @@ STREAM = StreamStatus(
 FOLLOWED = replace(
     RUN,
     flow="follow",
-    following=FollowingStatus(Phase.FOLLOWING, 1.0, (STREAM,), hindrances=("wait", "and wait")),
+    following=FollowingStatus(Phase.FOLLOWING, 1.0, (STREAM,), blockers=("wait", "and wait")),
 )
 
 
@@ -62,7 +62,7 @@ def test_a_run_that_follows_has_its_phase_and_its_streams() -> None:
     assert set(phases.values()) == {0}
     assert found["windlass_follow_lag_seconds"][0][1] == 0.25
     assert found["windlass_follow_changes_total"][0][0]["direction"] == "forward"
-    assert found["windlass_follow_hindrances"][0][1] == 2
+    assert found["windlass_follow_blockers"][0][1] == 2
     assert found["windlass_follow_room_bytes"][0][1] == 900
     assert "windlass_follow_lag_p99_seconds" not in found  # it is not known
     assert set(found) <= {family.name for family in LIVE_FAMILIES}

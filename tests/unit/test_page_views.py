@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +119,11 @@ def test_a_title_has_no_password(url: str, title: str) -> None:
 def test_targets_of_the_same_name_have_different_keys() -> None:
     found = with_keys([watch_target(f"postgresql://{host}/shop") for host in ("a", "b")])
     assert [one.key for one in found] == ["shop", "shop-2"]
+
+
+def test_targets_with_one_title_are_told_apart() -> None:
+    """They share no series of metrics either."""
+    shop = watch_target("postgresql://db/shop")
+    found = with_keys([shop, replace(shop, file=Path("/srv/shop.yaml")), shop])
+    title = "shop on db:5432"
+    assert [one.title for one in found] == [title, f"{title} (shop.yaml)", f"{title} (2)"]

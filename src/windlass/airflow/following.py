@@ -75,7 +75,7 @@ class CutoverOperator(_CutoverSides, RunOperator):
     Options of the spec may be given by name: ``max_freeze="3s"``. `pgbouncer_conn_id` is the pool
     that applications use, as a connection of type Postgres. A cutover has no retries unless you
     give it some: one that was taken back needs a person. A rehearsal has the DAG's retries, as most
-    hindrances pass.
+    blockers pass.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -251,7 +251,7 @@ class AwaitFollowingOperator(_Looking):
                 if _is_ready(found.following):
                     return small({"run": found.run, **found.following.as_dict()})
                 log.info("run=%s phase=%s %s", found.run, found.following.phase,
-                         "; ".join(found.following.hindrances))  # fmt: skip
+                         "; ".join(found.following.blockers))  # fmt: skip
             if has_ended:
                 reasons = Board(context["ti"]).problems(self.follow_task_id)
                 problem = f"{self.follow_task_id} has ended: {'; '.join(reasons) or 'see its log'}"
@@ -262,7 +262,7 @@ class AwaitFollowingOperator(_Looking):
 def _is_ready(found: FollowingStatus) -> bool:
     if found.phase.target_is_open:
         return True
-    return found.phase is Phase.FOLLOWING and not found.hindrances
+    return found.phase is Phase.FOLLOWING and not found.blockers
 
 
 class WatchLagOperator(_Looking):

@@ -26,7 +26,8 @@ from windlass.airflow.connections import address_of
 from windlass.airflow.form import as_field
 from windlass.web.access import Person, Policy
 from windlass.web.guard import OPEN_FOLDER, Guard
-from windlass.web.pages import Site, make_app
+from windlass.web.pages import make_app
+from windlass.web.site import Site
 from windlass.web.watched import watch_target, with_keys
 
 SECTION, KEY = "windlass", "page_connections"

@@ -146,7 +146,7 @@ def confirm_rollback(
 
 def asking_to_cut_over(voice: Voice) -> Callable[[CuttingOver], None]:
     """Shows what a cutover is about to do, and asks. If nobody can be asked, that is reported after
-    all other hindrances."""
+    all other blockers."""
 
     def ask(foreseen: CuttingOver) -> None:
         voice.aside(cutover_text(foreseen))

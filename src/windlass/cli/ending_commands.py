@@ -8,6 +8,7 @@ import click
 
 from windlass.cli import options
 from windlass.cli.faults import AllFaults
+from windlass.cli.reports import open_report
 from windlass.cli.results import report_outcome
 from windlass.cli.voice import Voice
 
@@ -39,13 +40,18 @@ def abandon(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 
 def _end(voice: Voice, verb: str, run: str, words: dict[str, Any], *, yes: bool) -> int:
     from windlass import api
+    from windlass.cli import runs
     from windlass.cli.asking import ending_question
     from windlass.cli.watch import watching
     from windlass.flows.registry import ABANDON, FINISH
 
     spec = options.read_spec(voice, "migrate", words)
+    open_report(voice)
     about = FINISH if verb == "finish" else ABANDON
     act = api.finish if verb == "finish" else api.abandon
     with watching(voice, about.opening) as emit:
         outcome = act(spec, run, emit, ask=ending_question(emit, yes=yes))
+    if voice.report is not None:
+        runs.write_ended_report(voice, spec, outcome)
+        voice.report = None
     return report_outcome(voice, outcome, about)

@@ -141,6 +141,10 @@ ENDING = (
     SOURCE,
     TARGET,
     FILE,
+    option(
+        MIGRATE["report"],
+        help_="Write a report of the whole run, with its end, into FILE, as one HTML page.",
+    ),
     click.option("-y", "--yes", is_flag=True, help="Do not ask."),
     *OUTPUT,
 )

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windlass.cli.endings import EXIT_OF
-from windlass.cli.show import ELSEWHERE
+from windlass.cli.reports import write_report
+from windlass.cli.show import ELSEWHERE, outcome_json
 from windlass.cli.spelling import as_option
 from windlass.errors import Refused
 from windlass.flows.registry import flow_named
-from windlass.model.outcome import RunDetail, RunStatus
+from windlass.model.account import Commands
+from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 from windlass.model.report import Problem
 from windlass.model.wording import all_spelled
 from windlass.run import runs_text
 
 if TYPE_CHECKING:
-    from windlass.api import Where
     from windlass.cli.voice import Voice
+    from windlass.recorded import Where
+    from windlass.spec.model import SpecModel
 
 
 def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int) -> str:
@@ -49,6 +52,18 @@ def write_past_report(voice: Voice, file: Path, detail: RunDetail) -> None:
         raise Refused([Problem("--report", f"{file}: {fault}")])
 
 
+def write_ended_report(voice: Voice, spec: SpecModel, ended: Outcome) -> None:
+    """Write the report of a run that followed, that was to be finished or abandoned."""
+    from windlass import recorded
+
+    outcome = recorded.with_past(spec, ended)
+    commands = Commands()
+    if ended.state is State.ABANDONED:
+        commands = Commands(undo=voice.rollback_command(ended.run))
+    outcome = replace(outcome, account=replace(outcome.account, commands=commands))
+    write_report(voice, outcome_json(outcome))
+
+
 def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
     found = {
         "runs": [status.as_dict() for status in statuses],
@@ -67,6 +82,7 @@ def detail_json(detail: RunDetail) -> dict[str, object]:
         "timeline": dataclasses.asdict(detail.timeline),
         "progress_of": [dataclasses.asdict(one) for one in detail.relations],
         "acts": [dataclasses.asdict(one) for one in detail.acts],
+        "log": [dataclasses.asdict(one) for one in (detail.log.entries if detail.log else ())],
         "outcome": detail.outcome.as_dict() if detail.outcome else None,
         "exit_code": 0,
     }

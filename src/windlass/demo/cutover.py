@@ -176,7 +176,7 @@ class Play:
 
     def _follows(self) -> bool:
         found = self.status.following if self.status else None
-        if found is None or found.phase != "following" or found.hindrances:
+        if found is None or found.phase != "following" or found.blockers:
             return False
         return any(one.lag_ms is not None for one in found.streams)
 

@@ -13,8 +13,10 @@ from windlass.errors import BadSpec
 from windlass.flows import clean, rollback, status
 from windlass.flows.lock_watch import watching_target
 from windlass.journal import audit
+from windlass.journal import log as run_log
 from windlass.model.acts import Act
 from windlass.model.event import Emit
+from windlass.model.logged import LogPart, Noted
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.past import Foreseen, Left, Others, Undone
 from windlass.model.relation import Name
@@ -33,6 +35,7 @@ class JournalPast:
         self._address, self._purpose, self._emit = Address.parse("target", target), purpose, emit
         self._stack = ExitStack()
         self._session: Connection | None = None
+        self._only_looks = False
 
     def __enter__(self) -> Self:
         """Raises:
@@ -44,6 +47,8 @@ class JournalPast:
             )
             if self._emit is not None:
                 stack.enter_context(watching_target(self._address.at(session), self._emit))
+            if self._only_looks:
+                session.execute("set default_transaction_read_only to on")
             self._session, self._stack = session, stack.pop_all()
         return self
 
@@ -56,6 +61,9 @@ class JournalPast:
         with explaining(doing, side="target"):
             yield self._session
 
+    def only_look(self) -> None:
+        self._only_looks = True
+
     def statuses(self) -> list[RunStatus]:
         with self._reading() as session:
             return status.read_statuses(session)
@@ -63,6 +71,10 @@ class JournalPast:
     def detail(self, run: str) -> RunDetail:
         with self._reading() as session:
             return status.read_detail(session, run)
+
+    def log(self, run: str, start: int, most: int, *, with_items: bool) -> LogPart:
+        with self._reading() as session:
+            return status.read_log(session, run, start, most, with_items=with_items)
 
     def plan(self, run: str) -> Mapping[str, Any] | None:
         with self._reading() as session:
@@ -89,6 +101,14 @@ class JournalPast:
         with self._reading("recording what was done") as session:
             write_regardless(session)
             audit.end(session, number, result)
+
+    def note(self, run: str, process: str, notes: Sequence[Noted]) -> bool:
+        """Add to the log of a run what one of its processes has noted. Returns whether the journal
+        has the run."""
+        with self._reading("writing the log") as session:
+            write_regardless(session)
+            session.execute("select pg_catalog.set_config('statement_timeout', '10s', false)")
+            return run_log.write(session, run, process, notes)
 
     def left(self, run: str = "") -> list[Left]:
         with self._reading() as session:

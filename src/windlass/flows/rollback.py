@@ -13,11 +13,14 @@ from windlass.model.relation import Name
 from windlass.model.report import Problem
 
 
-def find_run(connection: Connection, run: str) -> records.Run:
-    """Raises:
-    Refused: there is no such run.
+def find_run(connection: Connection, run: str, *, only_reads: bool = False) -> records.Run:
+    """A run, in a journal that is upgraded first unless it is only read.
+
+    Raises:
+        Refused: there is no such run.
     """
-    runs = records.read_runs(connection) if door.exists(connection) else []
+    found_there = door.can_be_read if only_reads else door.exists
+    runs = records.read_runs(connection) if found_there(connection) else []
     found = next((one for one in runs if one.run == run), None)
     if found is None:
         known = ", ".join(one.run for one in runs[:5]) or "none"
@@ -31,7 +34,7 @@ def foresee(connection: Connection, run: str) -> Foreseen | None:
     Raises:
         Refused: there is no such run.
     """
-    found = find_run(connection, run)
+    found = find_run(connection, run, only_reads=True)
     if found.state is State.ROLLED_BACK:
         return None
     foreseen: Foreseen = resolve(journalled(found.flow).foresee)(connection, found)

@@ -11,12 +11,16 @@ from windlass.errors import Refused
 from windlass.flows.clean import read_sizes
 from windlass.flows.registry import flow_named, journalled
 from windlass.journal import audit, door, records
+from windlass.journal import log as run_log
 from windlass.model.account import Timeline
 from windlass.model.flow import resolve
+from windlass.model.logged import LogPart
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.report import Problem
 from windlass.planning.document.as_json import document
 from windlass.run.accounting import timeline_of, utc_text
+
+LAST_ENTRIES = 100  # of a run's log, with all else that is known of it
 
 
 def read_statuses(connection: Connection) -> list[RunStatus]:
@@ -42,8 +46,24 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
         detail: RunDetail = resolve(flow.detail)(connection, run)
     else:
         detail = RunDetail(resolve(flow.status)(connection, run), run.outcome)
-    acts = tuple(audit.read(connection, name))
-    return replace(detail, timeline=_timeline(connection, run), acts=acts)
+    return replace(
+        detail,
+        timeline=_timeline(connection, run),
+        acts=tuple(audit.read(connection, name)),
+        log=run_log.read(connection, name, most=LAST_ENTRIES),
+    )
+
+
+def read_log(
+    connection: Connection, name: str, start: int, most: int, *, with_items: bool
+) -> LogPart:
+    """A part of the log of a run, the newest entries first.
+
+    Raises:
+        Refused: no such run is in the journal.
+    """
+    _find(connection, name)
+    return run_log.read(connection, name, start=start, most=most, with_items=with_items)
 
 
 def _find(connection: Connection, name: str) -> records.Run:

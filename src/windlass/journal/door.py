@@ -17,7 +17,7 @@ from windlass.trust.planted import Room, read_planted
 Session = Connection[Any]
 _TABLES = (
     "run|snapshot|line|crash_marker|survivor|watermark|schema_version"
-    "|following|applied|marker|request|ddl|act"
+    "|following|applied|marker|request|ddl|act|log"
 )
 ROOM = Room(
     "windlass",

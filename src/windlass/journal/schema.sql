@@ -136,10 +136,22 @@ create table if not exists windlass.act (
     result   text
 );
 
+-- What happened in a run besides its lines: notes of its processes, the last ones. Without values of
+-- rows.
+create table if not exists windlass.log (
+    run     text        not null references windlass.run on delete cascade,
+    process text        not null,  -- that wrote it
+    number  int         not null,  -- in that process
+    kind    text        not null,
+    said    text        not null,
+    at      timestamptz not null,
+    primary key (run, process, number)
+);
+
 -- The versions of this schema that the journal has had; the highest is its present one.
 create table if not exists windlass.schema_version (
     version    int         primary key,
     applied_at timestamptz not null default clock_timestamp()
 );
 
-insert into windlass.schema_version (version) values (5) on conflict do nothing;
+insert into windlass.schema_version (version) values (6) on conflict do nothing;

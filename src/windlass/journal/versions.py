@@ -16,7 +16,7 @@ from windlass.journal.plans import convert_plans
 from windlass.model.report import Problem
 
 Session = Connection[Any]
-VERSION = 5
+VERSION = 6
 READABLE = 4
 """The oldest version that can be read as it is: those after it have only added tables."""
 PLANS_CHANGED = 2
@@ -52,8 +52,12 @@ def is_older(connection: Session) -> bool:
 
 def older_problem() -> Problem:
     """Why a journal of an older version cannot be used."""
-    message = f"the journal is of an older windlass, and this user cannot upgrade it to {VERSION}"
-    return Problem("schema windlass", message, "run windlass status once as the journal's owner")
+    message = (
+        f"the journal is of an older windlass, and has to be upgraded to version {VERSION} before"
+        " it can be read; that was not possible here"
+    )
+    hint = "run windlass status once as the journal's owner: it upgrades the journal"
+    return Problem("schema windlass", message, hint)
 
 
 def upgrade(connection: Session) -> None:

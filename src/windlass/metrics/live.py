@@ -22,7 +22,7 @@ LIVE = (
     Family("windlass_live_bytes_planned", "gauge", "Bytes that its plan copies."),
 )
 PHASE = Family("windlass_follow_phase", "gauge", "1 for the phase of a run that follows, else 0.")
-HINDRANCES = Family("windlass_follow_hindrances", "gauge", "What hinders a cutover now, in number.")
+BLOCKERS = Family("windlass_follow_blockers", "gauge", "What blocks a cutover now, in number.")
 STREAM = (
     Family("windlass_follow_lag_seconds", "gauge", "Lag of the last marker that arrived."),
     Family("windlass_follow_lag_p99_seconds", "gauge", "The same, 99th percentile of a minute."),
@@ -33,7 +33,7 @@ STREAM = (
     Family("windlass_follow_retained_bytes", "gauge", "Bytes of the log that the slot keeps."),
     Family("windlass_follow_room_bytes", "gauge", "Bytes that it may keep besides."),
 )
-LIVE_FAMILIES = (UP, *LIVE, PHASE, HINDRANCES, *STREAM)
+LIVE_FAMILIES = (UP, *LIVE, PHASE, BLOCKERS, *STREAM)
 
 
 def live_samples(found: Mapping[str, Sequence[RunStatus] | None]) -> Samples:
@@ -71,7 +71,7 @@ def _of_target(statuses: Sequence[RunStatus] | None) -> Iterator[_Value]:
 def _of_following(labels: Mapping[str, str], found: FollowingStatus) -> Iterator[_Value]:
     for phase in Phase:
         yield PHASE.name, {**labels, "phase": str(phase)}, float(found.phase is phase)
-    yield HINDRANCES.name, labels, float(len(found.hindrances))
+    yield BLOCKERS.name, labels, float(len(found.blockers))
     for stream in found.streams:
         yield from _of_stream({**labels, "direction": str(stream.direction)}, stream)
 

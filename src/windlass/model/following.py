@@ -147,7 +147,7 @@ class FollowingStatus:
     strays: tuple[str, ...] = ()  # what others wrote to the side that is only followed
     lost: str = ""  # after a cutover: why the source cannot be followed again without a comparison
     changed: tuple[str, ...] = ()  # statements that changed the source's definitions
-    hindrances: tuple[str, ...] = ()  # what prevents a cutover now, each with its remedy
+    blockers: tuple[str, ...] = ()  # what prevents a cutover now, each with its remedy
     next_steps: tuple[str, ...] = ()  # commands that make sense now
 
     def as_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from windlass.model.snapshot import Snapshot
 
 if TYPE_CHECKING:  # what help loads does not need it
     from windlass.model.acts import Act
+    from windlass.model.logged import LogPart
 
 UNDOING = "rollback"  # the step of the journal lines that rollbacks write
 
@@ -289,3 +290,4 @@ class RunDetail:
     timeline: Timeline = field(default_factory=Timeline)  # as far as the journal knows it
     relations: tuple[RelationProgress, ...] = ()  # of a flow that journals each chunk
     acts: tuple[Act, ...] = ()  # what people did with it from the page, the newest first
+    log: LogPart | None = None  # its last entries

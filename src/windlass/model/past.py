@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol, Self
 
 from windlass.errors import Refused
+from windlass.model.logged import LogPart
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -85,12 +86,23 @@ class Past(Protocol):
 
     def __exit__(self, *fault: Any) -> None: ...
 
+    def only_look(self) -> None:
+        """Change nothing, not even the version of an older journal. Called before it is entered."""
+
     def statuses(self) -> list[RunStatus]:
         """Every run, the newest first."""
 
     def detail(self, run: str) -> RunDetail:
         """Raises:
         Refused: no such run is known.
+        """
+
+    def log(self, run: str, start: int, most: int, *, with_items: bool) -> LogPart:
+        """Entries of a run's log, the newest first. `with_items`: with every piece of work that is
+        done, where that is known.
+
+        Raises:
+            Refused: no such run is known.
         """
 
     def plan(self, run: str) -> Mapping[str, Any] | None:

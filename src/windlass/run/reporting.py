@@ -51,14 +51,19 @@ def problems_of(path: str) -> Iterator[Problem]:
         yield Problem(word("report"), f"{path}: permission denied", hint)
 
 
-def reported(flow: Flow[Any], path: str, run: Callable[[], Outcome]) -> Outcome:
-    """Do the run, and write the report of how it ended. If the report cannot be written, refuse
-    before the run."""
+def reported(
+    flow: Flow[Any],
+    path: str,
+    run: Callable[[], Outcome],
+    whole: Callable[[Outcome], Outcome] = lambda outcome: outcome,
+) -> Outcome:
+    """Do the run, and write the report of how it ended; `whole` adds what is known from before. If
+    the report cannot be written, refuse before the run."""
     if problems := tuple(problems_of(path)):
         return Outcome("", State.REFUSED, reason=Reason(problems=problems))
     outcome = run()
     undo = f"windlass rollback {outcome.run}"
-    shown = with_commands(outcome, flow, again="", repair="", undo=undo)
+    shown = with_commands(whole(outcome), flow, again="", repair="", undo=undo)
     if fault := write_outcome(Path(path), shown):
         notice = f"the report was not written into {path}: {fault}"
         return replace(outcome, notices=(*outcome.notices, notice))

@@ -100,7 +100,7 @@ def following_lines(status: RunStatus, width: int) -> Iterator[str]:
         ("changed on the source", found.changed),
         ("written by others", found.strays),
         ("lost", (found.lost,) if found.lost else ()),
-        ("hinders a cutover", found.hindrances),
+        ("blocks a cutover", found.blockers),
     ):
         for text in texts:
             yield from hang(text, width, f"  {what}: ", 4)

@@ -131,7 +131,7 @@ def _cutover(watched: Watched, status: RunStatus) -> Question:
         if status.following.rehearsed
         else "Nothing was rehearsed.",
     ]
-    return Question(says, list(status.following.hindrances))
+    return Question(says, list(status.following.blockers))
 
 
 ACTIONS = (

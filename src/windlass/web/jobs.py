@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from windlass import api
+from windlass import recorded
 from windlass.errors import Refused, WindlassError
 from windlass.model.acts import Act
 from windlass.model.report import Problem
@@ -128,7 +128,7 @@ class Jobs:
         self._jobs[job.id] = job  # before the first await, so nobody else can start one
         act = Act(run, action.label, job.command, person.name, address)
         try:
-            number = await in_thread(api.begin_act, watched.target, act)
+            number = await in_thread(recorded.begin_act, watched.target, act)
         except BaseException:
             del self._jobs[job.id]
             raise
@@ -148,7 +148,7 @@ class Jobs:
             job.add_log(f"it could not be started: {error}")
         try:
             async with asyncio.timeout(RECORD_SECONDS):
-                await in_thread(api.end_act, job.watched.target, number, job.ending(code))
+                await in_thread(recorded.end_act, job.watched.target, number, job.ending(code))
         except (WindlassError, TimeoutError) as error:
             reason = why(error)[0] if isinstance(error, WindlassError) else "no answer in time"
             job.fault = f"how it ended could not be recorded: {reason}"

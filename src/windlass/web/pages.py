@@ -7,7 +7,6 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -19,11 +18,10 @@ from starlette.responses import (
     PlainTextResponse,
     RedirectResponse,
     Response,
-    StreamingResponse,
 )
 from starlette.routing import Route
 
-from windlass import api
+from windlass import recorded
 from windlass.errors import WindlassError
 from windlass.flows.registry import flow_named
 from windlass.metrics.live import live_samples
@@ -34,12 +32,24 @@ from windlass.report.page import plan_page, run_page
 from windlass.run.published import outcome_json
 from windlass.run.reporting import past_outcome
 from windlass.web import live, views
-from windlass.web.access import COOKIE, SESSION_SECONDS, Person, Policy, Sessions, is_own_form
+from windlass.web.access import COOKIE, SESSION_SECONDS, Policy, Sessions, is_own_form
 from windlass.web.actions import Action, action_named, actions_of
 from windlass.web.guard import UNGUARDED, OwnGuard, client_of
+from windlass.web.history import live_log, log_page
 from windlass.web.jobs import Job, Jobs
 from windlass.web.reading import Read, Reader, why
 from windlass.web.rendering import Renderer, statics
+from windlass.web.site import (
+    Site,
+    fault,
+    html,
+    person_of,
+    render,
+    root_of,
+    site_of,
+    stream,
+    unknown,
+)
 from windlass.web.threads import in_thread
 from windlass.web.watched import Watched
 
@@ -47,24 +57,7 @@ _TYPES = {"css": "text/css", "js": "text/javascript"}
 MOST_RUNS = 200
 GUESS_SECONDS = 1.0  # delay after a wrong token
 MOST_SEARCHED = 200  # characters
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What all pages need."""
-
-    targets: tuple[Watched, ...]
-    policy: Policy
-    sessions: Sessions
-    reader: Reader
-    jobs: Jobs
-    stopping: asyncio.Event
-    render: Renderer
-    spelling: Spelling
-    guesses: asyncio.Lock = field(default_factory=asyncio.Lock)  # wrong tokens wait in line
-
-    def target(self, key: str) -> Watched | None:
-        return next((one for one in self.targets if one.key == key), None)
+LAST_ENTRIES = 8  # of the log, on a run's page
 
 
 def make_app(
@@ -85,6 +78,8 @@ def make_app(
             Route("/live", _live_runs),
             Route(run, _run),
             Route(f"{run}/live", _live_run),
+            Route(f"{run}/log", log_page),
+            Route(f"{run}/log/live", live_log),
             Route(f"{run}/report", _report),
             Route(f"{run}/plan", _plan),
             Route(f"{run}/do/{{action}}", _ask, methods=["GET"]),
@@ -106,42 +101,13 @@ def make_app(
     return app
 
 
-def _site(request: Request) -> Site:
-    found: Site = request.app.state.site
-    return found
-
-
-def _person(request: Request) -> Person:
-    found: Person | None = request.scope.get("person")
-    return found or Person("")
-
-
-def _html(request: Request, template: str, /, view: Mapping[str, Any], code: int = 200) -> Response:
-    return HTMLResponse(_render(request, template, view), code)
-
-
-def _render(request: Request, template: str, view: Mapping[str, Any]) -> str:
-    more = {"person": _person(request), "root": _root(request)}
-    return _site(request).render(template, {**more, **view})
-
-
-def _root(request: Request) -> str:
-    """The prefix of all addresses, if another server has mounted the application."""
-    found: str = request.scope.get("root_path", "")
-    return found
-
-
-def _fault(request: Request, code: int, title: str, says: str, hint: str = "") -> Response:
-    return _html(request, "fault.html", {"title": title, "says": says, "hint": hint}, code)
-
-
 # the list
 
 
 async def _runs(request: Request) -> Response:
-    site = _site(request)
+    site = site_of(request)
     state = request.query_params.get("state", "")
-    return _html(request, "runs.html", await _runs_view(site, state))
+    return html(request, "runs.html", await _runs_view(site, state))
 
 
 async def _runs_view(site: Site, state: str) -> Mapping[str, Any]:
@@ -165,38 +131,38 @@ async def _runs_view(site: Site, state: str) -> Mapping[str, Any]:
 
 
 async def _live_runs(request: Request) -> Response:
-    site, state = _site(request), request.query_params.get("state", "")
+    site, state = site_of(request), request.query_params.get("state", "")
 
     async def fragments() -> Mapping[str, str]:
-        return {"runs": _render(request, "_runs.html", await _runs_view(site, state))}
+        return {"runs": render(request, "_runs.html", await _runs_view(site, state))}
 
-    return _stream(request, live.changes(fragments, site.stopping))
+    return stream(request, live.changes(fragments, site.stopping))
 
 
 # one run
 
 
 async def _run(request: Request) -> Response:
-    site = _site(request)
+    site = site_of(request)
     watched = site.target(request.path_params["key"])
     if watched is None:
-        return _unknown(request)
+        return unknown(request)
     read = await site.reader.run(watched, request.path_params["run"])
     if read.value is None:
         return _unread(request, read)
     view = _run_view(request, watched, read.value)
-    return _html(request, "run.html", {**view, "fault": read.fault, "hint": read.hint})
+    return html(request, "run.html", {**view, "fault": read.fault, "hint": read.hint})
 
 
 def _unread(request: Request, read: Read[RunDetail]) -> Response:
     status = 404 if read.is_missing else 503
-    return _fault(request, status, "This run cannot be shown", read.fault, read.hint)
+    return fault(request, status, "This run cannot be shown", read.fault, read.hint)
 
 
 def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[str, Any]:
-    site, query = _site(request), request.query_params
+    site, query = site_of(request), request.query_params
     status = detail.status
-    can_act = site.policy.allows_actions and bool(_person(request).csrf)
+    can_act = site.policy.allows_actions and bool(person_of(request).csrf)
     return {
         "watched": watched,
         "detail": detail,
@@ -206,38 +172,36 @@ def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[
         "steps": list(views.step_lines(detail)),
         "streams": views.stream_lines(status),
         "tables": views.table_page(
-            detail, query.get("search", "")[:MOST_SEARCHED], _number(query.get("page", ""))
+            detail, query.get("search", "")[:MOST_SEARCHED], views.number_in(query.get("page", ""))
         ),
         "actions": list(actions_of(watched, status)) if can_act else [],
         "jobs": site.jobs.of_run(watched, status.run),
         "has_plan": bool(detail.relations),
+        "entries": views.log_lines(detail.log.entries[:LAST_ENTRIES]) if detail.log else [],
+        "entries_all": detail.log.all if detail.log else 0,
     }
 
 
-def _number(text: str) -> int:
-    """The number of a page of tables."""
-    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 1
-
-
 async def _live_run(request: Request) -> Response:
-    site = _site(request)
+    site = site_of(request)
     watched = site.target(request.path_params["key"])
     if watched is None:
-        return _unknown(request)
+        return unknown(request)
 
     async def fragments() -> Mapping[str, str]:
         read = await site.reader.run(watched, request.path_params["run"])
         unread = {"fault": read.fault, "hint": read.hint}
-        shown = {"unread": _render(request, "_unread.html", unread) if read.fault else ""}
+        shown = {"unread": render(request, "_unread.html", unread) if read.fault else ""}
         if read.value is None:
             return shown
         view = _run_view(request, watched, read.value)
         parts = {
-            name: _render(request, f"_{name}.html", view) for name in ("head", "progress", "tables")
+            name: render(request, f"_{name}.html", view)
+            for name in ("head", "progress", "tables", "last")
         }
         return {**parts, **shown}
 
-    return _stream(request, live.changes(fragments, site.stopping))
+    return stream(request, live.changes(fragments, site.stopping))
 
 
 # what can be forwarded
@@ -245,10 +209,10 @@ async def _live_run(request: Request) -> Response:
 
 async def _report(request: Request) -> Response:
     """The report of a run, as a self-contained file."""
-    site = _site(request)
+    site = site_of(request)
     watched = site.target(request.path_params["key"])
     if watched is None:
-        return _unknown(request)
+        return unknown(request)
     read = await site.reader.run(watched, request.path_params["run"])
     if read.value is None or read.fault:
         return _unread(request, read)
@@ -258,16 +222,17 @@ async def _report(request: Request) -> Response:
 
 async def _plan(request: Request) -> Response:
     """The plan of a migration, to read and to sign."""
-    site = _site(request)
+    site = site_of(request)
     watched = site.target(request.path_params["key"])
     if watched is None:
-        return _unknown(request)
+        return unknown(request)
     try:
-        found = await in_thread(api.read_plan, watched.where, request.path_params["run"])
+        run = request.path_params["run"]
+        found = await in_thread(lambda: recorded.read_plan(watched.where, run, looking=True))
     except WindlassError as error:
-        return _fault(request, 404, "This plan cannot be shown", *why(error))
+        return fault(request, 404, "This plan cannot be shown", *why(error))
     if found is None:
-        return _fault(request, 404, "No plan", "Only plans of migrations are kept as a page.")
+        return fault(request, 404, "No plan", "Only plans of migrations are kept as a page.")
     return _whole(await in_thread(plan_page, _spelled(site, found)))
 
 
@@ -290,21 +255,21 @@ def _whole(page: str) -> Response:
 
 
 async def _found_action(request: Request) -> tuple[Watched, Read[RunDetail], Action] | Response:
-    site = _site(request)
+    site = site_of(request)
     watched = site.target(request.path_params["key"])
     action = action_named(request.path_params["action"])
     if watched is None or action is None:
-        return _unknown(request)
+        return unknown(request)
     if not site.policy.allows_actions:
         says = f"This page only shows. Start it with {word('allow-actions')} to change that."
-        return _fault(request, 403, "Not allowed", says)
+        return fault(request, 403, "Not allowed", says)
     site.reader.expire(watched)
     read = await site.reader.run(watched, request.path_params["run"])
     if read.value is None or read.fault:
         return _unread(request, read)
     if action not in actions_of(watched, read.value.status):
         says = f"{action.label} is not possible for run {read.value.status.run} as it is now."
-        return _fault(request, 409, "Not possible now", says)
+        return fault(request, 409, "Not possible now", says)
     return watched, read, action
 
 
@@ -318,7 +283,7 @@ async def _ask(request: Request) -> Response:
         words = action.arguments(watched, read.value)
         question = await in_thread(action.asks, watched, read.value.status)
     except WindlassError as error:
-        return _fault(request, 503, "That cannot be foreseen", *why(error))
+        return fault(request, 503, "That cannot be foreseen", *why(error))
     view = {
         "watched": watched,
         "status": read.value.status,
@@ -326,14 +291,14 @@ async def _ask(request: Request) -> Response:
         "question": question,
         "command": shlex.join(["windlass", *words]),
     }
-    return _html(request, "ask.html", view)
+    return html(request, "ask.html", view)
 
 
 async def _act(request: Request) -> Response:
-    person, site = _person(request), _site(request)
+    person, site = person_of(request), site_of(request)
     form = await request.form()
     if not is_own_form(person, str(form.get("csrf", ""))):
-        return _fault(request, 403, "Not done", "The form was not one of this page's.")
+        return fault(request, 403, "Not done", "The form was not one of this page's.")
     found = await _found_action(request)
     if isinstance(found, Response):
         return found
@@ -347,26 +312,26 @@ async def _act(request: Request) -> Response:
             watched, run, action, (*words, *more), person, client_of(request)
         )
     except WindlassError as error:
-        return _fault(request, 409, "Not done", *why(error))
-    return RedirectResponse(f"{_root(request)}/jobs/{job.id}", 303)
+        return fault(request, 409, "Not done", *why(error))
+    return RedirectResponse(f"{root_of(request)}/jobs/{job.id}", 303)
 
 
 async def _job(request: Request) -> Response:
-    job = _site(request).jobs.find(request.path_params["job"])
+    job = site_of(request).jobs.find(request.path_params["job"])
     if job is None:
-        return _unknown(request)
-    return _html(request, "job.html", {"job": job, "can_stop": bool(_person(request).csrf)})
+        return unknown(request)
+    return html(request, "job.html", {"job": job, "can_stop": bool(person_of(request).csrf)})
 
 
 async def _live_job(request: Request) -> Response:
-    site = _site(request)
+    site = site_of(request)
     job = site.jobs.find(request.path_params["job"])
     if job is None:
-        return _unknown(request)
-    view = {"job": job, "can_stop": bool(_person(request).csrf)}
+        return unknown(request)
+    view = {"job": job, "can_stop": bool(person_of(request).csrf)}
 
     async def fragments() -> Mapping[str, str]:
-        return {"job": _render(request, "_job.html", view)}
+        return {"job": render(request, "_job.html", view)}
 
     async def ending() -> AsyncIterator[bytes]:
         async for one in live.changes(fragments, site.stopping, lambda: _woken(job)):
@@ -376,7 +341,7 @@ async def _live_job(request: Request) -> Response:
                 yield live.event("over", "")
                 return
 
-    return _stream(request, ending())
+    return stream(request, ending())
 
 
 async def _woken(job: Job) -> None:
@@ -386,33 +351,33 @@ async def _woken(job: Job) -> None:
 
 
 async def _stop_job(request: Request) -> Response:
-    site, person = _site(request), _person(request)
+    site, person = site_of(request), person_of(request)
     form = await request.form()
     if not is_own_form(person, str(form.get("csrf", ""))):
-        return _fault(request, 403, "Not done", "The form was not one of this page's.")
+        return fault(request, 403, "Not done", "The form was not one of this page's.")
     job = site.jobs.find(request.path_params["job"])
     if job is None:
-        return _unknown(request)
+        return unknown(request)
     site.jobs.interrupt(job, person.name)
-    return RedirectResponse(f"{_root(request)}/jobs/{job.id}", 303)
+    return RedirectResponse(f"{root_of(request)}/jobs/{job.id}", 303)
 
 
 # who is there
 
 
 async def _login(request: Request) -> Response:
-    return _html(request, "login.html", {"fault": ""})
+    return html(request, "login.html", {"fault": ""})
 
 
 async def _log_in(request: Request) -> Response:
-    site = _site(request)
+    site = site_of(request)
     form = await request.form()
     cookie = site.sessions.begin(str(form.get("token", "")).strip())
     if not cookie:
         async with site.guesses:
             await asyncio.sleep(GUESS_SECONDS)
-        return _html(request, "login.html", {"fault": "Nobody has this token."}, 403)
-    response = RedirectResponse(f"{_root(request)}/", 303)
+        return html(request, "login.html", {"fault": "Nobody has this token."}, 403)
+    response = RedirectResponse(f"{root_of(request)}/", 303)
     response.set_cookie(
         COOKIE,
         cookie,
@@ -426,9 +391,9 @@ async def _log_in(request: Request) -> Response:
 
 async def _log_out(request: Request) -> Response:
     form = await request.form()
-    if is_own_form(_person(request), str(form.get("csrf", ""))):
-        _site(request).sessions.end(request.cookies.get(COOKIE, ""))
-    response = RedirectResponse(f"{_root(request)}/login", 303)
+    if is_own_form(person_of(request), str(form.get("csrf", ""))):
+        site_of(request).sessions.end(request.cookies.get(COOKIE, ""))
+    response = RedirectResponse(f"{root_of(request)}/login", 303)
     response.delete_cookie(COOKIE)
     return response
 
@@ -448,7 +413,7 @@ async def _health(request: Request) -> Response:
 
 async def _metrics(request: Request) -> Response:
     """For Prometheus, which shows a token as programs do."""
-    site = _site(request)
+    site = site_of(request)
     found = await asyncio.gather(*map(site.reader.runs, site.targets))
     runs = {  # an earlier reading is not a measurement
         one.title: None if read.fault else read.value
@@ -457,31 +422,12 @@ async def _metrics(request: Request) -> Response:
     return Response(written(live_samples(runs)), media_type="text/plain; version=0.0.4")
 
 
-def _unknown(request: Request) -> Response:
-    return _fault(request, 404, "Not found", "There is nothing at this address.")
-
-
 async def _not_found(request: Request, error: Exception) -> Response:
-    return _unknown(request)
+    return unknown(request)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
     says = f"unexpected {type(error).__name__}; the terminal of windlass serve has more"
-    response = _fault(request, 500, "This is a fault in windlass", says, "please report it")
+    response = fault(request, 500, "This is a fault in windlass", says, "please report it")
     response.headers.update(UNGUARDED)
     return response
-
-
-def _stream(request: Request, events: AsyncIterator[bytes]) -> Response:
-    """A stream, which ends when the person's session does."""
-    sessions, person = _site(request).sessions, _person(request)
-    cookie = request.cookies.get(COOKIE, "")
-
-    async def shown() -> AsyncIterator[bytes]:
-        async for one in events:
-            if sessions.is_over(person, cookie):
-                return
-            yield one
-
-    headers = {"x-accel-buffering": "no"}
-    return StreamingResponse(shown(), media_type="text/event-stream", headers=headers)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from windlass import api
+from windlass import api, recorded
 from windlass.errors import Refused, Unreachable, WindlassError
+from windlass.model.logged import LogPart
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.run.failures import with_side
 from windlass.web.threads import in_thread
@@ -127,19 +128,30 @@ def _timed(read: Callable[[], T]) -> Read[T]:
     return Read(value, fault, hint, is_missing, at - started, at)
 
 
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """A part of the log of a run: so many entries, from the newest."""
+
+    run: str
+    start: int
+    most: int
+    with_items: bool = False
+
+
 class Reader:
     """What the page has read of all targets."""
 
     def __init__(self) -> None:
         self._runs: dict[str, Shared[Sequence[RunStatus]]] = {}
         self._details: dict[tuple[str, str], Shared[RunDetail]] = {}
+        self._logs: dict[tuple[str, LogKey], Shared[LogPart]] = {}
         self._limits: dict[str, asyncio.Semaphore] = {}
 
     async def runs(self, watched: Watched) -> Read[Sequence[RunStatus]]:
         """The runs of a target, the newest first."""
         if watched.key not in self._runs:
             self._runs[watched.key] = Shared(
-                lambda: api.status(watched.where), self._limit(watched)
+                lambda: api.status(watched.where, looking=True), self._limit(watched)
             )
         return await self._runs[watched.key].get(LIST_PATIENCE_SECONDS)
 
@@ -148,8 +160,28 @@ class Reader:
         key = watched.key, run
         if key not in self._details:
             limit = self._limit(watched)
-            self._details[key] = Shared(lambda: api.read_run(watched.where, run), limit)
+            self._details[key] = Shared(
+                lambda: api.read_run(watched.where, run, looking=True), limit
+            )
         return await self._details[key].get(PATIENCE_SECONDS)
+
+    async def log(self, watched: Watched, wanted: LogKey) -> Read[LogPart]:
+        self._forget_idle()
+
+        def read() -> LogPart:
+            return recorded.read_log(
+                watched.where,
+                wanted.run,
+                wanted.start,
+                wanted.most,
+                with_items=wanted.with_items,
+                looking=True,
+            )
+
+        key = watched.key, wanted
+        if key not in self._logs:
+            self._logs[key] = Shared(read, self._limit(watched))
+        return await self._logs[key].get(PATIENCE_SECONDS)
 
     def _limit(self, watched: Watched) -> asyncio.Semaphore:
         return self._limits.setdefault(watched.key, asyncio.Semaphore(MOST_AT_ONCE))
@@ -160,10 +192,14 @@ class Reader:
             if shared is not None:
                 shared.expire()
 
-    def _of(self, watched: Watched) -> Sequence[Shared[RunDetail]]:
-        return [one for (key, _), one in self._details.items() if key == watched.key]
+    def _of(self, watched: Watched) -> Iterator[Shared[Any]]:
+        kept: Sequence[Mapping[tuple[str, Any], Shared[Any]]] = (self._details, self._logs)
+        for found in kept:
+            yield from (one for (key, _), one in found.items() if key == watched.key)
 
     def _forget_idle(self) -> None:
         before = time.monotonic() - IDLE_SECONDS
-        for key in [key for key, one in self._details.items() if one.asked_at < before]:
-            del self._details[key]
+        kept: Sequence[dict[Any, Shared[Any]]] = (self._details, self._logs)
+        for found in kept:
+            for key in [key for key, one in found.items() if one.asked_at < before]:
+                del found[key]

@@ -18,7 +18,8 @@ from windlass.errors import BadSpec, WindlassError
 from windlass.model.wording import Spelling, word
 from windlass.web.access import Policy
 from windlass.web.jobs import Jobs
-from windlass.web.pages import Site, make_app
+from windlass.web.pages import make_app
+from windlass.web.site import Site
 from windlass.web.watched import Watched
 
 CERTIFICATE, KEY = word("tls-cert"), word("tls-key")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from windlass.model.following import Phase
+from windlass.model.logged import Happened, Kind
 from windlass.model.outcome import RelationProgress, RunDetail, RunStatus, State
 from windlass.model.step_text import step_text
 from windlass.model.units import bytes_text, seconds_text
@@ -189,6 +191,29 @@ def _table(one: RelationProgress, proof: tuple[str, str]) -> TableLine:
         seconds_text(one.seconds) if one.seconds else "",
         differs or verified,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    at: str
+    kind: str
+    tone: str
+    text: str
+
+
+_LOG_TONES = {Kind.RETRIED: WARN, Kind.NOTICE: WARN}
+
+
+def log_lines(entries: Sequence[Happened]) -> Sequence[LogLine]:
+    return [
+        LogLine(one.at, one.kind, _LOG_TONES.get(one.kind, PLAIN), one.text)  # type: ignore[call-overload]
+        for one in entries
+    ]
+
+
+def number_in(text: str) -> int:
+    """The number of a page, in an address."""
+    return max(int(text), 1) if re.fullmatch(r"[0-9]{1,6}", text) else 1
 
 
 def stream_lines(status: RunStatus) -> Sequence[tuple[str, str]]:

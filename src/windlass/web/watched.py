@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from windlass.api import Where
 from windlass.engines.postgres.session import Address
 from windlass.errors import BadSpec, Refused
 from windlass.model.report import Problem
+from windlass.recorded import Where
 from windlass.spec.model import SpecModel
 
 POSTGRES = re.compile(r"(postgres(ql)?(\+\w+)?://|[^:]*$|[^:]*=)")
@@ -111,13 +111,22 @@ def title_of(url: str) -> str:
 
 
 def with_keys(found: Sequence[Watched]) -> tuple[Watched, ...]:
-    """The same targets, each with a unique key."""
+    """The same targets, each with a unique key and a unique title: several that have the same are
+    told apart by their spec files, or numbered."""
     kept: dict[str, Watched] = {}
+    titles: set[str] = set()
     for one in found:
+        title, number = one.title, 1
+        if title in titles and one.file is not None:
+            title = f"{one.title} ({one.file.name})"
+        while title in titles:
+            number += 1
+            title = f"{one.title} ({number})"
+        titles.add(title)
         stem = re.sub(r"[^a-z0-9]+", "-", one.title.partition(" on ")[0].lower()).strip("-") or "db"
         key, number = stem, 1
         while key in kept:
             number += 1
             key = f"{stem}-{number}"
-        kept[key] = replace(one, key=key)
+        kept[key] = replace(one, key=key, title=title)
     return tuple(kept.values())

@@ -16,6 +16,7 @@ from windlass.flows.load.past import LandingPast
 from windlass.model.event import Emit
 from windlass.model.flow import resolve
 from windlass.model.load import LoadRun
+from windlass.model.logged import LogPart, part_of
 from windlass.model.outcome import (
     UNFINISHED,
     Progress,
@@ -28,6 +29,7 @@ from windlass.model.outcome import (
 from windlass.model.past import Foreseen, Left, Others, Past, Undone, cannot_skip
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+from windlass.run.told import log_of
 from windlass.spec.migrate import Spec
 
 JOURNAL = "windlass.flows.past:JournalPast"
@@ -48,6 +50,9 @@ class DestinationPast:
 
     def __exit__(self, *fault: Any) -> None:
         self._stack.close()
+
+    def only_look(self) -> None:
+        """Reading changes nothing here."""
 
     def statuses(self) -> list[RunStatus]:
         found = [self._status(one) for one in self._target.runs()]
@@ -105,6 +110,10 @@ class DestinationPast:
             known = ", ".join(one.run for one in self._target.runs()[:5]) or "none"
             raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
         return self._loads
+
+    def log(self, run: str, start: int, most: int, *, with_items: bool) -> LogPart:
+        """As far as its outcome and its times tell."""
+        return part_of(log_of(self.detail(run)), start, most)
 
     def plan(self, run: str) -> None:
         """Its plans are kept in another form."""

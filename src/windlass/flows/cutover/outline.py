@@ -10,13 +10,13 @@ from windlass.model.flow import Flow, Words, step_in
 _STEPS = "windlass.flows.cutover.steps"
 _LOOK = step_in(
     _STEPS,
-    "find_hindrances",
+    "find_blockers",
     doc="Looks on both sides for everything that would make the cutover fail.",
 )
 _PROVE: Any = step_in(
     _STEPS,
     "prove_way_back",
-    "find_hindrances",
+    "find_blockers",
     doc="Creates the stream in the other direction, and waits for a marker to arrive through it.",
 )
 

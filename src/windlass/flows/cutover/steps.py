@@ -18,8 +18,8 @@ from windlass.flows.cutover.recopying import PATIENCE_SECONDS, Recopying
 from windlass.flows.cutover.taking_back import after_failure
 from windlass.flows.cutover.unstreamed import read_unstreamed
 from windlass.flows.follow.source_side import why_lost
+from windlass.following.blocking import LAG_UNKNOWN, Limits, read_blockers, stray_problems
 from windlass.following.freezing import Freeze
-from windlass.following.hindering import LAG_UNKNOWN, Limits, read_hindrances, stray_problems
 from windlass.following.limit import Limit
 from windlass.following.rehearsing import rehearse as measure
 from windlass.following.reopening import FORTH, cutting_over
@@ -38,16 +38,16 @@ CUTOVER = "cutover"
 COMPARED_BY = f"windlass verify {word('follow')} {word('repair')}"
 
 
-def find_hindrances(run: CuttingOver, _: Item) -> Result:
+def find_blockers(run: CuttingOver, _: Item) -> Result:
     """All that would keep the cutover from succeeding.
 
     Raises:
-        Refused: with every hindrance, each with its remedy.
+        Refused: with every blocker, each with its remedy.
     """
     with explaining("looking at both sides", side="windlass"):
         find_run(run)
         run.announce()
-        detail, found = _hindrances(run)
+        detail, found = _blockers(run)
     if found:
         raise Refused(found)
     if run.way is FORTH:
@@ -77,14 +77,14 @@ def _say_what_is_lost(run: CuttingOver, detail: Mapping[str, Any]) -> None:
         )
 
 
-def _hindrances(run: CuttingOver) -> tuple[Mapping[str, Any], list[Problem]]:
-    """All hindrances, with what is known about the run. If there are none, wait for a first
+def _blockers(run: CuttingOver) -> tuple[Mapping[str, Any], list[Problem]]:
+    """All blockers, with what is known about the run. If there are none, wait for a first
     marker."""
     limits = Limits(run.spec.max_lag_seconds, run.spec.max_freeze_seconds)
     until = time.monotonic() + MARKER_SECONDS
     while True:
         detail = read_detail(run)
-        found = list(read_hindrances(order_of(run), run.pair, limits, detail))
+        found = list(read_blockers(order_of(run), run.pair, limits, detail))
         if found != [LAG_UNKNOWN] or time.monotonic() > until:
             return detail, found
         for _ in run.pair.journal.notifies(timeout=0.2, stop_after=1):

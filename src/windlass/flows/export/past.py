@@ -16,12 +16,14 @@ from windlass.flows.export.publishing import Published
 from windlass.flows.export.records import UNFINISHED, Record, Records, in_progress
 from windlass.model.event import Emit
 from windlass.model.export import Manifest
+from windlass.model.logged import LogPart, part_of
 from windlass.model.outcome import Outcome, Progress, RunDetail, RunStatus, StartedBy, State
 from windlass.model.past import Foreseen, Left, Others, Undone, cannot_skip
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import bytes_text, plural
 from windlass.model.wording import word
+from windlass.run.told import log_of
 from windlass.spec.export import ExportSpec
 
 
@@ -40,6 +42,9 @@ class ExportPast:
 
     def __exit__(self, *fault: Any) -> None:
         """Nothing is open."""
+
+    def only_look(self) -> None:
+        """Reading changes nothing here."""
 
     def statuses(self) -> list[RunStatus]:
         return [self._status(one) for one in self._records.all()]
@@ -87,6 +92,10 @@ class ExportPast:
         )
 
     # the way back
+
+    def log(self, run: str, start: int, most: int, *, with_items: bool) -> LogPart:
+        """As far as its outcome and its times tell."""
+        return part_of(log_of(self.detail(run)), start, most)
 
     def plan(self, run: str) -> None:
         """Its plans are kept in another form."""

@@ -76,7 +76,7 @@ class MovingComparison(Comparison):
         if self.spec.verify_ is not Verify.FULL or self._leaves_some_out():
             self.emit(
                 Noticed(
-                    f"others have written to {strays.first}: that still hinders a cutover, as not"
+                    f"others have written to {strays.first}: that still blocks a cutover, as not"
                     " all rows of the run were compared"
                 )
             )
@@ -85,7 +85,7 @@ class MovingComparison(Comparison):
         self.emit(
             Noticed(
                 f"others had written to {strays.first}, and both sides are equal: what they wrote"
-                f" before {text(strays.lsn)} no longer hinders a cutover"
+                f" before {text(strays.lsn)} no longer blocks a cutover"
             )
         )
 

@@ -133,7 +133,7 @@ def leave_out(target: Address, run: str, strays: Strays) -> None:
     """Let the process that follows skip these writes: both sides have their effects.
 
     Raises:
-        WindlassError: it does not answer. The writes stay a hindrance.
+        WindlassError: it does not answer. The writes stay a blocker.
     """
     with writing(target, PURPOSE) as journal:
         listen(journal, run)

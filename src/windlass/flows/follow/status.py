@@ -63,8 +63,8 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
             for one in _next_steps(phase, detail, is_followed=status.active)
         ),
     )
-    hindrances = tuple(_hindrances(status, known, detail))
-    return replace(status, following=replace(known, hindrances=hindrances))
+    blockers = tuple(_blockers(status, known, detail))
+    return replace(status, following=replace(known, blockers=blockers))
 
 
 NEXT = {
@@ -146,7 +146,7 @@ def _strays(
         yield f"the target: {detail['strays']}"
 
 
-def _hindrances(
+def _blockers(
     status: RunStatus, known: FollowingStatus, detail: Mapping[str, Any]
 ) -> Iterator[str]:
     """Why a cutover would be refused or would take long; or why applications cannot write."""

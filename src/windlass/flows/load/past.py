@@ -14,6 +14,7 @@ from windlass.flows.load.outline import LOAD
 from windlass.flows.load.runs import loads_of
 from windlass.model.event import Emit
 from windlass.model.flow import resolve
+from windlass.model.logged import LogPart, part_of
 from windlass.model.outcome import (
     Progress,
     RunDetail,
@@ -25,6 +26,7 @@ from windlass.model.outcome import (
 from windlass.model.past import Foreseen, Left, Others, Past, Undone
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+from windlass.run.told import log_of
 from windlass.spec.load import LoadSpec
 
 
@@ -49,6 +51,9 @@ class LandingPast:
 
     def __exit__(self, *fault: Any) -> None:
         self._stack.close()
+
+    def only_look(self) -> None:
+        """Reading changes nothing here."""
 
     def statuses(self) -> list[RunStatus]:
         return [self._status(one) for one in self._landing.runs()]
@@ -76,6 +81,10 @@ class LandingPast:
             known = ", ".join(one.run for one in self._landing.runs()[:5]) or "none"
             raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
         return found
+
+    def log(self, run: str, start: int, most: int, *, with_items: bool) -> LogPart:
+        """As far as its outcome and its times tell."""
+        return part_of(log_of(self.detail(run)), start, most)
 
     def plan(self, run: str) -> None:
         """Its plans are kept in another form."""

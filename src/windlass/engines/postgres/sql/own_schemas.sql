@@ -6,7 +6,7 @@ select n.oid, t.relowner as owner,
        not exists (select from pg_class o
                     where o.relnamespace = n.oid and o.relkind in ('r', 'p', 'v', 'm', 'f')
                       and (o.relkind <> 'r' or o.relowner <> t.relowner or o.relname !~
-                           '^(run|snapshot|line|crash_marker|survivor|watermark|schema_version|following|applied|marker|request|ddl|act|rewrite_.*|kept_.*|deleted_.*|repair_.*|stage_.*|undo_.*|refused_.*)$')) as is_own
+                           '^(run|snapshot|line|crash_marker|survivor|watermark|schema_version|following|applied|marker|request|ddl|act|log|rewrite_.*|kept_.*|deleted_.*|repair_.*|stage_.*|undo_.*|refused_.*)$')) as is_own
   from pg_namespace n
   join pg_class t on t.relnamespace = n.oid and t.relname = 'run' and t.relkind = 'r'
  where n.nspname = 'windlass'

@@ -35,10 +35,10 @@ LAG_UNKNOWN = Problem("lag", "is not known yet", "wait until a marker has arrive
 """The lag of a process that has just begun to follow; it will have measured in a second or two."""
 
 
-def read_hindrances(
+def read_blockers(
     order: Order, pair: Pairing, limits: Limits, detail: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """All hindrances. `detail` is what the journal knows about the run."""
+    """All blockers. `detail` is what the journal knows about the run."""
     yield from _stream_problems(order, pair, limits, detail)
     yield from stray_problems(order, pair)
     yield from _transaction_problems(pair.closed, _closed(order), limits)
