@@ -67,6 +67,22 @@ def test_everything_arrives_and_works(move: Moved) -> None:
             one.run(statement)
 
 
+def test_what_a_domain_says_of_a_column_is_kept(move: Moved) -> None:
+    one = move(
+        "create domain needed as text not null",
+        "create domain counted as int default 7",
+        "create domain both as counted not null",
+        "create table t (id int primary key, a needed, b counted, c both, d counted default 8)",
+        "insert into t values (1, 'x', 1, 1, 1)",
+    )
+    one.migrate()
+    one.run("insert into t (id, a) values (2, 'y')")
+    assert one.rows("select b, c, d from t where id = 2") == [(7, 7, 8)]
+    for statement in ("insert into t (id) values (3)", "insert into t values (3, 'z', 1, null, 1)"):
+        with pytest.raises(Exception, match=r"(?i)constraint"):
+            one.run(statement)
+
+
 def test_every_planted_difference_is_found(move: Moved) -> None:
     one = move(*SHOP)
     one.shop()

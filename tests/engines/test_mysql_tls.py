@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from certificates import Authority
+from command import DONE, STOPPED
 from mariadb_server import MariaServer
+from mysql_moves import RIGHTS, Move
+from servers import Database
 from windlass.engines.mysql.address import read_address
 from windlass.engines.mysql.session import Session
 from windlass.errors import WindlassError
@@ -85,3 +89,38 @@ def test_a_server_without_encryption_is_refused_where_it_is_asked_for(
     for word in ("required", "verify-ca"):
         with pytest.raises(WindlassError, match=r"SSL|encrypt|TLS"):
             cipher(mariadb.url(name, ssl=word))
+
+
+def test_a_migration_into_a_server_that_requires_encryption(
+    encrypted: MariaServer, authority: Authority, database: Callable[[int], Database]
+) -> None:
+    source = database(16)
+    source.run(
+        "create table notes (id int primary key, note text)",
+        "insert into notes select i, repeat('note ', i) from generate_series(1, 2000) i",
+    )
+    encrypted.run("mysql", "set global require_secure_transport = on")
+    try:
+        name = encrypted.create_database()
+        encrypted.grant("app", name, RIGHTS)
+        root = str(authority.root)
+
+        class Encrypted(Move):
+            words: ClassVar[dict[str, str]] = {}
+
+            @property
+            def url(self) -> str:
+                return encrypted.url(name, **self.words)
+
+        one = Encrypted(source, encrypted, name)
+        assert "insecure transport" in one.command("plan").expect(STOPPED).said
+        Encrypted.words = {"ssl": "verify-identity", "ssl-ca": root}
+        said = one.command("migrate").expect(STOPPED).said
+        assert "certificate verify failed" in said and "target" in said
+        assert one.tables() == []
+        Encrypted.words = {"ssl": "verify-ca", "ssl-ca": root}
+        found = one.migrate()
+        assert (found["verified"], found["rows"]) == ("full", 2000)
+        one.command("rollback", found["run"], "--yes").expect(DONE)
+    finally:
+        encrypted.run("mysql", "set global require_secure_transport = off")

@@ -82,6 +82,7 @@ SHARES = {
     "test_iceberg": 8,
     "test_identifiers": 2,
     "test_into_duckdb": 2,
+    "test_into_existing": 2,
     "test_into_files": 3,
     "test_into_mysql": 2,
     "test_into_mysql_runs": 2,

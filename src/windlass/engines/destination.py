@@ -5,7 +5,7 @@ Decides nothing and imports no driver. `windlass.engines.registry` chooses an en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self
 
@@ -14,6 +14,7 @@ from windlass.model.conversion import (
     ConversionPlan,
     Made,
     PgColumn,
+    Replacing,
     Standing,
     TableConversion,
     TableDraft,
@@ -157,6 +158,9 @@ class Destination(Protocol):
 
     def standing(self) -> Standing: ...
 
+    def replacing(self, run: str, names: Collection[Name], standing: Standing) -> Replacing:
+        """What a run that needs these names would set aside."""
+
     def runs(self) -> Sequence[LoadRun]:
         """Migrations into it, the newest first; without their lines."""
 
@@ -178,6 +182,13 @@ class Destination(Protocol):
     def once(self, run: str, step: str, item: str, work: Callable[[Session], Note]) -> Note:
         """The note of this item's journal line; if there is none, do the work first, in the
         transaction that adds the line."""
+
+    def set_aside(self, session: Session, run: str, plan: ConversionPlan) -> None:
+        """Free the names that the run needs, before anything is made. Does nothing twice.
+
+        Raises:
+            WindlassError: something has changed since the plan.
+        """
 
     def insert(self, session: Session, table: TableConversion, rows: Rows) -> None: ...
 
@@ -226,6 +237,12 @@ class Destination(Protocol):
         """Raises:
         Refused: others have changed what the run made, and `others` is to refuse.
         """
+
+    def kept(self, run: str, plan: ConversionPlan) -> Sequence[str]:
+        """The names of what the run has set aside and what is still there."""
+
+    def clean(self, run: str, plan: ConversionPlan) -> None:
+        """Drop what an ended run has set aside, and forget the run."""
 
     def cancel(self) -> None:
         """Stop what other threads do: they raise Interrupted."""

@@ -248,6 +248,17 @@ class ViewConversion:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """An object of the target that a run sets aside, and that its rollback puts back. Without a new
+    name it is dropped, and `text` makes it again: what depends on a table, and has no rows."""
+
+    kind: str  # table, view, trigger or file
+    name: str
+    aside: str = ""  # the name that it has afterwards
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ConversionPlan:
     """What a run creates from a PostgreSQL database. Any problem prevents the run."""
 
@@ -265,6 +276,7 @@ class ConversionPlan:
     options: Mapping[str, Any] = field(default_factory=dict)
     verify: str = "full"
     copies_rows: bool = True
+    set_aside: tuple[SetAside, ...] = ()
 
     def table(self, name: str) -> TableConversion:
         """The table with this name on the source."""
@@ -342,3 +354,14 @@ class Standing:
     is_new: bool
     names: frozenset[str] = frozenset()  # as `windlass.engines.destination.folded` writes them
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replacing:
+    """What a run would set aside of a target that already has tables, what prevents that, and what
+    the target is like afterwards."""
+
+    standing: Standing
+    set_aside: tuple[SetAside, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[str, ...] = ()

@@ -37,6 +37,7 @@ from windlass.model.past import Others
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.wording import word
+from windlass.spec.choices import Existing
 from windlass.spec.migrate import Spec
 
 SNAPSHOTS = "snapshots"  # a step of the journal; its items are numbers
@@ -148,6 +149,11 @@ class Conversion(ConvertSides):
         self.source.number(max(numbers, default=0) + 1)
         return found
 
+    @property
+    def _replaces(self) -> bool:
+        """Whether the same command does all of it again, as between PostgreSQL databases."""
+        return self.spec.existing is Existing.REPLACE
+
     def _config(self) -> dict[str, Any]:
         return {
             "flow": FLOW,
@@ -163,7 +169,7 @@ class Conversion(ConvertSides):
         runs, config = self.target.runs(), self._config()
         found = next((one for one in runs if one.state in UNFINISHED), None)
         if found is None:
-            same = [one for one in runs if one.config == config]
+            same = [one for one in runs if one.config == config and not self._replaces]
             if same and same[0].state is State.DONE and not self.restart:
                 raise AlreadyFinished(_finished(same[0]))
             return None

@@ -26,7 +26,7 @@ CONVERT: Flow[Any] = Flow(
             _STEPS,
             "create_target_tables",
             "extract_source_schema",
-            doc="Creates the tables, with their keys and checks.",
+            doc="Sets existing tables aside; creates the tables, with their keys and checks.",
         ),
         step_in(
             _STEPS,

@@ -3,8 +3,9 @@ a database of another engine, which has tables for that."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Self
 
 from windlass.engines.destination import Destination
@@ -13,6 +14,7 @@ from windlass.errors import BadSpec, Refused
 from windlass.flows.convert.outline import CONVERT
 from windlass.flows.convert.reading import from_journal
 from windlass.flows.load.past import LandingPast
+from windlass.model.conversion import ConversionPlan
 from windlass.model.event import Emit
 from windlass.model.flow import resolve
 from windlass.model.load import LoadRun
@@ -124,7 +126,21 @@ class DestinationPast:
             return self._of_loads(run).foresee(run)
         if found.state is State.ROLLED_BACK:
             return None
-        return self._target.foresee(run, from_journal(found.plan))
+        plan = from_journal(found.plan)
+        foreseen = self._target.foresee(run, plan)
+        return replace(foreseen, blocked=[*foreseen.blocked, *self._replaced(found, plan)])
+
+    def _replaced(self, run: LoadRun, plan: ConversionPlan) -> Iterator[Problem]:
+        """Later runs that have set aside what this one has made."""
+        made = [*(one.target for one in plan.tables), *(one.target for one in plan.views)]
+        names = {self._target.same(one.name) for one in made}
+        for other in self._target.runs():
+            if other.started_at <= run.started_at or other.state is State.ROLLED_BACK:
+                continue
+            aside = from_journal(other.plan).set_aside
+            if found := [one for one in aside if self._target.same(one.name) in names]:
+                message = f"has set aside {found[0].name}, which this run has made"
+                yield Problem(f"run {other.run}", message, "roll that back first")
 
     def roll_back(self, run: str, others: Others = Others.REFUSE) -> Undone:
         found = self._target.read(run)
@@ -134,7 +150,10 @@ class DestinationPast:
             return Undone(f"already rolled back at {found.finished_at[:19]}", already=True)
         if others is Others.SKIP:
             raise cannot_skip(run, CONVERT.words.verb)
-        return self._target.undo(run, from_journal(found.plan), others)
+        plan = from_journal(found.plan)
+        if later := list(self._replaced(found, plan)):
+            raise Refused(later)
+        return self._target.undo(run, plan, others)
 
     def restore(self, run: str, into: Name) -> Undone:
         if self._target.read(run) is None:
@@ -147,13 +166,34 @@ class DestinationPast:
         if found is not None and found.state in UNFINISHED:
             message = f"is unfinished: {found.state}"
             raise Refused([Problem(f"run {run}", message, "resume it, or roll it back")])
+        kept = {one.run: one for one in self._kept(run)}
         if self._loads is None and (found is not None or not run):
-            return []  # a migration leaves only its journal
-        return self._of_loads(run).left(run)
+            return list(kept.values())  # else a migration leaves only its journal
+        return [kept.get(one.run, one) for one in self._of_loads(run).left(run)]
+
+    def _kept(self, run: str) -> Iterator[Left]:
+        """What ended migrations have set aside, or one of them."""
+        for one in self._target.runs():
+            if one.state in UNFINISHED or run not in ("", one.run):
+                continue
+            plan = from_journal(one.plan)
+            names = self._target.kept(one.run, plan)
+            if names and any(it.kind == "file" for it in plan.set_aside):
+                yield Left(one.run, one.state, one.finished_at, (), 0, files=len(names))
+            elif names:
+                tables = tuple(Name(plan.tables[0].target.schema, it) for it in names)
+                yield Left(one.run, one.state, one.finished_at, (), 0, tables=tables)
 
     def clean(self, lefts: Sequence[Left]) -> None:
-        if lefts:
-            self._of_loads(lefts[0].run).clean(lefts)
+        others = []
+        for one in lefts:
+            found = self._target.read(one.run) if one.tables or one.files else None
+            if found is None:
+                others.append(one)
+            else:
+                self._target.clean(one.run, from_journal(found.plan))
+        if others:
+            self._of_loads(others[0].run).clean(others)
 
 
 def past_at(target: str, purpose: str, emit: Emit | None = None) -> Past:

@@ -31,9 +31,10 @@ def extract_source_schema(run: Conversion, _: Item) -> Result:
 
 
 def create_target_tables(run: Conversion, _: Item) -> Result:
-    """All tables in one transaction."""
+    """All tables in one transaction, after what has their names is set aside."""
 
     def create(session: Session) -> Result:
+        run.target.set_aside(session, run.run_id, run.plan)
         for table in run.plan.tables:
             for text in table.statements:
                 session.execute(text)

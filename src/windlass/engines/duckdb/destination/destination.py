@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from windlass.engines.destination import Columns, Lost, Note, Rows, Session
 from windlass.engines.duckdb.destination import (
+    asides,
     carrying,
     expressions,
     filling,
@@ -32,6 +34,8 @@ from windlass.model.conversion import (
     ConversionPlan,
     Made,
     PgColumn,
+    Replacing,
+    Standing,
     TableConversion,
     TableDraft,
     Tried,
@@ -124,6 +128,27 @@ class DuckDbDestination(FileDestination):
         return proving.try_plan(plan)
 
     # the target
+
+    def replacing(self, run: str, names: Collection[Name], standing: Standing) -> Replacing:
+        file = self._duckdb
+        paths = file.path, file.aside_of(run)
+        return self._asked(
+            "reading its tables",
+            lambda session: asides.replacing(session, objects(session), names, paths, standing),
+        )
+
+    def set_aside(self, session: Any, run: str, plan: ConversionPlan) -> None:
+        """A file is set aside once the new one is complete."""
+
+    def kept(self, run: str, plan: ConversionPlan) -> Sequence[str]:
+        aside = self._duckdb.aside_of(run)
+        return [str(aside)] if plan.set_aside and aside.exists() else []
+
+    def clean(self, run: str, plan: ConversionPlan) -> None:
+        for one in self.kept(run, plan):
+            Path(one).unlink()
+        with self._duckdb.writing(f"cleaning up after run {run}") as session:
+            self._duckdb.forget(session, run)
 
     def once(self, run: str, step: str, item: str, work: Callable[[Session], Note]) -> Note:
         """If DuckDB runs out of memory, start over with more."""
@@ -222,8 +247,9 @@ class DuckDbDestination(FileDestination):
     @property
     def _reading(self) -> undoing.Reading:
         return undoing.Reading(
-            self._definitions, self.digest, self.count, name_of, statements.drops
-        )
+            self._definitions, self.digest, self.count, name_of, statements.drops,
+            lambda session, plan: None, lambda plan: self.kept(plan.run, plan),
+        )  # fmt: skip
 
     def _definitions(self, plan: ConversionPlan) -> undoing.Definitions:
         """What the plan makes is made in memory first, because DuckDB rewrites definitions."""

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from windlass.engines.duckdb.destination import asides
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.landing.file import DIALECT
 from windlass.engines.duckdb.memory import Memory
 from windlass.engines.duckdb.session import MEMORY_MB, explaining
-from windlass.engines.embedded.converting.file import TargetFile
+from windlass.engines.embedded.converting.file import TargetFile, flush
 from windlass.engines.stopping import Stops
 from windlass.errors import WindlassError
+from windlass.model.conversion import SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
@@ -115,6 +117,75 @@ class DuckDbFile(TargetFile):
         with self.session(self.building, "ending the file") as session:
             session.execute("checkpoint")
         self._kept[self.building].close()
+
+    # a file that another one replaces
+
+    def aside_of(self, run: str) -> Path:
+        return self.path.with_name(f"{self.path.name}-windlass-{run}")
+
+    def place_it(self, run: str) -> None:
+        """As for any file; one that the run replaces keeps another name.
+
+        Raises:
+            WindlassError: the file has got more since the plan.
+        """
+        set_aside = self._set_aside(run)
+        if not set_aside or not self.path.exists():
+            super().place_it(run)
+            return
+        self.complete()
+        flush(self.building)
+        with self._settled(f"setting {self.path} aside") as session:
+            asides.check(objects(session), set_aside)
+            self._keep(self.aside_of(run))
+            self.building.replace(self.path)
+        flush(self.path.parent)
+
+    def _keep(self, aside: Path) -> None:
+        """Give the file its other name as well; if the file system has no hard links, instead."""
+        if aside.exists() and aside.samefile(self.path):
+            return  # killed after that
+        try:
+            aside.hardlink_to(self.path)
+        except FileExistsError:
+            raise
+        except OSError:
+            self.path.rename(aside)
+        flush(self.path.parent)
+
+    def _set_aside(self, run: str) -> list[SetAside]:
+        found = self.read(run)
+        planned = found.plan.get("set_aside", ()) if found else ()
+        return [SetAside(**one) for one in planned]
+
+    @contextmanager
+    def _settled(self, doing: str) -> Iterator[Any]:
+        """A session with the file in its place, which keeps other processes out, and with nothing
+        in a log: a log would be taken for the next file's."""
+        try:
+            with self.session(self.path, doing) as session:
+                session.execute("checkpoint")
+                if Path(f"{self.path}.wal").exists():
+                    raise WindlassError(f"{self.path} has a log that DuckDB does not write into it")
+                yield session
+        finally:
+            self._kept[self.path].close()
+
+    def remove(self, run: str) -> None:
+        """Remove the run's file, or put back what it has replaced, in one step."""
+        aside = self.aside_of(run)
+        if not aside.exists():
+            super().remove(run)
+        elif self.is_building:
+            super().remove(run)
+            if not self.path.exists():
+                aside.rename(self.path)
+            elif aside.samefile(self.path):
+                aside.unlink()
+        else:
+            with self._settled("putting the earlier file back"):
+                aside.replace(self.path)
+        flush(self.path.parent)
 
     def close(self) -> None:
         for one in self._kept.values():

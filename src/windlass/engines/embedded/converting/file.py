@@ -31,7 +31,8 @@ class TargetFile(ABC):
     def __init__(self, path: str, engine: str, dialect: Dialect) -> None:
         self.path, self.place = Path(path), f"{engine} {path}"
         self.building = Path(f"{path}-windlass-building")
-        self._dialect, self._books = dialect, Books(dialect, "main")
+        self._dialect = dialect
+        self._books: dict[tuple[Path, int], Books] = {}  # by file, as one may replace another
         self._writing = RLock()
 
     # what an engine brings
@@ -120,19 +121,29 @@ class TargetFile(ABC):
 
     # runs
 
+    def _books_of(self, path: Path) -> Books:
+        """Of an open file."""
+        key = path, path.stat().st_ino
+        return self._books.setdefault(key, Books(self._dialect, "main"))
+
+    @property
+    def _journal(self) -> Books:
+        return self._books_of(self.now)
+
     def runs(self) -> list[LoadRun]:
         found = []
         for path in (self.building, self.path):
             if path.exists():
                 with self.session(path, "reading its runs") as session:
-                    found += [one for one in self._books.runs(session) if is_conversion(one)]
+                    runs = self._books_of(path).runs(session)
+                    found += [one for one in runs if is_conversion(one)]
         return sorted(found, key=lambda one: (one.started_at, one.run), reverse=True)
 
     def read(self, run: str) -> LoadRun | None:
         for path in (self.building, self.path):
             if path.exists():
                 with self.session(path, f"reading run {run}") as session:
-                    found = self._books.read(session, run)
+                    found = self._books_of(path).read(session, run)
                 if found is not None and is_conversion(found):
                     return found
         return None
@@ -149,34 +160,34 @@ class TargetFile(ABC):
 
     def begin(self, run: LoadRun, *, is_new: bool) -> LoadRun:
         if is_new and not self.is_building:
-            self._books = Books(self._dialect, "main")  # those of the earlier file are gone
+            self._books.clear()  # those of the earlier file are gone
             self.make()
         with self.writing(f"beginning run {run.run}") as session:
-            self._books.create(session)
-            found = self._books.read(session, run.run)
+            self._journal.create(session)
+            found = self._journal.read(session, run.run)
             if found is None:
-                self._books.insert(session, run)
+                self._journal.insert(session, run)
             elif found.state in UNFINISHED:
-                self._books.set_state(session, run.run, State.RUNNING)
-            begun = self._books.read(session, run.run)
+                self._journal.set_state(session, run.run, State.RUNNING)
+            begun = self._journal.read(session, run.run)
             assert begun is not None
             return begun
 
     def once(self, run: str, step: str, item: str, work: Callable[[Session], Note]) -> Note:
         doing = f"{step.replace('_', ' ')} {item}".strip()
         with self.writing(doing) as session:
-            noted = self._books.note(session, run, step, item)
+            noted = self._journal.note(session, run, step, item)
             if noted is not None:
                 return noted
             note = work(session)
-            self._books.add_line(session, run, step, item, note)
+            self._journal.add_line(session, run, step, item, note)
             return note
 
     def end(self, run: str, state: State, outcome: Outcome) -> None:
         with self.writing(f"ending run {run}") as session:
-            self._books.set_state(session, run, state, outcome)
+            self._journal.set_state(session, run, state, outcome)
         if state not in UNFINISHED and self.is_building:
-            self.place_it()
+            self.place_it(run)
 
     def settle(self) -> LoadRun | None:
         """Put a complete file in place, if a kill came before that."""
@@ -186,10 +197,10 @@ class TargetFile(ABC):
         if not runs or runs[0].state in UNFINISHED:
             return None
         with self.working(runs[0].run):
-            self.place_it()
+            self.place_it(runs[0].run)
         return runs[0]
 
-    def place_it(self) -> None:
+    def place_it(self, run: str) -> None:
         """Flush the new file, and give it its name, unless that has been taken.
 
         Raises:
@@ -213,9 +224,9 @@ class TargetFile(ABC):
         self.building.unlink(missing_ok=True)
         flush(self.path.parent)
 
-    def remove(self) -> None:
-        """Remove the whole file, which nobody else is writing. Programs that have it open can still
-        read it."""
+    def remove(self, run: str) -> None:
+        """Remove the whole file of a run, which nobody else is writing. Programs that have it open
+        can still read it."""
         path = self.now
         with self.writing("removing the file") as session:
             self.found(session)
@@ -224,13 +235,16 @@ class TargetFile(ABC):
         for tail in self.tails:
             Path(f"{path}{tail}").unlink(missing_ok=True)
 
+    def forget(self, session: Any, run: str) -> None:
+        self._journal.forget(session, run)
+
     def set_state(self, session: Any, run: str, state: State) -> None:
-        self._books.set_state(session, run, state)
+        self._journal.set_state(session, run, state)
 
     def loads(self) -> list[LoadRun]:
         """Runs of loads into it: a migration has none."""
         with self.reading("reading its runs") as session:
-            return [one for one in self._books.runs(session) if not is_conversion(one)]
+            return [one for one in self._journal.runs(session) if not is_conversion(one)]
 
 
 def flush(path: Path) -> None:

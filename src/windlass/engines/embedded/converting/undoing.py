@@ -4,7 +4,7 @@ has changed that since."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from windlass.model.units import plural
 from windlass.model.wording import word
 
 COUNTED = "validate_content"  # its lines have the rows and digests of the target
+MAKING = "create_target_tables"  # the step that sets things aside, in the same transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Reading:
     count: Callable[[TableConversion], int]
     name: Callable[[Name], str]  # of a table, as the definitions have it
     drops: Callable[[ConversionPlan], Iterator[str]]  # the statements
+    put_back: Callable[[Any, ConversionPlan], None]  # what the run has set aside, in a transaction
+    kept: Callable[[ConversionPlan], Sequence[str]]  # of that, what is there
 
 
 class Undoing:
@@ -56,34 +59,70 @@ class Undoing:
         blocked: list[Problem] = []
         if self._file.is_active(self._run):
             blocked += being_worked_on(self._file.place, self._run).problems
+        else:
+            blocked += self._in_the_way()
         return Foreseen(self._summary, [] if blocked else list(self._written()), blocked)
 
     @property
     def _summary(self) -> str:
         tables = plural(len(self._plan.tables), "table")
+        back = f" and puts back {self._restored}" if self._is_set_aside else ""
         if self._is_whole:
-            return f"removes {self._file.now}, with {tables}"
-        return f"drops {tables} from {self._file.path}"
+            return f"removes {self._file.now}, with {tables}{back}"
+        return f"drops {tables} from {self._file.path}{back}"
+
+    @property
+    def _is_set_aside(self) -> bool:
+        """Whether the run has got as far as setting things aside."""
+        found = self._file.read(self._run)
+        has_begun = found is not None and MAKING in found.lines
+        return bool(self._plan.set_aside) and has_begun and not self._file.is_building
+
+    @property
+    def _restored(self) -> str:
+        found = [one for one in self._plan.set_aside if one.kind != "trigger"]
+        return found[0].name if self._is_whole else plural(len(found), "object")
+
+    def _in_the_way(self) -> Iterator[Problem]:
+        """What prevents that everything is put back."""
+        if not self._is_set_aside:
+            return
+        kept = self._how.kept(self._plan)
+        for one in self._plan.set_aside:
+            if one.aside and one.aside not in kept:
+                message = f"was set aside as {one.aside}, which is gone"
+                yield Problem(one.name, message, "put it there again")
+        if self._is_whole:
+            return
+        definitions = self._how.definitions(self._plan)
+        there = {name.lower() for name in definitions.there}
+        ours = {name.lower() for name in definitions.planned}
+        for one in self._plan.set_aside:
+            if one.name.lower() in there - ours:
+                message = "exists, and is not of the run: what had this name is not put back"
+                yield Problem(one.name, message, "rename or drop it")
 
     def undo(self, others: Others) -> Undone:
         """Raises:
         Refused: a process works on it, or others have changed it since.
         """
         with self._file.working(self._run):
-            written = Foreseen(self._summary, list(self._written()))
+            written = Foreseen(self._summary, list(self._written()), list(self._in_the_way()))
             written.refuse(force=others is Others.LOSE)
+            done = self._done
             if self._is_whole:
-                self._file.remove()
+                self._file.remove(self._run)
             else:
                 self._drop()
-        return Undone(f"run {self._run} is rolled back: {self._done}")
+        return Undone(f"run {self._run} is rolled back: {done}")
 
     @property
     def _done(self) -> str:
         tables = plural(len(self._plan.tables), "table")
+        back = f", {self._restored} put back" if self._is_set_aside else ""
         if self._is_whole:
-            return f"the file is removed, with {tables}"
-        return f"{tables} dropped"
+            return f"the file is removed, with {tables}{back}"
+        return f"{tables} dropped{back}"
 
     # what others have done
 
@@ -130,9 +169,12 @@ class Undoing:
                 yield Problem(f"run {load.run}", "has loaded into the file since", _anyway())
 
     def _drop(self) -> None:
+        puts_back = self._is_set_aside
         with self._file.writing(f"undoing run {self._run}") as session:
             for text in self._how.drops(self._plan):
                 session.execute(text)
+            if puts_back:
+                self._how.put_back(session, self._plan)
             self._file.set_state(session, self._run, State.ROLLED_BACK)
 
 

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
 from windlass.engines.destination import Columns, Destination, Lost, Note, Rows, Session
 from windlass.engines.embedded.converting.expressions import is_constant
 from windlass.engines.mysql.address import read_address
-from windlass.engines.mysql.destination import carrying, proof, proving, statements
+from windlass.engines.mysql.destination import asides, carrying, proof, proving, statements
 from windlass.engines.mysql.destination.expressions import TRANSLATOR
 from windlass.engines.mysql.destination.journal import Journal
 from windlass.engines.mysql.destination.rows import add_rows
@@ -24,6 +24,7 @@ from windlass.model.conversion import (
     ConversionPlan,
     Made,
     PgColumn,
+    Replacing,
     Standing,
     TableConversion,
     TableDraft,
@@ -55,6 +56,7 @@ class MysqlDestination:
         self._server = Server(address)
         self._journal = Journal(self._server)
         self._writing = Writing(self._server, self._journal)
+        self._keys: frozenset[str] = frozenset()  # names of foreign keys, in lower case
         self.engine = "MariaDB" if url.lower().startswith("mariadb") else "MySQL"
         self.place = f"{self.engine} {self._server.place}"
         self.identity = f"mysql:{address.place}/{address.database}"
@@ -109,7 +111,7 @@ class MysqlDestination:
         return (), ()
 
     def foreign_keys(self, draft: TableDraft) -> Sequence[Made]:
-        return statements.foreign_keys(draft)
+        return statements.foreign_keys(draft, self._keys)
 
     def index(self, draft: TableDraft, index: Index) -> Made | str:
         return statements.index(draft, index, self._server.facts)
@@ -136,6 +138,27 @@ class MysqlDestination:
 
     # the target
 
+    def replacing(self, run: str, names: Collection[Name], standing: Standing) -> Replacing:
+        wanted = {self.same(one.name) for one in names}
+        with self._server.session() as session:
+            return asides.replacing(self._server, session, run, wanted, standing)
+
+    def set_aside(self, session: Any, run: str, plan: ConversionPlan) -> None:
+        asides.asides_of(self._server, self._journal, run, plan).set_aside(session.session)
+
+    def kept(self, run: str, plan: ConversionPlan) -> Sequence[str]:
+        if not plan.set_aside:
+            return []
+        with self._server.session() as session:
+            found = asides.asides_of(self._server, self._journal, run, plan).kept(session)
+        return [one.aside for one in found]
+
+    def clean(self, run: str, plan: ConversionPlan) -> None:
+        with self._server.working(run), self._server.session() as session:
+            asides.asides_of(self._server, self._journal, run, plan).drop(session)
+            with session.transaction():
+                self._journal.forget(session, run)
+
     def notices(self) -> Sequence[str]:
         facts = self._server.facts
         how = "rows go in by LOAD DATA LOCAL"
@@ -155,6 +178,7 @@ class MysqlDestination:
             )
             names = frozenset(self.same((one or b"").decode()) for (one,) in session.run(query))
             rights = self._server.missing_rights(session)
+            self._keys = self._server.keys(session)
         facts = self._server.facts
         self.engine = facts.engine
         problems = [Problem("target", facts.problem)] if facts.problem else []

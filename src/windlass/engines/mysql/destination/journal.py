@@ -22,6 +22,7 @@ from windlass.model.outcome import Outcome, State
 
 PREFIX = "_windlass_"
 RUNS, LINES, MADE, MAKER = (f"{PREFIX}{one}" for one in ("runs", "lines", "made", "maker"))
+DROPPED = "drop_table"  # a step of a rollback
 _SHORT, _NAME, _LONG = (
     "varchar(64) character set ascii collate ascii_bin not null",
     "varchar(255) character set utf8mb4 collate utf8mb4_bin not null",
@@ -253,6 +254,11 @@ class Journal:
             part("delete from {} where run = {} and relation = {}",
                  Quoted(MADE), Text(run), Text(table))
         )  # fmt: skip
+
+    def forget(self, session: TargetSession, run: str) -> None:
+        """A run, with its lines. The tables stay."""
+        for table in (LINES, MADE, RUNS):
+            session.run(part("delete from {} where run = {}", Quoted(table), Text(run)))
 
     def _add(self, session: TargetSession, table: str, values: Sequence[str]) -> None:
         query = part("insert into {} values ({})", Quoted(table), listed(map(Text, values)))

@@ -180,6 +180,15 @@ class Server:
         )
         return bool(session.run(query))
 
+    def keys(self, session: TargetSession) -> frozenset[str]:
+        """The names of foreign keys, each of which the database can have once; in lower case."""
+        query = part(
+            "select lower(constraint_name) from information_schema.table_constraints"
+            " where constraint_schema = {} and constraint_type = 'FOREIGN KEY'",
+            Text(self.database),
+        )
+        return frozenset((one or b"").decode() for (one,) in session.run(query))
+
     def shape(self, session: TargetSession, table: str) -> str:
         """A table's definition, without its AUTO_INCREMENT counter."""
         text = (session.one(part("show create table {}", Quoted(table)))[1] or b"").decode()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from psycopg import sql
@@ -195,12 +195,17 @@ def _unique(draft: TableDraft, name: str) -> str:
     return found[:MOST_NAME]
 
 
-def foreign_keys(draft: TableDraft) -> list[Made]:
-    return [_foreign_key(draft, one) for one in draft.foreign_keys]
+def foreign_keys(draft: TableDraft, taken: Collection[str]) -> list[Made]:
+    """`taken` are names of foreign keys that the database has already, in lower case."""
+    return [_foreign_key(draft, one, taken) for one in draft.foreign_keys]
 
 
-def _foreign_key(draft: TableDraft, key: ForeignKey) -> Made:
-    name = _unique(draft, key.name)
+def _foreign_key(draft: TableDraft, key: ForeignKey, taken: Collection[str]) -> Made:
+    name = made = _unique(draft, key.name)
+    number = 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{made[: MOST_NAME - 8]}_{number}"
     text = part(
         "alter table {} add constraint {} foreign key ({}) references {} ({})"
         " on update {} on delete {}",

@@ -8,7 +8,8 @@ from typing import Any
 
 from psycopg import sql
 
-from windlass.engines.mysql.destination.journal import PREFIX, Journal, MadeLine
+from windlass.engines.mysql.destination.asides import asides_of
+from windlass.engines.mysql.destination.journal import DROPPED, PREFIX, Journal, MadeLine
 from windlass.engines.mysql.destination.proof import count_rows
 from windlass.engines.mysql.destination.server import Server
 from windlass.engines.mysql.destination.session import TargetSession
@@ -23,7 +24,7 @@ from windlass.model.translation import Digest
 from windlass.model.units import plural
 from windlass.model.wording import word
 
-COUNTED, COPIED, DROPPED = "validate_content", "copy_tables", "drop_table"
+COUNTED, COPIED = "validate_content", "copy_tables"
 _DRAFT = f"{PREFIX}new_"
 Digests = Callable[[TargetSession, TableConversion], Digest]
 
@@ -36,6 +37,7 @@ class Undoing:
     ) -> None:
         self._server, self._journal, self._run = server, journal, run
         self._plan, self._digest = plan, digest
+        self._asides = asides_of(server, journal, run, plan)
 
     def foresee(self) -> Foreseen:
         blocked = []
@@ -49,9 +51,11 @@ class Undoing:
                 blocked.append(Problem(f"run {self._run}", message, hint))
             written: list[Problem] = []
             if not blocked and found is not None:
+                blocked += self._asides.in_the_way(session, made)
                 written += self._beside(session, made)
                 written += self._written(session, found, made)
-        return Foreseen(self._summary(made), written, blocked)
+            summary = self._summary(made) + _back(len(self._asides.kept(session)), "puts back")
+        return Foreseen(summary, written, blocked)
 
     def _summary(self, made: Mapping[str, str]) -> str:
         return f"drops {plural(len(self._tables(made)), 'table')} from {self._server.place}"
@@ -61,10 +65,13 @@ class Undoing:
         after that; empty where a kill may have left one changed."""
         lines = self._journal.all_made(session, self._run)
         unsure = {one.relation for one in lines if one.state != DONE}
+        restored = self._asides.restored(session)
         return {
             one.object: "" if one.object in unsure else one.shape
             for one in lines
-            if one.object == one.relation and self._is_there(session, one)
+            if one.object == one.relation
+            and one.object not in restored
+            and self._is_there(session, one)
         }
 
     def _is_there(self, session: TargetSession, one: MadeLine) -> bool:
@@ -88,6 +95,7 @@ class Undoing:
             assert found is not None, "the run is in the journal"
             made = self._made(session)
             tables = self._tables(made)
+            Foreseen("", blocked=list(self._asides.in_the_way(session, made))).refuse()
             beside = list(self._beside(session, made))
             self._lock(session, tables)
             try:
@@ -101,8 +109,10 @@ class Undoing:
                 if view.target.name in made:
                     session.run(part("drop view if exists {}", Quoted(view.target.name)))
             self._drop_drafts(session)
+            back = self._asides.put_back(session)
             self._journal.set_state(session, self._run, State.ROLLED_BACK)
-        return Undone(f"run {self._run} is rolled back: {plural(len(tables), 'table')} dropped")
+        done = f"{plural(len(tables), 'table')} dropped{_back(back, 'put back', after=True)}"
+        return Undone(f"run {self._run} is rolled back: {done}")
 
     def _lock(self, session: TargetSession, tables: Sequence[str]) -> None:
         """Lock the tables, so that nobody writes to them between the comparison and the drop."""
@@ -147,6 +157,7 @@ class Undoing:
 
     def _beside(self, session: TargetSession, made: Mapping[str, str]) -> Iterator[Problem]:
         """Problems with objects other than the run's tables, which alone are locked."""
+        yield from self._asides.lost(session)
         yield from self._others(session, set(self._tables(made)))
         for view in self._plan.views:
             name = view.target.name
@@ -197,10 +208,18 @@ class Undoing:
         views = "select table_schema, table_name, view_definition from information_schema.views"
         for schema, name, text in _texts(session, views):
             is_ours = schema == self._server.database and name in ours
-            used = (f"{_quoted(self._server.database)}.{_quoted(one)}" for one in tables)
+            kept = tables - self._asides.names  # a view of the others works with them again
+            used = (f"{_quoted(self._server.database)}.{_quoted(one)}" for one in kept)
             if not is_ours and any(one in text for one in used):
                 message = "was made by others, and uses a table of the run"
                 yield Problem(f"{schema}.{name}", message, _anyway())
+
+
+def _back(count: int, words: str, *, after: bool = False) -> str:
+    if not count:
+        return ""
+    what = plural(count, "object")
+    return f", {what} {words}" if after else f" and {words} {what}"
 
 
 def _quoted(name: str) -> str:

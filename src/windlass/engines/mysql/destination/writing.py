@@ -13,13 +13,15 @@ from typing import Any
 from psycopg import sql
 
 from windlass.engines.destination import Note, Session
-from windlass.engines.mysql.destination.journal import PREFIX, Journal
+from windlass.engines.mysql.destination.asides import PUT_BACK
+from windlass.engines.mysql.destination.journal import DROPPED, PREFIX, Journal
 from windlass.engines.mysql.destination.server import Server
 from windlass.engines.mysql.destination.session import TargetSession
 from windlass.engines.mysql.quoting import Quoted, Text, part
-from windlass.errors import WindlassError
+from windlass.errors import Refused, WindlassError
 from windlass.model.load import LoadRun
 from windlass.model.outcome import UNFINISHED, State
+from windlass.model.report import Problem
 
 _QUOTED = r"`((?:[^`]|``)+)`"
 _FORMS = {
@@ -59,6 +61,12 @@ def object_of(text: str) -> Object:
     )
 
 
+def _half_undone(run: str) -> Refused:
+    """Names that the run has made may be those of older tables again."""
+    message = "is rolled back in part, and cannot be resumed"
+    return Refused([Problem(f"run {run}", message, f"end that: windlass rollback {run}")])
+
+
 def draft_of(statement: str) -> str:
     """The name of a table until it gets its final one."""
     return f"{PREFIX}new_{statement[:16]}"
@@ -77,6 +85,8 @@ class Writing:
                 found = self._journal.read(session, run.run)
                 if found is None:
                     self._journal.insert(session, run)
+                elif {DROPPED, PUT_BACK} & set(found.lines):
+                    raise _half_undone(run.run)
                 elif found.state in UNFINISHED:
                     self._journal.set_state(session, run.run, State.RUNNING)
             begun = self._journal.read(session, run.run)

@@ -1,5 +1,5 @@
 -- Columns of tables and views, with what is below a domain, the labels of an enum, and the sequence
--- that a column owns.
+-- that a column owns. A column has the NOT NULL and the default of its domain, if it has none itself.
 with recursive below (top, oid, typmod, depth) as (
   select t.oid, t.oid, -1, 0 from pg_type t where t.typtype = 'd'
    union all
@@ -18,8 +18,9 @@ select a.attrelid::bigint                               as relation,
        t.typelem <> 0 and t.typlen = -1 and t.typcategory = 'A' as is_array,
        coalesce((select string_agg(pg_get_constraintdef(o.oid), ' ' order by o.conname)
                    from pg_constraint o
-                  where o.contypid = a.atttypid
-                     or o.contypid in (select w.oid from below w where w.top = a.atttypid)),
+                  where o.contype = 'c'
+                    and (o.contypid = a.atttypid
+                         or o.contypid in (select w.oid from below w where w.top = a.atttypid))),
                 '')                                     as checks,
        case when b.oid is null then a.atttypmod else b.typmod end as modifier,
        coalesce((select array_agg(e.enumlabel::text order by e.enumsortorder)
@@ -27,10 +28,19 @@ select a.attrelid::bigint                               as relation,
        a.attnotnull and not exists (
          select from pg_constraint o
           where o.conrelid = a.attrelid and o.contype = 'n' and not o.convalidated
-            and o.conkey = array[a.attnum])             as not_null,
+            and o.conkey = array[a.attnum])
+       or c.relkind in ('r', 'p') and exists (
+         select from below w join pg_type y on y.oid = w.oid
+          where w.top = a.atttypid and y.typnotnull)    as not_null,
        a.attidentity::text                              as identity,
        a.attgenerated::text                             as generation,
-       coalesce(pg_get_expr(d.adbin, d.adrelid), '')    as expression,
+       coalesce(pg_get_expr(d.adbin, d.adrelid),
+                (select pg_get_expr(y.typdefaultbin, 'pg_type'::regclass)
+                   from below w join pg_type y on y.oid = w.oid
+                  where w.top = a.atttypid and y.typdefaultbin is not null
+                    and c.relkind in ('r', 'p')
+                  order by w.depth limit 1),
+                '')                                     as expression,
        coalesce(l.collname, '')                         as collation,
        coalesce(l.collisdeterministic, true)            as is_deterministic,
        coalesce(col_description(a.attrelid, a.attnum), '') as comment,

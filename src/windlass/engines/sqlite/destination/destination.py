@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,13 @@ from windlass.engines.embedded.converting import undoing
 from windlass.engines.embedded.converting.destination import FileDestination
 from windlass.engines.embedded.converting.expressions import is_constant
 from windlass.engines.paths import identity_of
-from windlass.engines.sqlite.destination import carrying, expressions, proving, statements
+from windlass.engines.sqlite.destination import (
+    asides,
+    carrying,
+    expressions,
+    proving,
+    statements,
+)
 from windlass.engines.sqlite.destination.file import SqliteFile
 from windlass.engines.sqlite.landing.session import path_of_url
 from windlass.engines.sqlite.origin.origin import SqliteOrigin
@@ -26,6 +32,8 @@ from windlass.model.conversion import (
     ConversionPlan,
     Made,
     PgColumn,
+    Replacing,
+    Standing,
     TableConversion,
     TableDraft,
     Tried,
@@ -114,6 +122,14 @@ class SqliteDestination(FileDestination):
 
     # the target
 
+    def replacing(self, run: str, names: Collection[Name], standing: Standing) -> Replacing:
+        wanted = {self.same(one.name) for one in names}
+        with self._target.reading("reading its tables") as session:
+            return asides.replacing(session, run, wanted, standing)
+
+    def set_aside(self, session: Any, run: str, plan: ConversionPlan) -> None:
+        asides.set_aside(session, run, plan.set_aside)
+
     def insert(self, session: Any, table: TableConversion, rows: Rows) -> None:
         columns = [one.target for one in table.columns if not one.is_generated]
         session.executemany(statements.insert(table.target, columns), rows)
@@ -198,15 +214,32 @@ class SqliteDestination(FileDestination):
     @property
     def _reading(self) -> undoing.Reading:
         return undoing.Reading(
-            self._definitions, self.digest, self.count, lambda name: name.name, statements.drops
-        )
+            self._definitions, self.digest, self.count, lambda name: name.name, statements.drops,
+            lambda session, plan: asides.put_back(session, plan.set_aside), self._kept,
+        )  # fmt: skip
+
+    def _kept(self, plan: ConversionPlan) -> Sequence[str]:
+        with self._target.reading("reading its tables") as session:
+            return asides.kept(session, plan.set_aside)
+
+    def kept(self, run: str, plan: ConversionPlan) -> Sequence[str]:
+        return self._kept(plan)
+
+    def clean(self, run: str, plan: ConversionPlan) -> None:
+        with self._target.writing(f"cleaning up after run {run}") as session:
+            asides.drop(session, plan.set_aside)
+            self._target.forget(session, run)
 
     def _definitions(self, plan: ConversionPlan) -> undoing.Definitions:
         with self._target.reading("looking for changes") as session:
-            there = dict(session.execute("select name, sql from sqlite_schema").fetchall())
-        own = ("sqlite_", "_windlass_")
+            found = session.execute("select name, tbl_name, sql from sqlite_schema").fetchall()
+        own = ("sqlite_", asides.OWN)
         return undoing.Definitions(
-            {name: text for name, text in there.items() if not name.startswith(own)},
+            {
+                name: text
+                for name, table, text in found
+                if not name.startswith(own) and not table.startswith(asides.OWN)
+            },
             statements.definitions(plan),
         )
 

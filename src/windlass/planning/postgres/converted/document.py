@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from windlass.model.conversion import ColumnPlan, ConversionPlan, TableConversion
+from windlass.model.conversion import ColumnPlan, ConversionPlan, SetAside, TableConversion
 from windlass.model.planned import Style
 from windlass.model.report import Loss, Problem, count_losses
 from windlass.model.units import bytes_text, count_text, plural
@@ -33,6 +33,9 @@ class PlannedConversion:
             "target": plan.target,
             "unfinished": self.unfinished,
             "creates_target": plan.is_new,
+            "sets_aside": [
+                {"kind": one.kind, "name": one.name, "as": one.aside} for one in plan.set_aside
+            ],
             "tables": [_table(one) for one in plan.tables],
             "views": [
                 {"source": str(one.source), "target": str(one.target), "statement": one.statement}
@@ -74,6 +77,8 @@ class PlannedConversion:
 
     def _sections(self) -> Iterator[tuple[str, list[str]]]:
         plan = self.plan
+        if plan.set_aside:
+            yield "Set aside, and put back by a rollback", [*map(_aside, plan.set_aside)]
         if plan.views:
             views = [f"{one.source} → {one.target}" for one in plan.views]
             yield "Views, kept if their rows are those of the source", views
@@ -88,6 +93,8 @@ class PlannedConversion:
     @property
     def _headline(self) -> str:
         how = "a new file" if self.plan.is_new else "what is there stays"
+        if self.plan.set_aside:
+            how = "what is replaced is kept"
         return f"Migrate {self.plan.source} → {self.plan.target} ({how})"
 
     @property
@@ -95,6 +102,11 @@ class PlannedConversion:
         if self.unfinished:
             return f"Next, to resume run {self.unfinished} ({word('restart')} starts over)"
         return "Next"
+
+
+def _aside(one: SetAside) -> str:
+    how = f"as {one.aside}" if one.aside else "dropped, with its statement in the journal"
+    return f"{one.kind} {one.name}: {how}"
 
 
 def _loss(one: Loss) -> str:

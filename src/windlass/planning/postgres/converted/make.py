@@ -19,10 +19,15 @@ from windlass.model.plan import Server
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.planning.postgres.converted.columns import Arriving, Counts, arrive, column_plan
+from windlass.planning.postgres.converted.existing import (
+    replacing,
+    taken_names,
+    taken_sequences,
+    unwanted,
+)
 from windlass.planning.postgres.converted.scope import Scope, scope_of
 from windlass.planning.postgres.converted.tables import Asking, Drafting
 from windlass.planning.postgres.select import Wanted
-from windlass.spec.choices import Existing
 from windlass.spec.migrate import Spec
 
 
@@ -41,8 +46,10 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
     """The plan, with its problems."""
     wanted = Wanted(spec.schemas, spec.include, spec.exclude, spec.allow_unmatched)
     migrates = read.counts is not None
-    standing = read.standing if migrates else Standing(True)
-    scope = scope_of(read.structure, wanted, spec.map_schema, target, standing)
+    scope = scope_of(read.structure, wanted, spec.map_schema, target)
+    found = read.standing if migrates else Standing(True)
+    replaced = replacing(run, spec, scope.names, found, target)
+    standing = replaced.standing
     arriving = arrive(scope.tables, spec.types, target, read.counts)
     taken = {folded(target, one) for one in scope.names.values()} | set(standing.names)
     known: dict[Name, TableDraft] = {}
@@ -65,11 +72,13 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
         options=spec.options(),
         verify=spec.verify_.value,
         copies_rows=not spec.schema_only,
+        set_aside=replaced.set_aside,
     )
     plan, untried = _tried(plan, target)
     losses = [*arriving.losses, *losses, *unmade, *untried, *(scope.losses if migrates else ())]
     problems = [*_words(spec, read.server, target), *read.standing.problems, *scope.problems]
-    problems += _taken(tables, target, standing)
+    problems += [*replaced.problems, *taken_names(spec, scope.names, target, standing)]
+    problems += taken_sequences(tables, target, standing)
     problems += arriving.problems or _unmakeable(plan, target, problems)
     if not migrates:
         return replace(plan, problems=tuple(problems))
@@ -77,36 +86,23 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
         plan,
         losses=tuple(losses),
         problems=(*problems, *loss_problems(losses, spec.accept)),
-        notices=(*arriving.notices, *_notices(scope, target), *target.notices()),
+        notices=(
+            *replaced.notices,
+            *arriving.notices,
+            *_notices(scope, target),
+            *target.notices(),
+        ),
     )
 
 
 def _words(spec: Spec, server: Server, target: Destination) -> Iterator[Problem]:
     """Options that have no meaning for this pair."""
-    if spec.existing is not Existing.REFUSE:
-        message = f"{spec.existing.value} is not possible in {target.engine}"
-        hint = "rename or drop what exists; windlass load fills tables in use"
-        yield Problem("existing", message, hint)
-    if spec.data_only:
-        hint = "windlass load fills tables in use"
-        yield Problem("data-only", f"is not possible in {target.engine}", hint)
+    yield from unwanted(spec, target)
     if spec.map_schema and not target.has_schemas:
         yield Problem("map-schema", f"{target.engine} has one schema, for all tables")
     if server.encoding == "SQL_ASCII":
         message = "has the encoding SQL_ASCII: which characters its bytes are is not known"
         yield Problem("source", message, "migrate it into a PostgreSQL database in UTF8 first")
-
-
-def _taken(
-    tables: Sequence[TableConversion], target: Destination, standing: Standing
-) -> Iterator[Problem]:
-    """Sequences that others have made."""
-    for table in tables:
-        for one in table.before:
-            name = Name(table.target.schema, one.name)
-            if one.kind == "sequence" and folded(target, name) in standing.names:
-                hint = "rename or drop it"
-                yield Problem(f"sequence {name}", f"exists in {target.place}", hint)
 
 
 def _notices(scope: Scope, target: Destination) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windlass.engines.destination import Destination, folded
-from windlass.model.conversion import PgOther, PgStructure, PgTable, PgView, Standing
+from windlass.model.conversion import PgOther, PgStructure, PgTable, PgView
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.wording import word
@@ -32,7 +32,6 @@ def scope_of(
     wanted: Wanted,
     schemas: Mapping[str, str],
     target: Destination,
-    standing: Standing,
 ) -> Scope:
     tables = parents_first([one for one in structure.tables if is_wanted(one.name, wanted)])
     views = tuple(one for one in structure.views if is_wanted(one.name, wanted))
@@ -43,7 +42,6 @@ def scope_of(
         *_unreadable(tables),
         *_collisions(names, target),
         *_misnamed(tables, names, target),
-        *_existing(names, target, standing),
     ]
     if not tables and not problems:
         problems.append(Problem("source", "has no tables that are selected"))
@@ -106,17 +104,6 @@ def _misnamed(
         if not table.columns:
             message = f"has no columns, which {target.engine} needs"
             yield Problem(str(table.name), message, word("exclude", table.name.plain))
-
-
-def _existing(
-    names: Mapping[Name, Name], target: Destination, standing: Standing
-) -> Iterator[Problem]:
-    if standing.is_new:
-        return
-    for name in names.values():
-        if folded(target, name) in standing.names:
-            hint = f"rename or drop it, or leave it out: {word('exclude', name.name)}"
-            yield Problem(str(name), f"exists in {target.place}", hint)
 
 
 def _left_out(others: Sequence[PgOther], tables: Iterable[Name], wanted: Wanted) -> Iterator[Loss]:
