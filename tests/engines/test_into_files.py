@@ -71,8 +71,8 @@ def test_what_a_domain_says_of_a_column_is_kept(move: Moved) -> None:
     one = move(
         "create domain needed as text not null",
         "create domain counted as int default 7",
-        "create domain both as counted not null",
-        "create table t (id int primary key, a needed, b counted, c both, d counted default 8)",
+        "create domain kept as counted not null",
+        "create table t (id int primary key, a needed, b counted, c kept, d counted default 8)",
         "insert into t values (1, 'x', 1, 1, 1)",
     )
     one.migrate()

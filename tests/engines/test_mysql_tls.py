@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from certificates import Authority
-from command import DONE, STOPPED
+from command import DONE, REFUSED, STOPPED
 from mariadb_server import MariaServer
 from mysql_moves import RIGHTS, Move
 from servers import Database
@@ -113,10 +113,10 @@ def test_a_migration_into_a_server_that_requires_encryption(
                 return encrypted.url(name, **self.words)
 
         one = Encrypted(source, encrypted, name)
-        assert "insecure transport" in one.command("plan").expect(STOPPED).said
+        assert "?ssl=required" in one.command("plan").expect(REFUSED).said
         Encrypted.words = {"ssl": "verify-identity", "ssl-ca": root}
         said = one.command("migrate").expect(STOPPED).said
-        assert "certificate verify failed" in said and "target" in said
+        assert "certificate verify failed" in said and "ssl-ca" in said
         assert one.tables() == []
         Encrypted.words = {"ssl": "verify-ca", "ssl-ca": root}
         found = one.migrate()

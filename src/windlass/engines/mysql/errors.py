@@ -44,7 +44,8 @@ _TARGET_HINTS = {
 _HINTS = {
     1040: f"lower {word('jobs')}, or raise max_connections",
     1044: "grant the user SELECT on the database, and check its name",
-    1045: "check user and password in the URL; `@`, `:` and `/` in them are percent-encoded",
+    1045: "check user and password in the URL; `@`, `:` and `/` in them are percent-encoded; a"
+    " server that takes only encrypted connections needs ?ssl=required",
     1049: "check the name of the database in the URL",
     1129: "run `flush hosts` on the server",
     1130: "the server admits nobody from this host: create the user for this host",
@@ -73,6 +74,8 @@ def explain(error: BaseException, doing: str, place: str, side: str = "source") 
     if number in _DOWN:
         return ServerStarting(message, hint="wait until the server is up", side=side)
     hint = _HINTS.get(number, "")
+    if "certificate verify failed" in message:
+        hint = "check the host's name in the URL, and ssl-ca: who has signed its certificate"
     if side == "target":
         hint = _TARGET_HINTS.get(number, hint)
         if number in _VIOLATED:
