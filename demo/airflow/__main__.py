@@ -41,6 +41,7 @@ from windlass.errors import WindlassError
 
 _DAG = "postgres_to_postgres_migration"
 _POOL, _SLOTS = "windlass", 8
+_THRESHOLD = 100_000  # the shop's largest tables have more rows: a first run shows mapped tasks
 
 _folder_option = click.option(
     "--folder",
@@ -142,13 +143,23 @@ def _start(folder: Path, dags: Path, scale: float, **where: Any) -> None:
     setup = Setup(
         connections=connections,
         pools={_POOL: _SLOTS},
-        settings={"windlass": {"pool": _POOL, "report_folder": folder / "reports"}},
+        settings={"windlass": settings(folder)},
         **where,
     )
     title = f"Airflow {airflow_version()}"
     with servers.doing(report, f"starting {title}") as done:
         LocalAirflow(folder, dags, setup).start(detached=True)
         done.append(f"{title} runs")
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """Our section of Airflow's settings."""
+    return {
+        "pool": _POOL,
+        "report_folder": folder / "reports",
+        "partition_threshold": _THRESHOLD,
+        "page_connections": "postgres_target",
+    }
 
 
 def _revive(folder: Path, dead: Sequence[str]) -> None:
@@ -185,7 +196,7 @@ def _what_now(client: Client) -> str:
             "",
             f"Log in and trigger {bold(_DAG)}: it migrates the shop from the",
             "connection postgres_source, PostgreSQL 16, to postgres_target, PostgreSQL 18.",
-            "With partition_threshold 100000, in the section How, it splits the largest tables.",
+            "The page of its runs is under Browse, Windlass.",
             f"{bold('make airflow-stop')} ends all of it; a later start keeps all data.",
         )
     )

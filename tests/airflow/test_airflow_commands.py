@@ -230,6 +230,13 @@ def test_an_address_in_place_of_a_connection_is_refused_and_not_shown(process: E
     assert "s3cret" not in red.failed + red.log
 
 
+def test_every_connection_that_is_missing_is_named_at_once(process: Executor) -> None:
+    words = {"source_conn_id": "nowhere", "target_conn_id": "neither", "schema": "shop"}
+    red = process.submit(executed, "VerifyOperator", words, {}).result()
+    assert "there is no Airflow connection 'nowhere'" in red.failed
+    assert "there is no Airflow connection 'neither'" in red.failed
+
+
 def addresses() -> list[str]:
     from airflow.sdk import DAG
 

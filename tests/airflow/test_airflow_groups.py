@@ -13,12 +13,14 @@ from paths import DOCS
 from reading_dags import Read, party, serialized
 from windlass.airflow.board import Board
 from windlass.errors import BadSpec
+from windlass.flows.registry import FLOWS
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 HOLDERS = {"outer.move.hold_snapshot", "check.read_both_sides"}
 SPEC = {"schema": "{{ params.schema }}"}
+SIDES = {"source": "old_shop", "target": "new_shop"}
 
 
 def theirs(**words: Any) -> DAG:
@@ -184,7 +186,7 @@ def refused(kind: str) -> str:
     from airflow.providers.standard.operators.empty import EmptyOperator
     from airflow.sdk import DAG
 
-    from windlass.airflow import Ending, MigrateTaskGroup, Tuning
+    from windlass.airflow import Ending, FlowTaskGroup, MigrateTaskGroup, Tuning
 
     def stranger() -> None:
         with MigrateTaskGroup("move"):
@@ -196,6 +198,8 @@ def refused(kind: str) -> str:
         "deadline": lambda: MigrateTaskGroup("move", ending=Ending(deadline=timedelta(1))),
         "timeout": lambda: MigrateTaskGroup("move", tuning=Tuning(timeouts={"no": timedelta(1)})),
         "spec": lambda: MigrateTaskGroup("move", spec={"target": "postgresql://a:b@c"}),
+        "follow": lambda: MigrateTaskGroup("move", spec={"follow": True}),
+        "cutover": lambda: FlowTaskGroup("move", flow=FLOWS["cutover"], given=SIDES),
         "narrow": lambda: MigrateTaskGroup("move"),
     }
     with DAG("theirs", max_active_tasks=1 if kind == "narrow" else 16):
@@ -213,6 +217,8 @@ def refused(kind: str) -> str:
         ("prefix", "prefix_group_id: the tasks are found by the group's id"),
         ("deadline", "deadline: is the DAG's"),
         ("timeout", "timeouts: flow migrate has no step no"),
+        ("follow", "follow: one process copies and follows; use follow_dag"),
+        ("cutover", "flow cutover: one process has to do all of it; use CutoverOperator"),
         ("spec", "target: give the id of a connection instead"),
         ("narrow", "max_active_tasks is 1, and hold_snapshot runs beside the tasks"),
     ],

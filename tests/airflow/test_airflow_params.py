@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from windlass.airflow.form import as_field, as_key
+from windlass.airflow.others import check_shared
 from windlass.errors import BadSpec
+from windlass.flows.registry import flow_named
 from windlass.model.wording import PASSWORD, Spelling, spelled, word
 from windlass.spec.choices import Existing, Extent, Unlogged, Verify
 from windlass.spec.migrate import Spec
@@ -363,13 +365,30 @@ def conf_faults(conf: dict[str, Any]) -> str:
     from windlass.airflow.presets.earlier import postgres_to_postgres_migration
     from windlass.airflow.slips import check_conf
 
-    context: Any = {"dag": postgres_to_postgres_migration(), "dag_run": SimpleNamespace()}
-    context["dag_run"].conf = conf
+    dag = postgres_to_postgres_migration()
+    context: Any = {"dag": dag, "dag_run": SimpleNamespace(conf=conf)}
+    first: Any = dag.get_task("extract_source_schema")
     try:
-        check_conf(context)
+        check_conf(context, first.words)
     except BadSpec as error:
         return str(error)
     return ""
+
+
+def test_a_form_has_no_field_that_its_tasks_would_ignore_or_that_runs_what_its_author_has_not_named(
+    process: Executor,
+) -> None:
+    names = process.submit(defaults, "migration").result().keys()
+    ignored = {"follow", "no_reverse", "set_identity", "max_retained_wal", "apply_ddl", "types"}
+    assert not names & {*ignored, "mapping", "django", "django_folder", "django_python"}
+
+
+@pytest.mark.parametrize("kind", ["migrate", "validate"])
+def test_steps_do_not_ignore_that_a_spec_follows(kind: str) -> None:
+    """A template has its value only in the worker."""
+    made = spec({"source": "postgresql://old", "target": "postgresql://new", "follow": True})
+    with pytest.raises(BadSpec, match="follow: "):
+        check_shared(flow_named(kind), made)
 
 
 @pytest.mark.parametrize(
@@ -380,6 +399,9 @@ def conf_faults(conf: dict[str, Any]) -> str:
             "'drop_existing_table'; did you mean 'drop_existing_tables'?",
         ),
         ({"exclude": ["*.tmp"]}, "'exclude'; did you mean 'exclude_tables'?"),
+        ({"follow": True}, "'follow' is not a parameter of this DAG"),
+        ({"mapping": {"shop.item": {}}}, "'mapping' is not a parameter of this DAG"),
+        ({"set-identity": True}, "'set-identity' is not a parameter of this DAG"),
         ({"source_schema": "shop", "for_my_own_gate": 1}, ""),
     ],
 )

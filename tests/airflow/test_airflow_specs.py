@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
 import textwrap
@@ -292,6 +293,7 @@ def test_a_file_s_own_faults_do_not_hide_those_of_its_spec(shelf: Shelf) -> None
             "flow: copy",
             "flow: 'copy' is not a flow; there are migrate, translate, validate, rewrite, export",
         ),
+        ("flow: cutover", "flow: 'cutover' is not a flow; there are migrate"),
         ("flow: rewrite", "connections: connection: not given"),
         (
             "flow: export\nconnections: {source: old}\n"
@@ -307,6 +309,8 @@ def test_a_file_s_own_faults_do_not_hide_those_of_its_spec(shelf: Shelf) -> None
         ("timeout-minutes: {create_index: 5}", "timeouts: flow migrate has no step create_index"),
         ("- a", "a spec is a mapping of keys to values"),
         ("spec: {schema-only: true, data-only: true}", "schema-only and data-only exclude"),
+        ("spec: {follow: true}", "follow: one process copies and follows; use follow_dag"),
+        ("flow: validate\nspec: {follow: true}", "follow: both sides have to be compared as of"),
     ],
 )
 def test_a_fault_says_what_is_wrong_and_in_which_file(shelf: Shelf, text: str, said: str) -> None:
@@ -381,8 +385,13 @@ def read_for(folder: Path, dag_id: str) -> list[str]:
 
     from windlass.airflow import load_specs
 
-    with _airflow_parsing_context_manager(dag_id=dag_id, task_id="any"):
-        return list(load_specs(folder))
+    before = dict(os.environ)
+    try:
+        with _airflow_parsing_context_manager(dag_id=dag_id, task_id="any"):
+            return list(load_specs(folder))
+    finally:  # Airflow leaves its variables if something is raised
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def test_a_faulty_file_is_an_import_error_and_takes_no_other_with_it(shelf: Shelf) -> None:

@@ -31,6 +31,7 @@ from windlass.airflow.clouds import STORE, WAREHOUSE
 from windlass.airflow.inputs import is_file
 from windlass.airflow.notices import Notices, macros
 from windlass.airflow.operators import resolve_place
+from windlass.airflow.others import ONE_TASK, check_follow
 from windlass.airflow.tasks import Build, Gate
 from windlass.airflow.tuning import Ending, Tuning
 from windlass.errors import BadSpec
@@ -148,7 +149,12 @@ def step_words(
     connections: Sequence[str],
     tuning: Tuning,
 ) -> dict[str, Any]:
-    """The arguments of every task of a flow; for the others see `flow_dag`."""
+    """The arguments of every task of a flow; for the others see `flow_dag`.
+
+    Raises:
+        BadSpec: the flow's steps would ignore an option.
+    """
+    check_follow(resolve_place(flow), given.get("follow"))
     return {
         "flow": flow,
         "words": words,
@@ -161,8 +167,10 @@ def step_words(
 def flow_faults(
     flow: Flow[Any], gates: Mapping[str, Any], timeouts: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Names that match no step. Without this check they would be ignored silently, even an
-    approval."""
+    """Names that match no step, which would be ignored silently, even an approval; and that the
+    flow cannot be tasks."""
+    if flow.name in ONE_TASK:
+        yield f"flow {flow.name}: one process has to do all of it; use {ONE_TASK[flow.name]}"
     names = [step.task for step in flow.steps]
     for what, keys in (("gates", gates), ("timeouts", timeouts)):
         for name in (key for key in keys if key not in names):

@@ -138,6 +138,11 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
     "snapshot": (),
     "allow-unmatched": (),
     **{entry.word: () for entry in EVERY_FLOW},
+    # The DAG's author names functions and expressions that a worker runs, not who triggers a run.
+    "mapping": (),
+    # The steps of other flows, which the tasks of this DAG do not have.
+    **dict.fromkeys(("types", "django", "django-folder", "django-python"), ()),
+    **dict.fromkeys(("follow", "no-reverse", "set-identity", "max-retained-wal", "apply-ddl"), ()),
     "existing": (
         FormField(
             name="drop_existing_tables",

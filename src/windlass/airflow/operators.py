@@ -135,7 +135,7 @@ class FlowOperator(WindlassOperator):
         flow: Any = resolve_place(self.flow)
         # otherwise the DAG is the user's own
         if self.step == flow.steps[0].name and not self.group:
-            check_conf(context)
+            check_conf(context, self.words)
         words = self.spec_words(context)
         words |= addresses({key: words[key] for key in self.connections})
         spec = read_words(flow.spec, with_connections(words))

@@ -1,5 +1,6 @@
-"""Airflow connections of engines other than PostgreSQL, as URLs. Their extras are those of
-Airflow's own hooks; an extra that the URL cannot express is refused, never ignored."""
+"""Airflow connections of engines other than PostgreSQL, as URLs; and what several tasks cannot do.
+Extras of a connection are those of Airflow's own hooks; an extra that the URL cannot express is
+refused, never ignored."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from windlass.errors import BadSpec, WindlassError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+    from windlass.model.flow import Flow
 
 MYSQL, SQLITE = ("mysql", "mariadb"), ("sqlite",)
 # how Airflow's hook reads, which does not affect Windlass
@@ -111,12 +114,39 @@ def _file_url(conn_id: str, connection: Connection) -> str:
     return f"sqlite:///{quote(path.lstrip('/'))}"
 
 
-def check_shared(flow: Any, spec: Any) -> None:
-    """Check that several tasks can share a snapshot.
+# flows whose steps cannot be tasks, and what does them in one
+ONE_TASK = {
+    "cutover": "CutoverOperator",
+    "follow": "follow_dag, or MigrateOperator",
+    "translate": "translation_dag, or MigrateOperator",
+    "convert": "MigrateOperator",
+}
+_FOLLOWING = {
+    "migrate": "one process copies and follows; use follow_dag (the DAG windlass_follow), or"
+    " MigrateOperator",
+    "validate": "both sides have to be compared as of one moment; use VerifyFollowingOperator, or"
+    " VerifyOperator",
+}
+
+
+def check_follow(flow: Flow[Any], follow: object) -> None:
+    """Check that the flow's steps do what the option `follow` of its spec asks for.
 
     Raises:
-        BadSpec: a side is of another engine, whose snapshot several tasks cannot share.
+        BadSpec: it is on, and they would ignore it.
     """
+    if follow is True and flow.name in _FOLLOWING:
+        raise BadSpec([f"follow: {_FOLLOWING[flow.name]}"])
+
+
+def check_shared(flow: Flow[Any], spec: Any) -> None:
+    """Check that the flow's steps can be tasks.
+
+    Raises:
+        BadSpec: a side is of another engine, whose snapshot several tasks cannot share; or the spec
+            says `follow`.
+    """
+    check_follow(flow, getattr(spec, "follow", False))
     is_other = getattr(spec, "is_translated", False) or getattr(spec, "is_converted", False)
     if is_other and flow.name in ("migrate", "validate", "repair"):
         side = "source" if spec.is_translated else "target"

@@ -31,6 +31,7 @@ from windlass.airflow.maintenance import repair_dag
 from windlass.airflow.notices import Notices
 from windlass.airflow.notifiers import NotifierSpec
 from windlass.airflow.one_task import translation_dag
+from windlass.airflow.others import ONE_TASK
 from windlass.airflow.pools import PATIENCE
 from windlass.airflow.spec_files import Defaults, merged, read_defaults, read_words, yaml_files
 from windlass.airflow.tuning import Ending, Tuning
@@ -55,7 +56,8 @@ def _schedule(text: str) -> str:
 
 def flow_names() -> list[str]:
     """The flows that a file can be for."""
-    own = ["migrate", "translate", "validate", *(flow.name for flow in spec_flows()), "repair"]
+    others = (flow.name for flow in spec_flows() if flow.name not in ONE_TASK)
+    own = ["migrate", "translate", "validate", *others, "repair"]
     return list(dict.fromkeys(own))
 
 

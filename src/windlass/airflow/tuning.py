@@ -10,7 +10,7 @@ from typing import Any
 from windlass.airflow.notices import Notices
 from windlass.airflow.pools import DEFAULT_POOL, PATIENCE
 
-_SECTION = "windlass"  # of airflow.cfg; the variables are called AIRFLOW__WINDLASS__POOL and so on
+SECTION = "windlass"  # of airflow.cfg; the variables are called AIRFLOW__WINDLASS__POOL and so on
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Tuning:
         from airflow.sdk.configuration import conf
 
         found = {
-            "pool": conf.get(_SECTION, "pool", fallback=cls.pool),
-            "max_parallel": conf.getint(_SECTION, "max_parallel", fallback=cls.max_parallel),
+            "pool": conf.get(SECTION, "pool", fallback=cls.pool),
+            "max_parallel": conf.getint(SECTION, "max_parallel", fallback=cls.max_parallel),
         }
         return cls(**{**found, **options})
 
@@ -82,5 +82,5 @@ class Ending:
         from airflow.sdk.configuration import conf
 
         keys = ("report_folder", "report_url")
-        found = {key: conf.get(_SECTION, key, fallback="") for key in keys}
+        found = {key: conf.get(SECTION, key, fallback="") for key in keys}
         return cls(**{**found, **options})

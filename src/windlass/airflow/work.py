@@ -375,8 +375,9 @@ def log_event(event: Event) -> None:
             event.seconds,
         )
     elif isinstance(event, ItemRetried):
-        log.warning("step=%s item=%s attempt=%d %s", event.step, event.item, event.attempt,
-                    spelled(event.reason, as_key))  # fmt: skip
+        item = f" item={event.item}" if event.item else ""
+        reason = spelled(event.reason, as_key)
+        log.warning("step=%s%s attempt=%d %s", event.step, item, event.attempt, reason)
     elif isinstance(event, StepFinished):
         log.info("step=%s state=finished seconds=%.2f", event.step, event.seconds)
     elif isinstance(event, Noticed):

@@ -13,6 +13,7 @@ from airflow.sdk import DAG
 from windlass.airflow.checking import SpecLike
 from windlass.airflow.connections import VARIABLE
 from windlass.airflow.factory import migration_dag, rewrite_dag, validation_dag
+from windlass.airflow.tuning import SECTION
 
 MIGRATION, VALIDATION, REWRITE = (
     "postgres_to_postgres_migration",
@@ -24,9 +25,22 @@ MIGRATION, VALIDATION, REWRITE = (
 def postgres_to_postgres_migration(**options: Any) -> DAG:
     """A migration whose trigger form asks for everything; it triggers `validate_migration_env`.
 
-    `options` are those of `migration_dag`.
+    `options` are those of `migration_dag`. The section ``windlass`` of Airflow's settings may have
+    another default for the field `partition_threshold`.
+
+    Raises:
+        BadSpec: the field does not take its new default.
     """
-    return migration_dag(MIGRATION, **{"validation_dag_id": VALIDATION, **options})
+    params = {**_configured(), **options.pop("params", {})}
+    given = {"validation_dag_id": VALIDATION, "params": params, **options}
+    return migration_dag(MIGRATION, **given)
+
+
+def _configured() -> dict[str, int]:
+    from airflow.sdk.configuration import conf
+
+    key = "partition_threshold"
+    return {key: conf.getint(SECTION, key)} if conf.has_option(SECTION, key) else {}
 
 
 def validate_migration_env(**options: Any) -> DAG:
