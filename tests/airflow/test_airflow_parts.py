@@ -337,7 +337,7 @@ def test_a_line_of_the_log_has_no_words_without_a_value(caplog: pytest.LogCaptur
         log_event(ItemRetried(EXTRACT, "", 1, "target: connection refused", 0.1))
     assert caplog.messages == [
         "step=validate_content item=shop.item state=done seconds=1.00",
-        "step=copy_tables item=shop.item state=done rows=7 bytes=2.00 KB seconds=1.00",
+        "step=copy_tables item=shop.item state=done rows=7 bytes=2.00 kB seconds=1.00",
         f"step={EXTRACT} attempt=1 target: connection refused",
     ]
 
