@@ -17,7 +17,9 @@ from operator_runs import Done, Task, executed
 from oracle import content_difference
 from reading_dags import Read, serialized
 from servers import PASSWORD, Database, Pair
+from windlass.airflow.work import log_event
 from windlass.errors import BadSpec
+from windlass.model.event import ItemFinished, ItemRetried
 
 SHOP = (
     "create schema shop",
@@ -389,3 +391,15 @@ def test_a_table_that_does_not_fit_an_export_is_named_with_what_helps_there_and_
     assert item.startswith("shop.item: is not exported: item: the table does not fit: note")
     assert "`schema: add`" in item
     assert "  ✗ definition differs" in done.log and "shop.item →" not in done.log
+
+
+def test_a_line_of_the_log_has_no_words_without_a_value(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "windlass.airflow.work"):
+        log_event(ItemFinished("validate_content", "shop.item", "", 1.0))
+        log_event(ItemFinished("copy_tables", "shop.item", "", 1.0, rows=7, size_bytes=2048))
+        log_event(ItemRetried("extract_source_schema", "", 1, "target: connection refused", 0.1))
+    assert caplog.messages == [
+        "step=validate_content item=shop.item state=done seconds=1.00",
+        "step=copy_tables item=shop.item state=done rows=7 bytes=2.00 kB seconds=1.00",
+        "step=extract_source_schema attempt=1 target: connection refused",
+    ]

@@ -246,28 +246,6 @@ def test_the_example_dags_use_the_pool_and_the_folder_that_the_settings_name(
     assert process.submit(places, dag_id, words).result() == ({"windlass"}, {44}, "/reports")
 
 
-def threshold(folder: str) -> tuple[int, int]:
-    """The form's default for `partition_threshold`, without settings and with those of `make
-    airflow`."""
-    from demo.airflow.__main__ import settings
-
-    plain = dag_of(MIGRATION).params["partition_threshold"]
-    found = settings(Path(folder))
-    names = {f"AIRFLOW__WINDLASS__{key.upper()}": str(value) for key, value in found.items()}
-    os.environ.update(names)
-    try:
-        return plain, dag_of(MIGRATION).params["partition_threshold"]
-    finally:
-        for name in names:
-            del os.environ[name]
-
-
-def test_the_first_run_of_make_airflow_has_mapped_partitions(process: Executor) -> None:
-    plain, demo = process.submit(threshold, "/tmp").result()
-    assert plain == 1_000_000
-    assert demo <= 300_000  # the shop's order_line has more rows
-
-
 def differ(folder: str) -> dict[str, Any]:
     """What the end of a comparison leaves behind that has found differences."""
     from airflow.sdk.exceptions import AirflowFailException

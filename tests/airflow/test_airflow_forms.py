@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reading_dags import MIGRATION, VALIDATION, Read, both
+from reading_dags import MIGRATION, VALIDATION, Read, both, dag_of
 
 # forms
 
@@ -108,3 +110,25 @@ def test_unlogged_is_taken_as_it_used_to_be_given(
     taken = process.submit(form, dags[MIGRATION], {"use_unlogged_tables": value}).result()
     assert isinstance(taken, dict)
     assert taken["use_unlogged_tables"] == value
+
+
+def threshold(folder: str) -> tuple[int, int]:
+    """The form's default for `partition_threshold`, without settings and with those of `make
+    airflow`."""
+    from demo.airflow.__main__ import settings
+
+    plain = dag_of(MIGRATION).params["partition_threshold"]
+    found = settings(Path(folder))
+    names = {f"AIRFLOW__WINDLASS__{key.upper()}": str(value) for key, value in found.items()}
+    os.environ.update(names)
+    try:
+        return plain, dag_of(MIGRATION).params["partition_threshold"]
+    finally:
+        for name in names:
+            del os.environ[name]
+
+
+def test_the_first_run_of_make_airflow_has_mapped_partitions(process: Executor) -> None:
+    plain, demo = process.submit(threshold, "/tmp").result()
+    assert plain == 1_000_000
+    assert demo <= 300_000  # the shop's order_line has more rows

@@ -22,7 +22,7 @@ from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
 from windlass.airflow.ending import block_lines
 from windlass.airflow.lineage import operator_lineage
-from windlass.airflow.work import Part, log_event
+from windlass.airflow.work import Part
 from windlass.errors import (
     ConnectionLost,
     Different,
@@ -33,7 +33,6 @@ from windlass.errors import (
 )
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.outline import MIGRATE
-from windlass.model.event import ItemFinished, ItemRetried
 from windlass.model.flow import ONE, Result, Step
 from windlass.model.outcome import StartedBy
 from windlass.model.report import Difference, DifferenceKind
@@ -328,18 +327,6 @@ def done_but_the_end(pair: Pair, *, planted: Sequence[str] = ()) -> Iterator[Oth
         for step in MIGRATE.steps:
             others.handles[step.task] = run.results[step.name].get(ONE.id, {})
         yield others
-
-
-def test_a_line_of_the_log_has_no_words_without_a_value(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", "windlass.airflow.work"):
-        log_event(ItemFinished("validate_content", "shop.item", "", 1.0))
-        log_event(ItemFinished("copy_tables", "shop.item", "", 1.0, rows=7, size_bytes=2048))
-        log_event(ItemRetried(EXTRACT, "", 1, "target: connection refused", 0.1))
-    assert caplog.messages == [
-        "step=validate_content item=shop.item state=done seconds=1.00",
-        "step=copy_tables item=shop.item state=done rows=7 bytes=2.00 kB seconds=1.00",
-        f"step={EXTRACT} attempt=1 target: connection refused",
-    ]
 
 
 def test_the_last_task_knows_what_the_command_line_shows_at_the_end(pair: Pair) -> None:
