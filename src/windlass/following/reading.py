@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from windlass.engines.postgres.replication.lsn import NOWHERE, Lsn
@@ -20,6 +20,12 @@ from windlass.following.changes import Batch
 _AHEAD = 2  # how many full batches are read ahead
 _IDLE_SECONDS = 1.0  # how long a read waits; a stop wakes it
 _JOIN_SECONDS = 30.0
+# The server sends each change by itself, and reading a single one costs more than decoding it. With
+# 1,500 transactions of TPC-B a second, reading took 0.2 of a core, and waking us cost the server
+# more. So while a stream brings less than this, a read waits until more has come. What comes in
+# the wait has to fit into the buffers of the socket.
+_GATHER_SECONDS = 0.01
+_MOST_BYTES_PER_SECOND, _MOST_FRAMES = 4 << 20, 500
 
 
 class Frames(Protocol):
@@ -55,6 +61,7 @@ class Reader:
         self._stream: Frames | None = None
         self._held_since: float | None = None  # when the first of the waiting transactions came
         self._through = NOWHERE
+        self._read_at = 0.0  # when frames last came while transactions waited
         self._thread = threading.Thread(target=self._run, name="windlass reader", daemon=True)
         self._thread.start()
 
@@ -137,11 +144,20 @@ class Reader:
         due_at = self._due_at
         if due_at is not None and time.monotonic() >= due_at:
             assembler.flush()
+        elif frames and due_at is not None:
+            self._let_gather(frames)
         if not assembler.is_holding:
             self._held_since = None
             with self._changed:
                 self._through = assembler.through
         self._wait_for_room(stream)
+
+    def _let_gather(self, frames: Sequence[bytes]) -> None:
+        """Wait a moment before the next read of a stream that brings little at a time."""
+        now = time.monotonic()
+        passed_seconds, self._read_at = now - self._read_at, now
+        if may_gather(frames, passed_seconds) and not self._stopping:
+            time.sleep(_GATHER_SECONDS)
 
     @property
     def _due_at(self) -> float | None:
@@ -173,3 +189,11 @@ class Reader:
     def _is_full(self) -> bool:
         rows, size_bytes = self._limits.rows * _AHEAD, self._limits.size_bytes * _AHEAD
         return self._ready_rows >= rows or self._ready_bytes >= size_bytes
+
+
+def may_gather(frames: Sequence[bytes], passed_seconds: float) -> bool:
+    """Whether the next read should wait: frames come all the time, but few of them.
+    `passed_seconds` is the time since the read before this one."""
+    if passed_seconds > 2 * _GATHER_SECONDS or len(frames) > _MOST_FRAMES:
+        return False
+    return sum(map(len, frames)) < passed_seconds * _MOST_BYTES_PER_SECOND
