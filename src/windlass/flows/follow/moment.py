@@ -85,7 +85,7 @@ def following_run(target: Connection) -> tuple[str, Phase, Mapping[str, Any]]:
             _check_held(target, run.run)
             return run.run, *found
     message = "nothing follows into it now"
-    hint = f"begin with migrate and {word('follow')}; or compare without {word('follow')}"
+    hint = f"begin one: windlass migrate {word('follow')}; or compare without {word('follow')}"
     raise Refused([Problem("target", message, hint)])
 
 
