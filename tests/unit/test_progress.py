@@ -238,6 +238,20 @@ def runs(draw: st.DrawFn) -> Events:
     return [(float(at), event) for at, event in enumerate(events)]
 
 
+def test_steps_to_come_are_work_that_is_left() -> None:
+    steps = ("find", "prove", "copy", "confirm", "switch")
+    events: Events = [
+        (0.0, FlowPlanned("r", {}, {}, steps=steps)),
+        (0.0, StepStarted("find", 1)),
+        (0.0, ItemStarted("find", "", "")),
+        (2.0, ItemFinished("find", "", "", 2.0)),
+        (2.0, StepFinished("find", 2.0)),
+    ]
+    tally = tally_of(events)
+    assert tally.fraction(2.0) == pytest.approx(0.2)
+    assert tally.seconds_left(2.0) == pytest.approx(8.0)
+
+
 @settings(max_examples=60, deadline=None)
 @given(runs())
 def test_progress_never_goes_back_and_never_passes_the_end(

@@ -305,12 +305,13 @@ class Tally:
     @property
     def forecast(self) -> Mapping[str, float]:
         """Worker-seconds per step, from the plan; otherwise the costs of the started steps. Without
-        any costs, steps count equally."""
+        any costs, steps count equally, also those to come."""
         if self.planned and self.planned.forecast:
             return self.planned.forecast
         if any(step.cost for step in self.steps.values()):
             return {step.name: step.cost / MB for step in self.steps.values() if step.cost}
-        return {step.name: float(step.items) for step in self.steps.values()}
+        to_come = dict.fromkeys(self.planned.steps if self.planned else (), 1.0)
+        return {**to_come, **{step.name: float(step.items) for step in self.steps.values()}}
 
     def part_of(self, flight: Flight, expected_seconds: float, now: float) -> float:
         """The done part of an item in flight: of a copy by bytes, of others by time."""
