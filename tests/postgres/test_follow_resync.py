@@ -56,6 +56,7 @@ def test_a_lost_slot_costs_a_comparison(pair: Pair) -> None:
 
     ran = windlass(*RESYNC, pair=pair).expect(DONE)
     assert ran.result["differences"] == []
+    assert {one["verified"] for one in ran.result["relations"]} == {"full"}
     undo = windlass("rollback", "--yes", "--json", ran.result["run"], pair=pair).expect(REFUSED)
     assert f"windlass abandon {run}" in str(undo.result["problems"])
     write(pair.source, 20)

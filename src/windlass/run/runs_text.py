@@ -59,11 +59,12 @@ def statuses_text(
     for status in filter(is_half_undone, statuses):
         blocks += ["", f"  {status.run} is rolled back in part. To finish that:"]
         blocks.append(f"    {rollback(status.run)}")
+    is_followed = any(map(_is_followed, statuses))  # it is ended before others are rolled back
     for status in statuses:
         if status.kept.backup and status.state is State.DONE:
             blocks += ["", f"  {status.kept.backup} has what {status.run} changed. To put it back:"]
             blocks.append(f"    {rollback(status.run)}")
-        if _is_kept(status):
+        if _is_kept(status) and not is_followed:
             count = plural(status.kept.set_aside, "object")
             size = (
                 f" ({bytes_text(status.kept.set_aside_bytes)})"
@@ -116,6 +117,8 @@ def _way_on(status: RunStatus) -> str:
 
 
 def may_resume(status: RunStatus) -> bool:
+    if status.following and status.following.lost and status.following.phase is Phase.FOLLOWING:
+        return False  # first both sides are compared
     return not status.active and status.state not in ENDED
 
 

@@ -142,6 +142,8 @@ def confirm(run: CuttingOver, _: Item) -> Result:
     if run.ask is None:
         return {}
     order, last = order_of(run), read_detail(run).get(REHEARSAL)
+    if last and last["direction"] != order.way.direction:
+        last = None
     names = run.names if run.way is FORTH else run.names[::-1]
     foreseen = Foreseen(
         order.way.direction,

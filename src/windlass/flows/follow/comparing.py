@@ -101,15 +101,19 @@ class MovingComparison(Comparison):
         level, run = self.spec.verify_, self._moment.run
         is_equal = state is State.DONE
         what = f"{level}, equal" if is_equal else f"{level}, {DIFFERENCES}"
-        at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         with writing(self.hold.target, "windlass verify") as journal:
             if leaves_some_out(journal, run, self.plan):
                 found = read_phase(journal, run)
                 if is_equal and found and DIFFERENCES in str(found[1].get("verified")):
                     return
                 what += f" ({plural(len(self.plan.relations), 'table')} of the run)"
-            noted = {"verified": f"{what}, at {at}", "verified_at": time.time()}
-            note_detail(journal, run, noted)
+            note_detail(journal, run, verified_now(what))
+
+
+def verified_now(what: str) -> dict[str, Any]:
+    """The result of a comparison, as details of the run that follows."""
+    at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return {"verified": f"{what}, at {at}", "verified_at": time.time()}
 
 
 def leaves_some_out(journal: Session, run: str, plan: Plan) -> bool:

@@ -8,6 +8,7 @@ command starts over.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from windlass.engines.postgres.errors import explaining
@@ -15,7 +16,7 @@ from windlass.engines.postgres.fencing import write_regardless
 from windlass.engines.postgres.replication import slots
 from windlass.engines.postgres.replication.lsn import Lsn, text
 from windlass.errors import Different, Refused, SlotLost
-from windlass.flows.follow.comparing import leaves_some_out, without_fence
+from windlass.flows.follow.comparing import leaves_some_out, verified_now, without_fence
 from windlass.flows.follow.removal import Session, drop_slot, writing
 from windlass.flows.follow.renamed import Renamed, to_detail
 from windlass.flows.follow.source_side import TIMELINE, check_slot
@@ -37,10 +38,10 @@ from windlass.journal.following import (
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.following import Direction, Phase, stream_name
-from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.outcome import NO_REASON, UNFINISHED, Outcome, Reason, State
 from windlass.model.plan import Plan
 from windlass.model.repair import ALL
-from windlass.model.report import Difference, DifferenceKind, Problem
+from windlass.model.report import Difference, DifferenceKind, Differs, Problem
 from windlass.model.wording import word
 from windlass.spec.choices import Verify
 from windlass.verifying.postgres.repair import read_changes
@@ -130,6 +131,19 @@ class Resyncing(Comparison):
         found = super().differences
         return [one for one in found if one.kind not in _MENDED] if self.is_equal else found
 
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
+        """Tables that were repaired, and compared again, are equal."""
+        found = super().outcome(state, reason)
+        if not self.is_equal:
+            return found
+        relations = [
+            replace(one, verified=str(Verify.FULL), differs=Differs.NOT)
+            if one.differs is Differs.ROWS
+            else one
+            for one in found.relations
+        ]
+        return replace(found, relations=tuple(relations))
+
     def end(self, state: State, outcome: Outcome) -> None:
         """Journal how the repair ended. The comparison after it was made here."""
         if self.repair_run:
@@ -179,7 +193,8 @@ def begin_stream_again(run: Resyncing, _: Item) -> Result:
     _check_equal(run)
     with explaining("moving the position", side="target"), writing(run.hold.target, PURPOSE) as it:
         renamed = to_detail(_renamed(run, records.read_plan(it, run.followed)))
-        note_detail(it, run.followed, {**renamed, TIMELINE: run.timeline, LOST: ""})
+        equal = verified_now(f"{Verify.FULL}, equal")
+        note_detail(it, run.followed, {**renamed, **equal, TIMELINE: run.timeline, LOST: ""})
         begin_again(it, run.followed, Direction.FORWARD, run.begins_at)
     run.is_equal = True
     run.emit(

@@ -13,6 +13,7 @@ from windlass.flows.follow.definitions import SEEN
 from windlass.flows.migrate.status import migration_detail, migration_status
 from windlass.following.definitions import APART, NEW
 from windlass.following.reopening import LOST, OPENING, UNLED
+from windlass.following.routes import BY_REPAIR
 from windlass.journal import records
 from windlass.journal.following import read_applied, read_phase
 from windlass.model.following import (
@@ -114,7 +115,7 @@ def _lost(phase: Phase, detail: Mapping[str, Any]) -> str:
     if phase.is_over or not (lost := detail.get(LOST)):
         return ""
     if phase is Phase.FOLLOWING:
-        return f"{lost}; both sides have to be compared, and the target repaired"
+        return str(lost)
     return f"{lost}; {AFTER_FLIP_BACK}"
 
 
@@ -160,7 +161,9 @@ def _blockers(
         yield "rows are still copied: wait"
     if known.phase not in (Phase.FOLLOWING, Phase.SWITCHED):
         return
-    if not status.active:
+    if known.phase is Phase.FOLLOWING and known.lost:
+        yield f"{known.lost}: {BY_REPAIR}"
+    elif not status.active:
         yield f"no process follows: run windlass migrate {word('follow')}"
     elif known.measured_seconds_ago is None or known.measured_seconds_ago > FRESH_SECONDS:
         yield "the process that follows has not reported for a while: look at its log"
