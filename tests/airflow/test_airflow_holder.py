@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ from windlass.model.outcome import StartedBy
 from windlass.run.local import run_flow
 from windlass.spec.migrate import Spec
 
+# what Airflow gives the processes of a triggerer; what loads Airflow's database then ends
+FORBIDDEN = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "airflow-db-not-allowed:///"}
 SECONDS = 300.0
 RUN = "airflow theirs tonight move"
 URL = "https://airflow.example.com/dags/theirs/runs/tonight"
@@ -37,7 +40,9 @@ class Triggerer:
         self.extracted, self.over = extracted, False
         self.heard: list[tuple[str, Any]] = []
         words = (sys.executable, "-P", "-m", "windlass.airflow.holder")
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **FORBIDDEN}
+        )
         sides = {"source": pair.source.url, "target": pair.target.url}
         self.send(json.loads(order(sides, patience_seconds).to_line()))
 

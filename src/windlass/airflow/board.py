@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from windlass.airflow.links import run_url
+from windlass.airflow.web_ui import run_url
 from windlass.model.flow import ONE, Result, Step
 from windlass.model.outcome import StartedBy
 

@@ -14,8 +14,9 @@ from airflow.sdk.exceptions import (
     DagRunTriggerException,
 )
 
-from windlass.airflow.links import PushedLink, run_path
+from windlass.airflow.links import PushedLink
 from windlass.airflow.operators import Check, give_up
+from windlass.airflow.web_ui import run_path
 from windlass.flows.registry import flow_named
 
 if TYPE_CHECKING:

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
-
-
-def run_path(dag_id: str, run_id: str) -> str:
-    """The path of a run in the web UI."""
-    return f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe=':+')}"
-
-
-def run_url(dag_id: str, run_id: str) -> str:
-    """The address of a run in the web UI; empty if Airflow's `base_url` is not set."""
-    from airflow.sdk.configuration import conf
-
-    base = conf.get("api", "base_url", fallback="") or ""
-    return f"{base.rstrip('/')}{run_path(dag_id, run_id)}" if base else ""
 
 
 class PushedLink(BaseOperatorLink):

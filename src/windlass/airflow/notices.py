@@ -110,7 +110,7 @@ def macros(summary_task: str) -> dict[str, Any]:
 
 def link(dag_id: str, run_id: str) -> str:
     """A line with the address of a run in the web UI, if Airflow's `base_url` is set."""
-    from windlass.airflow.links import run_url
+    from windlass.airflow.web_ui import run_url
 
     url = run_url(dag_id, run_id)
     return f"\n{url}" if url else ""

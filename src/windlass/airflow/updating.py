@@ -124,7 +124,7 @@ class UpdateOperator(Traced, ItemOperator):
     """
 
     def _more(self, context: Context) -> Mapping[str, Any]:
-        from windlass.airflow.links import run_url
+        from windlass.airflow.web_ui import run_url
 
         self._wait(context)
         ti = context["ti"]
