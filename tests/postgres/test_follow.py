@@ -123,12 +123,16 @@ def test_abandon_ends_the_process_that_follows_and_leaves_nothing(followed: Pair
         assert "has not been cut over" in refused.stderr
         refused = windlass("rollback", "--yes", run_of(followed), pair=followed).expect(REFUSED)
         assert f"windlass abandon {run_of(followed)}" in refused.stderr
+        write(followed.source, 1)
+        await_equal(followed)
         ran = windlass("abandon", "--yes", "--json", pair=followed).expect(DONE)
         assert ran.result["state"] == "abandoned"
         assert finish(follower).result["state"] == "abandoned"
     assert left(followed) == []
     assert differences(followed) == []
-    windlass("rollback", "--yes", run_of(followed), pair=followed).expect(DONE)
+    refused = windlass("rollback", "--yes", run_of(followed), pair=followed).expect(REFUSED)
+    assert "deleted since the copy, by following or by others, would be lost" in refused.stderr
+    windlass("rollback", "--yes", "--force", run_of(followed), pair=followed).expect(DONE)
     assert followed.target.rows("select 1 from pg_namespace where nspname = 'shop'") == []
 
 

@@ -24,12 +24,13 @@ from windlass.model.statement import Phase
 from windlass.model.units import bytes_text, count_text, plural
 from windlass.model.wording import word
 
+_FOLLOWED = "the copy, by following or by others,"
 _FORCE = f"save them, or roll back with {word('force')}"
 
 
-def written_since(name: str, rows: int) -> Problem:
+def written_since(name: str, rows: int, since: str = "the run ended") -> Problem:
     """Why a rollback requires `force`."""
-    message = f"{plural(rows, 'row')} written or deleted since the run ended would be lost"
+    message = f"{plural(rows, 'row')} written or deleted since {since} would be lost"
     return Problem(name, message, _FORCE)
 
 
@@ -110,7 +111,8 @@ def _written(
         own = sum(copied.get(chunk.id, 0) for item in kept for chunk in item.chunks)
         lacking = own - (sum(one.rows for one in some) - others)
         if is_over and (changed := max(others, lacking)):
-            yield written_since(str(enters), changed)
+            since = _FOLLOWED if found.flow == "follow" else "the run ended"
+            yield written_since(str(enters), changed, since)
         elif not is_over and others:
             yield _written_beside(str(enters), others)
 
