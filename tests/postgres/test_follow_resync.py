@@ -221,6 +221,43 @@ def test_a_failover_of_the_source_costs_a_comparison(
         standby.remove()
 
 
+@pytest.mark.full
+def test_a_failover_of_the_source_after_a_cutover_leaves_the_way_back(
+    own_server: Callable[..., Server], logical: Callable[[int], Database]
+) -> None:
+    """Its position is on the source, so the standby has it; the slot of the source is gone."""
+    primary = own_server(16)
+    pair = Pair(primary.create_database("shop"), logical(18))
+    pair.source.run(*TABLES)
+    with following(pair):
+        windlass("cutover", "--yes", *WIDE, pair=pair).expect(DONE)
+        write(pair.target, 1)
+        until(lambda: _rows(pair.source) == _rows(pair.target), "equal sides", 30)
+    until(lambda: _is_idle(pair), "no reader of the slot")
+    standby = standby_of(primary)
+    follower = None
+    try:
+        primary.stop(signal.SIGQUIT)
+        standby.admin.run("select pg_promote()")
+        now = Pair(Database(standby, "shop"), pair.target)
+        write(now.target, 2)
+        follower = start(*FOLLOW, pair=now)
+        until(lambda: _rows(now.source) == _rows(now.target), "equal sides", 30)
+        assert "timeline" in _shown(now)["lost"] or "is gone" in _shown(now)["lost"]
+        assert COMPARING in str(windlass(*BACK, pair=now).expect(DONE).result["notices"])
+        finish(follower).expect(STOPPED)
+        write(now.source, 3)
+        assert windlass(*RESYNC, pair=now).expect(DONE).result["differences"] == []
+        with following(now):
+            write(now.source, 4)
+            until(lambda: _rows(now.source) == _rows(now.target), "equal sides", 30)
+    finally:
+        if follower is not None:
+            follower.kill()
+            follower.wait()
+        standby.remove()
+
+
 def _is_idle(pair: Pair) -> bool:
     return pair.source.rows("select 1 from pg_replication_slots where active") == []
 
