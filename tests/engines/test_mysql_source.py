@@ -197,6 +197,21 @@ def test_rows_that_refer_to_a_key_in_another_way_are_named(
     assert "first: A" in loss.message
 
 
+def test_keys_of_another_case_are_counted_however_the_server_looks_them_up(
+    held: Callable[..., tuple[MysqlOrigin, str]],
+) -> None:
+    origin, _ = held(
+        "create table p (k varchar(20) collate utf8mb4_general_ci primary key)",
+        "create table c (id int primary key, k varchar(20) collate utf8mb4_general_ci,"
+        " constraint fk foreign key (k) references p (k))",
+        "insert into p values ('alpha'), ('omega')",
+        "insert into c values (1, 'alpha'), (2, 'ALPHA'), (3, 'omega '), (4, null)",
+    )
+    (loss,) = fitted(origin, "c")[1].losses
+    assert loss.message.startswith("2 rows refer to no row of p (k)")
+    assert "2 of them differ from a key by case" in loss.message
+
+
 def test_a_column_that_refers_to_a_number_that_counts_up_has_its_type(
     held: Callable[..., tuple[MysqlOrigin, str]],
 ) -> None:

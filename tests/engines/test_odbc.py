@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from command import DIFFERENT, DONE, REFUSED, windlass
@@ -21,6 +22,7 @@ from repairs import expect_repair, rows_of
 from servers import PASSWORD, Database
 from translating import ITEMS, Move, Source, mariadb_shop
 from windlass.engines.odbc.address import read_address
+from windlass.engines.odbc.catalog import EQUAL_NULLS
 from windlass.engines.odbc.origin import OdbcOrigin
 from windlass.engines.odbc.types import AS_TEXT, ORACLE, SQL_SERVER, Described, choose
 from windlass.engines.odbc.values import Misfit, Notes, reader
@@ -169,10 +171,6 @@ def test_what_a_driver_shows_of_sqlite_is_migrated(
     env = {"WINDLASS_SOURCE": f"{driver(SQLITE)};Database={path}"}
     target = database(16)
     env["WINDLASS_TARGET"] = target.url
-    spec = tmp_path / "spec.yaml"
-    spec.write_text("flow: migrate\nmapping: {parent: {where: id > 5}}")
-    said = windlass("plan", "--file", str(spec), env=env).expect(REFUSED).said
-    assert "tables of this engine cannot be mapped" in said
     refused = windlass("migrate", env=env).expect(REFUSED).said
     assert "view main.v" in refused and "column note has no default" in refused
     words = ("--accept", "objects", "--accept", "behaviour")
@@ -211,6 +209,62 @@ def test_values_of_postgresql_are_what_the_server_has(database: Callable[[int], 
             "3", f"1{'0' * 60}", "0.1", "2020-01-01 03:00:00.000000+00", '{"a": 1}', "t", "ab",
             "f47ac10b-58cc-4372-a567-0e02b2c3d479", "x" * 20_000, "5.0",
         ]  # fmt: skip
+
+
+def test_keys_are_compared_with_the_targets_equality_before_anything_is_written(
+    mariadb: MariaServer, maria_database: Callable[..., str], database: Callable[[int], Database]
+) -> None:
+    name = maria_database(
+        "create table p (k varchar(20) collate utf8mb4_general_ci primary key,"
+        " b varchar(20) collate utf8mb4_nopad_bin unique)",
+        "create table c (id int primary key, k varchar(20) collate utf8mb4_general_ci,"
+        " foreign key (k) references p (k))",
+        "insert into p values ('alpha', 'Beta'), ('omega', 'beta')",
+        "insert into c values (1, 'alpha'), (2, 'ALPHA'), (3, 'omega '), (4, null)",
+    )
+    move = Move(Source(of_mariadb(mariadb, name), print, name), database(16))
+    said = move.command("plan").expect(REFUSED).said
+    assert "2 rows refer to no row of p by PostgreSQL's equality" in said
+    assert "MariaDB takes texts that differ by accents or trailing blanks as equal" in said
+    assert "p.b is part of a key" not in said
+    move.command("migrate", "--accept", "constraints").expect(DONE)
+    target, parents = move.target, move.table("p")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        target.run(f"insert into {parents} values ('ALPHA', 'x')")
+    target.run(f"insert into {parents} values ('alphá', 'BETA')")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        target.run(f"insert into {move.table('c')} values (9, 'OMEGA')")
+
+
+def test_nulls_that_are_equal_in_a_key_are_equal_on_the_target(
+    database: Callable[[int], Database],
+) -> None:
+    there = database(16)
+    there.run(
+        "create table t (id int primary key, a int, b int, unique nulls not distinct (a),"
+        " unique (b))",
+        "insert into t values (1, null, null), (2, 1, null)",
+    )
+    url = (
+        f"{driver(POSTGRES)};SERVER=127.0.0.1;PORT={there.server.port};UID=postgres;"
+        f"PWD={{{PASSWORD}}};DATABASE={there.name}"
+    )
+    move = Move(Source(url, there.run, "public"), database(18))
+    move.command("migrate").expect(DONE)
+    move.command("verify").expect(DONE)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        move.target.run("insert into public.t values (3, null, 5)")
+    move.target.run("insert into public.t values (3, 3, null)")
+
+
+@pytest.mark.parametrize(
+    ("server", "equal"),
+    [("Microsoft SQL Server", True), ("DB2/LINUXX8664", True), ("Oracle", False), ("MySQL", False)],
+)
+def test_databases_whose_keys_take_nulls_as_equal_are_those_of_the_documentation(
+    server: str, equal: bool
+) -> None:
+    assert server.startswith(EQUAL_NULLS) == equal
 
 
 def test_who_cannot_connect_is_told_why_without_a_password(

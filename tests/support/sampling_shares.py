@@ -116,6 +116,7 @@ SHARES = {
     "test_narrowing": 3,
     "test_nested": 7,
     "test_objects": 6,
+    "test_origin_mapping": 2,
     "test_own_schemas": 3,
     "test_page": 2,
     "test_page_in_browser": 1,

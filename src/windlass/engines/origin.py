@@ -54,7 +54,7 @@ class Origin(Protocol):
     place: str  # for people, without secrets
     dialect: str  # of its SQL, as sqlglot names it; empty: it has none
     schema: str  # the target's schema for its tables, if the user names none
-    reads_queries: bool  # whether a table can be read through a mapping, as a query over it
+    maps_as: str  # whose rules its mapped tables follow: a name of `windlass.planning`'s
     # How FLOAT is hashed: "bits" (16 hexadecimal digits, big-endian) or "digits": those of the
     # shortest text of the same number in 64 bits, `e`, and the exponent of the first: 15e-1.
     floats: str

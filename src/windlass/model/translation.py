@@ -94,10 +94,12 @@ class SourceColumn:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A primary key or unique constraint."""
+    """A primary key or unique constraint. `nulls_are_equal`: two rows with NULL in the same column
+    collide, if their other columns are equal."""
 
     name: str
     columns: tuple[str, ...]
+    nulls_are_equal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +140,20 @@ class Index:
     kind: str = ""
 
 
+Fixed = bool | int | float | str | None
+"""A value that a mapping gives to every row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selected:
     """What is read instead of a mapped table: columns under the names that they get on the target,
-    each a column or an expression, and a condition; all in the source's SQL."""
+    each a column or an expression, and a condition; all in the source's SQL. Engines that cannot
+    select them so add `fixed` values to each row, and hash what is `hashed` once it is read."""
 
     columns: tuple[tuple[str, str, str], ...]  # name; the source's column, or else its expression
     where: str = ""
+    fixed: tuple[tuple[str, Fixed], ...] = ()  # the same value in every row, by name
+    hashed: tuple[str, ...] = ()  # names
 
 
 @dataclass(frozen=True, slots=True)

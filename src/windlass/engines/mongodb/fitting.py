@@ -5,17 +5,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from windlass.engines.answers import read_type
 from windlass.engines.mongodb.catalog import Found
 from windlass.engines.mongodb.census import MOST_PATHS, Ids, Paths, described
 from windlass.engines.mongodb.elements import DOCUMENT, KINDS, NULL, UNDEFINED, Unfit, find
 from windlass.engines.mongodb.extended import Notes, extended, path_of
+from windlass.engines.mongodb.selecting import (
+    Hashed,
+    Origins,
+    Read,
+    filter_of,
+    origins_of,
+    reader_of,
+    type_of_value,
+)
 from windlass.engines.mongodb.session import Session
 from windlass.engines.mongodb.values import DOC, EXTENDED, ID, Misfit, can_be, reader
 from windlass.model.report import Loss, LossClass, Problem
-from windlass.model.translation import Answers, Field, Fit, Sort, SourceTable, Type
+from windlass.model.translation import (
+    Answers,
+    Field,
+    Fit,
+    Sort,
+    SourceColumn,
+    SourceTable,
+    Type,
+)
 from windlass.model.units import plural
 from windlass.model.wording import word
 
@@ -34,9 +51,11 @@ class _Count:
 
 @dataclass(slots=True)
 class _Lifted:
-    """A column that the user has asked for."""
+    """A column that the user has asked for, and what reads it."""
 
     column: Field
+    read: Read
+    is_hashed: bool = False
     misfits: Counter[int] = field(default_factory=Counter)
     unfit: dict[str, _Count] = field(default_factory=dict)
     first: str = ""
@@ -62,46 +81,78 @@ class Fitted:
     notice: str  # which paths there are
 
 
-def fit_table(session: Session, table: SourceTable, found: Found, answers: Answers) -> Fitted:
+def fit_table(
+    session: Session, table: SourceTable, found: Found, answers: Answers, hashed: Hashed | None
+) -> Fitted:
     """Raises:
     BadSpec: an answer is no type.
+    WindlassError: the mapping's condition cannot be read.
     """
     problems: list[Problem] = []
-    lifted = list(_asked(table, answers, problems))
+    origins = origins_of(table)
+    asked = _Asked(table, origins, answers, hashed)
+    fields = {one.name: asked.field(one, problems) for one in table.columns}
+    lifted = asked.lifted
     name, scan = table.name.name, _Scan()
-    for data in session.documents(name, in_snapshot=name not in found.unsafe):
+    in_snapshot, where = name not in found.unsafe, filter_of(table.selected)
+    for data in session.documents(name, in_snapshot=in_snapshot, where=where):
         _look(scan, lifted, data)
-    id_ = next((one.column for one in lifted if one.column.name == ID), scan.ids.field())
     losses = list(found.losses.get(name, ()))
     problems += _problems(table, scan, answers, losses)
     for one in lifted:
         problems += _misfits(table, one)
         losses += _absent(table, one)
-    by_name = {one.column.name: one.column for one in lifted}
-    by_name |= {ID: id_, DOC: Field(DOC, Type(Sort.JSON))}
-    fields = tuple(
-        by_name.get(one.name, Field(one.name, Type(Sort.TEXT), one.path)) for one in table.columns
-    )
-    fit = Fit(fields, scan.rows, scan.size_bytes, tuple(problems), tuple(losses))
+    ids = scan.ids.field()
+    made = tuple(field or replace(ids, name=column) for column, field in fields.items())
+    fit = Fit(made, scan.rows, scan.size_bytes, tuple(problems), tuple(losses))
     return Fitted(fit, _notice(table, scan, {one.column.form for one in lifted}))
 
 
-def _asked(table: SourceTable, answers: Answers, problems: list[Problem]) -> Iterator[_Lifted]:
-    for column in table.columns:
-        words = answers.types.get(column.name)
-        if words is None:
-            continue
-        about = f"{table.name}.{column.path or column.name}"
-        type_ = read_type(words, about)
-        if column.name == DOC:
-            if type_.sort is not Sort.JSON:
+class _Asked:
+    """What the user has said about a table's columns."""
+
+    def __init__(
+        self, table: SourceTable, origins: Origins, answers: Answers, hashed: Hashed | None
+    ) -> None:
+        self._table, self._origins, self._answers = table, origins, answers
+        self._hashed = hashed
+        self.lifted: list[_Lifted] = []  # whose values are tried
+
+    def field(self, column: SourceColumn, problems: list[Problem]) -> Field | None:
+        """None: that of `_id`, by all of its values."""
+        words = self._answers.types.get(column.name, "")
+        about = f"{self._table.name}.{column.path or column.name}"
+        type_ = read_type(words, about) if words else None
+        place = self._origins.places.get(column.name, "")
+        if column.name in self._origins.fixed:
+            return self._fixed(column.name, type_, about, problems)
+        if place == DOC:
+            if type_ is not None and type_.sort is not Sort.JSON:
                 hint = f"{word('types')} names a path in it: each becomes a column"
                 problems.append(Problem(about, "is always jsonb", hint))
-        elif can_be(type_):
-            yield _Lifted(Field(column.name, type_, column.path or ID))
-        else:
+            return Field(column.name, Type(Sort.JSON))
+        is_hashed = column.name in self._origins.hashed
+        if type_ is not None and not (type_.sort is Sort.TEXT if is_hashed else can_be(type_)):
             hint = "MongoDB has no such values; choose timestamptz, text, numeric, jsonb or another"
             problems.append(Problem(about, f"no value can become {words}", hint))
+            type_ = None
+        elif type_ is None and place == ID and not is_hashed:
+            return None
+        made = self._origins.field(column.name, type_ or Type(Sort.TEXT))
+        if words or is_hashed:
+            read = reader_of(made, self._table.selected, self._hashed)
+            self.lifted.append(_Lifted(made, read, is_hashed))
+        return made
+
+    def _fixed(self, name: str, type_: Type | None, about: str, problems: list[Problem]) -> Field:
+        value = self._origins.fixed[name]
+        made = Field(name, type_ or type_of_value(value))
+        try:
+            reader_of(made, self._table.selected, None)(b"")
+        except (Misfit, KeyError, OverflowError):
+            message = f"its value is not of the type {made.type.described}"
+            problems.append(Problem(about, message, "give another value, or another type"))
+        return made
 
 
 def _look(scan: _Scan, lifted: Sequence[_Lifted], data: bytes) -> None:
@@ -126,7 +177,7 @@ def _look(scan: _Scan, lifted: Sequence[_Lifted], data: bytes) -> None:
 
 def _try(one: _Lifted, data: bytes, key: _Key) -> None:
     try:
-        if reader(one.column)(data) is None:
+        if one.read(data) is None:
             if find(data, path_of(one.column.form)) is None:
                 one.missing += 1
             else:
@@ -204,6 +255,9 @@ def _misfits(table: SourceTable, one: _Lifted) -> Iterator[Problem]:
         described_ = one.column.type.described
         message = f"{values} do not fit {described_}: {kinds} (first: {one.first})"
         hint = f"choose another type; jsonb holds any value, and {_IN_DOC}"
+        if one.is_hashed:
+            message = f"{values} cannot be hashed, as their text may vary: {kinds}"
+            hint = "mask it with null, or correct them on the source"
         yield Problem(about, message, hint)
     for why, counted in one.unfit.items():
         message = f"{plural(counted.many, 'value')} with {why} (first: {counted.first})"

@@ -13,8 +13,9 @@ from windlass.engines.mongodb.catalog import Found, read_catalog
 from windlass.engines.mongodb.elements import Unfit
 from windlass.engines.mongodb.errors import SIDE
 from windlass.engines.mongodb.fitting import fit_table
+from windlass.engines.mongodb.selecting import filter_of, reader_of
 from windlass.engines.mongodb.session import Session
-from windlass.engines.mongodb.values import Misfit, reader
+from windlass.engines.mongodb.values import Misfit
 from windlass.engines.origin import Closing
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost, WindlassError
@@ -37,7 +38,7 @@ class MongoOrigin(Closing):
 
     dialect = ""  # it has no SQL
     floats = "bits"
-    reads_queries = False
+    maps_as = "mongodb"
 
     def __init__(self, url: str) -> None:
         """Connects to nothing yet.
@@ -50,6 +51,7 @@ class MongoOrigin(Closing):
         self.schema = self._address.database
         self._stops = Stops()
         self._session: Session | None = None
+        self._hashed: Callable[[str], str] | None = None  # with a secret key
         self._found: Found | None = None
         self._notices: dict[str, str] = {}  # by collection
         self._noticing = Lock()
@@ -85,6 +87,9 @@ class MongoOrigin(Closing):
         id_ = self._session.id or "none"
         return Snapshot(number, f"{id_}-{secrets.token_hex(4)}", self._session.taken_at, "")
 
+    def hash_with(self, hashed: Callable[[str], str], pads: tuple[bytes, bytes]) -> None:
+        self._hashed = hashed
+
     def notices(self) -> Sequence[str]:
         found = []
         session = self._held
@@ -119,7 +124,7 @@ class MongoOrigin(Closing):
         return self._found
 
     def fit(self, table: SourceTable, answers: Answers) -> Fit:
-        found = fit_table(self._held, table, self._catalog(), answers)
+        found = fit_table(self._held, table, self._catalog(), answers, self._hashed)
         with self._noticing:
             self._notices[table.name.name] = found.notice
         return found.fit
@@ -145,7 +150,7 @@ class MongoOrigin(Closing):
         return canonical.rows_of(values, reading.fields, reading.key, buckets)
 
     def _values(self, reading: Reading, range_: Range) -> Iterator[canonical.Values]:
-        readers = [reader(one) for one in reading.fields]
+        readers = [reader_of(one, reading.selected, self._hashed) for one in reading.fields]
         name = reading.table.name
         low, high = (
             (cutting.bound(range_.low), cutting.bound(range_.high))
@@ -153,7 +158,8 @@ class MongoOrigin(Closing):
             else (None, None)
         )
         in_snapshot = name not in self._catalog().unsafe
-        for data in self._held.documents(name, low, high, in_snapshot=in_snapshot):
+        where = filter_of(reading.selected)
+        for data in self._held.documents(name, low, high, in_snapshot=in_snapshot, where=where):
             yield self._texts(readers, data, reading)
 
     def _texts(

@@ -110,18 +110,24 @@ class Session:
         return True
 
     def documents(
-        self, name: str, low: Any = None, high: Any = None, *, in_snapshot: bool = True
+        self,
+        name: str,
+        low: Any = None,
+        high: Any = None,
+        *,
+        in_snapshot: bool = True,
+        where: Mapping[str, Any] | None = None,
     ) -> Iterator[bytes]:
-        """All documents whose `_id` is in a half-open range, in the order of the index on `_id`.
-        None means no bound; without both bounds, every document, in any order. A bound is a tuple
-        of one value, because the value may be null.
+        """All documents that meet a condition, and whose `_id` is in a half-open range, in the
+        order of the index on `_id`. None means no bound; without both bounds, every document, in
+        any order. A bound is a tuple of one value, because the value may be null.
 
         Raises:
             Interrupted: it was cancelled.
         """
         with self._stops.during(_nothing), self.explaining(f"reading {name}"):
             found = self.collection(name, in_snapshot=in_snapshot).find_raw_batches(
-                batch_size=BATCH_ROWS
+                where or {}, batch_size=BATCH_ROWS
             )
             if low or high:
                 found = found.hint(ID_INDEX)

@@ -76,7 +76,7 @@ def reader(field: Field) -> Callable[[bytes], str | None]:
         Misfit: the value has another type.
         Unfit: `jsonb` cannot hold it.
     """
-    if field.name == DOC and not field.form:
+    if not field.form:  # of the column that has all of the document
         return _whole
     read, path = _reading(field), path_of(field.form if field.form != EXTENDED else ID)
 

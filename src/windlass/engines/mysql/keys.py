@@ -40,14 +40,18 @@ def _orphans(
         return None
     shown = [part("cast(c.{} as char)", Quoted(one.name)) for one in ours]
     first = part("min(concat_ws(', ', {}))", listed(shown))
+    # A join, not a subquery: in `where not exists (... p.k = c.k and binary p.k = binary c.k)`
+    # MariaDB 10.11 takes the second comparison as true, as the first is.
+    there = part("p.{}", Quoted(theirs[0].name))
     query = part(
-        "select count(*), sum(exists (select 1 from {parent} as p where {alike})), {first}"
-        " from {child} as c where {given}"
-        " and not exists (select 1 from {parent} as p where {same})",
+        "select count(*), coalesce(sum({there} is not null), 0), {first}"
+        " from {child} as c left join {parent} as p on {alike}"
+        " where {given} and ({there} is null or not ({same}))",
+        there=there,
         parent=_rows(parent),
         child=_rows(child),
         alike=listed(alike, " and "),
-        same=listed([*alike, *exact], " and "),
+        same=listed(exact or [part("1 = 1")], " and "),
         given=listed(given, " and "),
         first=first,
     )

@@ -45,7 +45,7 @@ class MysqlOrigin(Closing):
 
     dialect = "mysql"
     floats = "digits"
-    reads_queries = True
+    maps_as = "mysql"
 
     def __init__(self, url: str, sessions: int = SESSIONS) -> None:
         """Connects to nothing yet.

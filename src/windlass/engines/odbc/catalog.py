@@ -36,6 +36,15 @@ _ACTIONS = {0: "CASCADE", 1: "RESTRICT", 2: "SET NULL", 3: "NO ACTION", 4: "SET 
 _COUNTS_UP = re.compile(r"identity|auto_increment|\bserial|\bbigserial|\bsmallserial")
 # its driver gives text defaults without quotes, so '1' and 1 look alike
 _UNQUOTED = {"SQLite", "MySQL"}
+# to which NULLs are equal in a unique key, by the beginning of its name: "DB2/LINUXX8664"
+EQUAL_NULLS = ("Microsoft SQL Server", "DB2", "Informix")
+_NOT_DISTINCT = """
+    select n.nspname, c.relname
+      from pg_catalog.pg_index as i
+      join pg_catalog.pg_class as c on c.oid = i.indexrelid
+      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+     where i.indnullsnotdistinct"""
+_FIRST_NOT_DISTINCT = 15  # version of PostgreSQL
 _TEXT_CODES = {1, -8, 12, -9, -1, -10}
 
 
@@ -57,13 +66,14 @@ def read_catalog(session: Session) -> Found:
     has_schemas = any(one[0] or one[1] for one in wanted)
     tables, described, places, losses = [], {}, {}, {}
     others = []
+    nulls = read_nulls(session)
     for catalog, schema, name, kind, remarks in wanted:
         here = Name(schema or catalog or "main", name)
         if kind.upper() == "VIEW":
             others.append(("view", here))
             continue
         place = (name,) if not schema else (schema, name)
-        found = _Table(session, (catalog or None, schema or None, name), here)
+        found = _Table(session, (catalog or None, schema or None, name), here, nulls)
         table, described[here], losses[here] = found.read(remarks or "")
         tables.append(table)
         places[here] = place
@@ -84,9 +94,33 @@ def _is_wanted(session: Session, row: Sequence[Any]) -> bool:
     return is_here
 
 
+@dataclass(frozen=True, slots=True)
+class Nulls:
+    """Whether NULLs are equal in unique keys: to some databases always, to PostgreSQL in those that
+    say so."""
+
+    always: bool = False
+    of: frozenset[tuple[str, str]] = frozenset()  # schema and name of an index
+
+    def are_equal(self, schema: str, index: str) -> bool:
+        return self.always or (schema, index) in self.of
+
+
+def read_nulls(session: Session) -> Nulls:
+    if session.server.startswith(EQUAL_NULLS):
+        return Nulls(always=True)
+    version = int(re.findall(r"\d+", session.version)[0])
+    if session.server != "PostgreSQL" or version < _FIRST_NOT_DISTINCT:
+        return Nulls()
+    rows = session.rows(_NOT_DISTINCT, (), "reading which keys take NULLs as equal")
+    return Nulls(of=frozenset((str(schema), str(name)) for schema, name in rows))
+
+
 class _Table:
-    def __init__(self, session: Session, place: tuple[Any, Any, str], name: Name) -> None:
-        self._session, self._name = session, name
+    def __init__(
+        self, session: Session, place: tuple[Any, Any, str], name: Name, nulls: Nulls
+    ) -> None:
+        self._session, self._name, self._nulls = session, name, nulls
         self._catalog, self._schema, self._table = place
 
     def read(self, comment: str) -> tuple[SourceTable, dict[str, Described], list[Loss]]:
@@ -174,7 +208,8 @@ class _Table:
             if key and set(columns) == set(key.columns) and is_unique:
                 continue
             if is_unique and all(columns) and not has_filter:
-                uniques.append(Key("" if name.startswith("sqlite_") else name, columns))
+                named = "" if name.startswith("sqlite_") else name
+                uniques.append(Key(named, columns, self._nulls.are_equal(self._schema, name)))
                 continue
             kind = "with a condition" if has_filter else "" if all(columns) else "over expressions"
             made = tuple(

@@ -5,18 +5,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windlass.engines.answers import read_type
 from windlass.engines.odbc.catalog import Found
+from windlass.engines.odbc.keys import CASE, about_nulls, equality_of, orphans
 from windlass.engines.odbc.reading import read_raw
+from windlass.engines.odbc.selecting import shape_of
 from windlass.engines.odbc.session import Session
-from windlass.engines.odbc.types import PLAIN, Choice, choose
+from windlass.engines.odbc.shown import hidden
+from windlass.engines.odbc.types import PLAIN, Choice
 from windlass.engines.odbc.values import Misfit, Notes, Read, can_be, reader
 from windlass.model.chunk import Whole
 from windlass.model.report import Loss, LossClass, Problem
-from windlass.model.translation import Answers, Field, Fit, Sort, SourceColumn, SourceTable, Type
+from windlass.model.translation import (
+    Answers,
+    Field,
+    Fit,
+    Reading,
+    Sort,
+    SourceColumn,
+    SourceTable,
+    Type,
+)
 from windlass.model.units import plural
 from windlass.model.wording import word
 
@@ -50,16 +62,27 @@ class _Column:
         return min(self.tries, key=lambda one: one.misfits.total())
 
 
-def fit_table(session: Session, table: SourceTable, found: Found, answers: Answers) -> Fit:
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    fit: Fit
+    notices: tuple[str, ...]
+
+
+def fit_table(session: Session, table: SourceTable, found: Found, answers: Answers) -> Fitted:
     """Raises:
     BadSpec: an answer is no type.
     """
     problems: list[Problem] = []
-    columns = [_started(session, table, one, found, answers, problems) for one in table.columns]
+    shape = shape_of(session, found, table.name, table.selected)
+    columns = [
+        _started(session.server, table, one, shape.choices[one.name], answers, problems)
+        for one in table.columns
+    ]
     fields = [Field(one.column.name, one.tries[0].type, one.form) for one in columns]
     rows = size = 0
     key = _places(table)
-    for row in read_raw(session, found, table.name, fields, Whole()):
+    reading = Reading(table.name, tuple(fields), selected=table.selected)
+    for row in read_raw(session, found, reading, Whole(), shape):
         rows += 1
         for one, value in zip(columns, row, strict=True):
             if value is not None:
@@ -76,21 +99,29 @@ def fit_table(session: Session, table: SourceTable, found: Found, answers: Answe
         problems += _misfits(table, one)
         if one.kept:
             losses.append(Loss(f"{table.name}.{one.column.name}", one.kept, LossClass.BEHAVIOUR))
-    fitted = tuple(Field(one.column.name, one.best.type, one.form) for one in columns)
-    return Fit(fitted, rows, size, tuple(problems), tuple(losses))
+    fitted = {one.column.name: Field(one.column.name, one.best.type, one.form) for one in columns}
+    problems += hidden(session, found, table, list(fitted.values()))
+    equality = equality_of(session, found, table, fitted)
+    for name, ignored in equality.ignores.items():
+        if CASE in ignored:
+            type_ = replace(fitted[name].type, ignores_case=True)
+            fitted[name] = replace(fitted[name], type=type_)
+    broken = dict(orphans(session, found, table, fitted))
+    losses += broken.values()
+    fit = Fit(tuple(fitted.values()), rows, size, tuple(problems), tuple(losses), tuple(broken))
+    notices = [*equality.notices(table, session.server), *about_nulls(table, session.server)]
+    return Fitted(fit, tuple(notices))
 
 
 def _started(
-    session: Session,
+    server: str,
     table: SourceTable,
     column: SourceColumn,
-    found: Found,
+    choice: Choice | None,
     answers: Answers,
     problems: list[Problem],
 ) -> _Column:
     about, words = f"{table.name}.{column.name}", answers.types.get(column.name, "")
-    described = found.described[table.name][column.name]
-    choice = choose(described, session.server)
     if words:
         wanted = read_type(words, about)
         if can_be(wanted):
@@ -98,12 +129,19 @@ def _started(
             return _Column(column, [_Try(wanted, reader(wanted))], form, is_answered=True)
         problems.append(Problem(about, f"no value can become {words}", "choose another type"))
     elif choice is None:
-        message = f"the type {column.type} of {session.server} is not known"
-        hint = f"{word('types', f'{column.name}: text')} takes what the driver gives"
-        problems.append(Problem(about, message, hint))
+        problems.append(_unknown(about, column, server))
     known = choice or Choice((Type(Sort.TEXT),))
     tries = [_Try(one, reader(one)) for one in known.types]
     return _Column(column, tries, known.form, known.lossy, known.kept)
+
+
+def _unknown(about: str, column: SourceColumn, server: str) -> Problem:
+    if not column.type:  # it is computed
+        message = f"what its sql gives is not known: the driver for {server} may cut its digits"
+        return Problem(about, message, "let its sql make a text, and say its type with types")
+    message = f"the type {column.type} of {server} is not known"
+    hint = f"{word('types', f'{column.name}: text')} takes what the driver gives"
+    return Problem(about, message, hint)
 
 
 def _look(one: _Column, value: Any, row: Sequence[Any], key: Sequence[tuple[str, int]]) -> None:

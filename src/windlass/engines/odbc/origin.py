@@ -4,7 +4,7 @@ reads everything in one transaction."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from threading import Lock
@@ -22,6 +22,7 @@ from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost
 from windlass.model.chunk import Range, Whole
 from windlass.model.plan import Server
+from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
 from windlass.model.translation import (
     Answers,
@@ -47,7 +48,7 @@ class OdbcOrigin(Closing):
     """Use as a context manager."""
 
     floats = "bits"
-    reads_queries = False
+    maps_as = "odbc"
 
     def __init__(self, url: str) -> None:
         """Connects to nothing yet.
@@ -59,7 +60,9 @@ class OdbcOrigin(Closing):
         self.place = self._address.place
         self._stops = Stops()
         self._session: Session | None = None
+        self._hashed: Callable[[str], str] | None = None
         self._found: Found | None = None
+        self._of_tables: dict[Name, tuple[str, ...]] = {}  # notices
         self._reading_catalog = Lock()
 
     def close(self) -> None:
@@ -101,7 +104,11 @@ class OdbcOrigin(Closing):
 
     def hold(self, number: int = 1) -> Snapshot:
         self._session = Session(self._address, self._stops)
+        self._session.hashed = self._hashed
         return Snapshot(number, uuid4().hex, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")
+
+    def hash_with(self, hashed: Callable[[str], str], pads: tuple[bytes, bytes]) -> None:
+        self._hashed = hashed
 
     def notices(self) -> Sequence[str]:
         session = self._held
@@ -118,7 +125,7 @@ class OdbcOrigin(Closing):
         ]
         if own := _OWN.get(session.server):
             found.append(f"{session.server} has its own kind of source: {own} migrates more of it")
-        return found
+        return [*found, *(one for _, some in sorted(self._of_tables.items()) for one in some)]
 
     def check(self) -> None:
         """Raises:
@@ -137,7 +144,10 @@ class OdbcOrigin(Closing):
             return self._found
 
     def fit(self, table: SourceTable, answers: Answers) -> Fit:
-        return fit_table(self._held, table, self._catalog(), answers)
+        found = fit_table(self._held, table, self._catalog(), answers)
+        with self._reading_catalog:
+            self._of_tables[table.name] = found.notices
+        return found.fit
 
     def cut(self, table: SourceTable, count: int) -> Sequence[Range]:
         return rows.cut(self._held, self._catalog(), table, count)

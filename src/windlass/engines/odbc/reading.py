@@ -11,14 +11,14 @@ from psycopg import sql
 from windlass.engines import canonical
 from windlass.engines.odbc.catalog import Found
 from windlass.engines.odbc.quoting import Quoted
+from windlass.engines.odbc.selecting import Shape, adding, rows_of, shape_of
 from windlass.engines.odbc.session import SIDE, Session
 from windlass.engines.odbc.types import AS_DOUBLE, AS_TEXT
 from windlass.engines.odbc.values import Misfit, Notes, reader
 from windlass.engines.statements import listed, statement
 from windlass.errors import WindlassError
 from windlass.model.chunk import KeyRange, Range, Whole
-from windlass.model.relation import Name
-from windlass.model.translation import Field, Reading, SourceTable
+from windlass.model.translation import Reading, SourceTable
 
 _FORMS = {
     # every database has CHAR, and some pad it with blanks; no date or time is that long
@@ -28,11 +28,13 @@ _FORMS = {
 
 
 def read_raw(
-    session: Session, found: Found, table: Name, fields: Sequence[Field], range_: Range
+    session: Session, found: Found, reading: Reading, range_: Range, shape: Shape
 ) -> Iterator[Sequence[Any]]:
-    """Values as the driver gives them."""
+    """Values as the driver gives them, and those that a mapping adds."""
     selected = []
-    for one in fields:
+    for one in reading.fields:
+        if one.name in shape.fixed:
+            continue
         column = Quoted(session.quote, one.name)
         form = _FORMS.get(one.form)
         selected.append(form.format(column) if form else column)
@@ -48,11 +50,13 @@ def read_raw(
         where = sql.SQL(" where {}").format(listed(ends, " and "))
     query = statement(
         "select {columns} from {table}{where}",
-        columns=listed(selected),
-        table=Quoted(session.quote, *found.places[table]),
+        columns=listed(selected or [sql.SQL("1")]),
+        table=rows_of(session, found, reading.table, reading.selected),
         where=where,
     )
-    yield from session.rows(query, given, f"reading {table}")
+    rows = session.rows(query, given, f"reading {reading.table}")
+    add = adding(shape, [one.name for one in reading.fields])
+    yield from map(add, rows) if add else rows
 
 
 def read_values(
@@ -65,8 +69,9 @@ def read_values(
     """
     readers = [reader(one.type) for one in reading.fields]
     notes = Notes()
+    shape = shape_of(session, found, reading.table, reading.selected)
     try:
-        for row in read_raw(session, found, reading.table, reading.fields, range_):
+        for row in read_raw(session, found, reading, range_, shape):
             yield [
                 None if value is None else read(value, notes)
                 for read, value in zip(readers, row, strict=True)
@@ -87,7 +92,7 @@ def cut(session: Session, found: Found, table: SourceTable, count: int) -> Seque
     query = statement(
         "select min({key}), max({key}) from {table}",
         key=key,
-        table=Quoted(session.quote, *found.places[table.name]),
+        table=rows_of(session, found, table.name, table.selected),
     )
     ((low, high),) = list(session.rows(query, (), f"reading {table.name}"))
     if low is None or high is None:

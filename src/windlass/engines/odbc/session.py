@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,8 @@ _LEVELS = {4: "repeatable read", 8: "serializable", 2: "read committed"}
 
 class Session:
     """Made connected; `close` it."""
+
+    hashed: Callable[[str], str] | None = None  # with a secret key
 
     def __init__(self, address: Address, stops: Stops) -> None:
         """Raises:

@@ -29,6 +29,7 @@ from windlass.planning.postgres.translated.modelled import (
 )
 from windlass.planning.postgres.translated.naming import folded, folded_name, naming_problems
 from windlass.planning.postgres.translated.source import archive_of
+from windlass.planning.postgres.translated.ways import way_of
 from windlass.spec.choices import Existing
 from windlass.spec.migrate import Spec
 from windlass.transfer.hashing import hasher_of_environment
@@ -190,7 +191,7 @@ def _mapped(spec: Spec, hold: TranslateHold) -> MappedTables:
     return map_tables(
         hold.schema(),
         spec.mapping,
-        hold.origin.dialect if hold.origin.reads_queries else "",
+        way_of(hold.origin.maps_as, hold.origin.dialect),
         hold.origin.schema,
         spec.map_schema,
         hasher.id if hasher else "",

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from windlass.engines.answers import WORDS
 from windlass.engines.duckdb.origin import forms
+from windlass.engines.duckdb.origin.selecting import described, orphans, rows_of
 from windlass.engines.duckdb.origin.types import CAST, chosen, first_guess
 from windlass.engines.jsonb_text import NoJsonb, printed
 from windlass.engines.statements import listed, names, statement, verbatim
@@ -47,6 +48,7 @@ def fit_table(session: Any, table: SourceTable, answers: Answers) -> Fit:
     """
     problems: list[Problem] = []
     losses: list[Loss] = []
+    table = described(session, table)
     columns = [_started(table, one, answers, problems) for one in table.columns]
     rows, size = _count(session, table, columns)
     _read_documents(session, table, [one for one in columns if one.fitted.type.sort is Sort.JSON])
@@ -55,7 +57,9 @@ def fit_table(session: Any, table: SourceTable, answers: Answers) -> Fit:
         problems += judge.problems(one)
         losses += judge.losses(one)
     fields = tuple(one.fitted for one in columns)
-    return Fit(fields, rows, size, tuple(problems), tuple(losses))
+    broken = dict(orphans(session, table))
+    losses += broken.values()
+    return Fit(fields, rows, size, tuple(problems), tuple(losses), tuple(broken))
 
 
 def _started(
@@ -127,8 +131,8 @@ def _size(one: _Column) -> sql.Composable:
     return sql.SQL("strlen(cast({} as varchar))").format(names(one.column.name))
 
 
-def _table(table: SourceTable) -> sql.Identifier:
-    return names(table.name.schema, table.name.name)
+def _rows(table: SourceTable) -> sql.Composable:
+    return rows_of(table.name, table.selected)
 
 
 def _count(session: Any, table: SourceTable, columns: Sequence[_Column]) -> tuple[int, int]:
@@ -149,7 +153,7 @@ def _count(session: Any, table: SourceTable, columns: Sequence[_Column]) -> tupl
         "select count(*), {sizes}, {counts} from {table}",
         sizes=listed([*texts, sql.SQL("0")], " + "),
         counts=listed([*counts, sql.SQL("0")]),
-        table=_table(table),
+        table=_rows(table),
     )
     rows, size, *found = session.execute(query).fetchone()
     for (one, what), many in zip(asked, found, strict=False):
@@ -163,7 +167,7 @@ def _read_documents(session: Any, table: SourceTable, columns: Sequence[_Column]
     if not columns:
         return
     texts = listed([forms.text(one.fitted) for one in columns])
-    query = statement("select {texts} from {table}", texts=texts, table=_table(table))
+    query = statement("select {texts} from {table}", texts=texts, table=_rows(table))
     found = session.execute(query)
     while rows := found.fetchmany(_ROWS_AT_ONCE):
         for row in rows:
@@ -233,7 +237,7 @@ class _Judge:
             "select {shown} from {table} where {column} is not null and {asked} order by {key}"
             " limit 1",
             shown=listed(sql.SQL("cast({} as varchar)").format(each) for each in columns),
-            table=_table(self._table),
+            table=_rows(self._table),
             column=names(one.column.name),
             asked=one.asked[what],
             key=listed(columns),

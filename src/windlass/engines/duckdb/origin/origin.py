@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import duckdb
+from psycopg import sql
 
 from windlass.engines import scratch
 from windlass.engines.duckdb.memory import Growing
@@ -23,6 +24,7 @@ from windlass.engines.duckdb.session import explaining, has_too_little_memory
 from windlass.engines.hashed_lines import can_hash
 from windlass.engines.origin import Closing
 from windlass.engines.paths import identity_of
+from windlass.engines.statements import names, statement
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost, WindlassError
 from windlass.model.chunk import Range
@@ -49,7 +51,7 @@ class DuckDbOrigin(Closing):
 
     dialect = "duckdb"
     floats = "bits"
-    reads_queries = False
+    maps_as = "duckdb"
 
     def __init__(self, url: str) -> None:
         """Opens nothing yet.
@@ -61,6 +63,7 @@ class DuckDbOrigin(Closing):
         self.place = f"DuckDB {self._path}"
         self._stops, self._memory = Stops(), Growing()
         self._database: Any = None
+        self._pads: tuple[bytes, bytes] | None = None
         self._found: Found | None = None
         self._reading_catalog = Lock()
 
@@ -93,6 +96,9 @@ class DuckDbOrigin(Closing):
     def hold(self, number: int = 1) -> Snapshot:
         self._database = open_to_read(self.place, self._path)
         return Snapshot(number, uuid4().hex, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")
+
+    def hash_with(self, hashed: Callable[[str], str], pads: tuple[bytes, bytes]) -> None:
+        self._pads = pads
 
     def notices(self) -> Sequence[str]:
         return [f"{self.place} is open until it has been read: other processes cannot write to it"]
@@ -184,4 +190,13 @@ class DuckDbOrigin(Closing):
             self._stops.during(session.interrupt),
         ):
             session.execute("set timezone = 'UTC'")
+            if self._pads:
+                self._set_key(session, self._pads)
             yield session
+
+    @staticmethod
+    def _set_key(session: Any, pads: tuple[bytes, bytes]) -> None:
+        """The session's alone, for `mask: hash`; no error shows it, as setting it cannot fail."""
+        for name, pad in zip(("windlass_inner", "windlass_outer"), pads, strict=True):
+            text = "set variable {name} = unhex({pad})"
+            session.execute(statement(text, name=names(name), pad=sql.Literal(pad.hex())))

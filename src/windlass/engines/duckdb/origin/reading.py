@@ -12,6 +12,7 @@ from psycopg import sql
 from windlass.engines import canonical
 from windlass.engines.duckdb.origin import forms
 from windlass.engines.duckdb.origin.catalog import ROWID
+from windlass.engines.duckdb.origin.selecting import rows_of
 from windlass.engines.jsonb_text import jsonb_text
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.chunk import KeyRange, Range, Whole
@@ -135,13 +136,12 @@ def _table(name: Any) -> sql.Identifier:
 
 
 def _rows(reading: Reading, range_: Range) -> sql.Composable:
-    table = _table(reading.table)
     if not isinstance(range_, KeyRange):
-        return table
+        return rows_of(reading.table, reading.selected)
     number = names(ROWID)
     ends = [
         sql.SQL("{} {} {}").format(number, sql.SQL(than), verbatim(str(int(end[0]))))
         for than, end in ((">=", range_.low), ("<", range_.high))
         if end is not None
     ]
-    return sql.SQL("(select * from {} where {})").format(table, listed(ends, " and "))
+    return rows_of(reading.table, reading.selected, listed(ends, " and "))

@@ -14,6 +14,7 @@ from windlass.engines.sqlite.origin.keys import look_at_keys
 from windlass.engines.sqlite.origin.naming import Namer
 from windlass.engines.sqlite.origin.ranges import read_order
 from windlass.engines.sqlite.origin.seen import Seen
+from windlass.engines.sqlite.origin.selecting import check_rows
 from windlass.model.report import Loss, Problem
 from windlass.model.translation import Answers, Field, Fit, Sort, SourceTable
 
@@ -31,8 +32,10 @@ def fit_table(
 
     Raises:
         BadSpec: an answer is no type.
+        WindlassError: the mapping makes one row of all.
     """
     session = sessions[0]
+    check_rows(session, table)
     order = read_order(session, table.name.name, table.selected)
     choices = [choose(one, f"{table.name}.{one.name}", answers) for one in table.columns]
     rows, counted = count_forms(sessions, order, choices)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from windlass.engines.mapped_rows import unkept
 from windlass.engines.sqlite.origin.counting import Counted
 from windlass.engines.sqlite.origin.selecting import rows_of
 from windlass.engines.statements import listed, names, statement, verbatim
@@ -36,7 +37,7 @@ def look_at_keys(
     if _has_parents(session, table):
         for key in table.foreign_keys:
             if many := _orphans(session, table, key):
-                losses.append(_unkept(table, key, many))
+                losses.append(unkept(table, key, many))
                 orphaned.append(key.name)
     return Keys(tuple(_nulls(table, rows, counted)), tuple(losses), tuple(orphaned))
 
@@ -103,11 +104,3 @@ def _orphans(session: sqlite3.Connection, table: SourceTable, key: ForeignKey) -
 def _parent(table: SourceTable, key: ForeignKey) -> sql.Composable:
     mapped = {one.name: one.selected for one in table.parents}
     return rows_of(key.refers_to.name, mapped.get(key.refers_to))
-
-
-def _unkept(table: SourceTable, key: ForeignKey, many: int) -> Loss:
-    message = (
-        f"foreign key {key.name}: {plural(many, 'row')} refer{'s' if many == 1 else ''} to no row"
-        f" of {key.refers_to.name}: the key is not enforced for existing rows (NOT VALID)"
-    )
-    return Loss(str(table.name), message, LossClass.CONSTRAINTS)

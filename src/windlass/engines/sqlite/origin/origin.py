@@ -58,7 +58,7 @@ class SqliteOrigin(Closing):
     dialect = "sqlite"
     schema = "public"
     floats = "bits"
-    reads_queries = True
+    maps_as = "sqlite"
 
     def __init__(self, url: str) -> None:
         """Opens nothing yet.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import replace
+
 from psycopg import sql
 
+from windlass.engines.mapped_rows import summarizing
 from windlass.engines.statements import listed, names, statement, verbatim
-from windlass.model.translation import Selected
+from windlass.model.translation import Selected, SourceTable
 
 NUMBER = "windlass number"
 """The row's number, in what is read of a mapped table."""
@@ -32,3 +36,13 @@ def rows_of(table: str, selected: Selected | None, number: str = "") -> sql.Comp
         where=verbatim(f"({selected.where}\n)" if selected.where else "1"),
     )
     return verbatim(query)
+
+
+def check_rows(session: sqlite3.Connection, table: SourceTable) -> None:
+    """Raises:
+    WindlassError: the mapping makes one row of all.
+    """
+    if table.selected is not None:
+        none = rows_of(table.name.name, replace(table.selected, where="0"))
+        if session.execute(statement("select * from {rows}", rows=none)).fetchone():
+            raise summarizing(table)

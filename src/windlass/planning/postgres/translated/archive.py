@@ -163,6 +163,7 @@ def dropping(table: Name, name: str) -> str:
     return f"ALTER TABLE ONLY {of(table)} DROP CONSTRAINT {quoted(name)}"
 
 
-def index_text(table: Name, name: str, columns: str, *, is_unique: bool) -> str:
+def index_text(table: Name, name: str, columns: str, *, is_unique: bool, nulls: str = "") -> str:
+    """`nulls` is what follows the columns about NULLs."""
     unique = "UNIQUE " if is_unique else ""
-    return f"CREATE {unique}INDEX {quoted(name)} ON {of(table)} USING btree ({columns})"
+    return f"CREATE {unique}INDEX {quoted(name)} ON {of(table)} USING btree ({columns}){nulls}"

@@ -62,6 +62,18 @@ _UNSTEADY = {
     "utc_timestamp", "uuid", "uuid_short", "last_insert_id", "last_insert_rowid", "changes",
     "total_changes", "connection_id", "found_rows", "row_count", "sleep", "user", "current_user",
     "session_user", "unix_timestamp", "get_lock", "load_extension", "load_file",
+    "today", "get_current_timestamp", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "currval",
+    "setseed", "txid_current", "clock_timestamp", "statement_timestamp", "transaction_timestamp",
+    "timeofday", "getdate", "getutcdate", "sysdatetime", "sysutcdatetime", "sysdatetimeoffset",
+    "newid", "newsequentialid", "systimestamp", "sys_guid",
+}  # fmt: skip
+_UNSTEADY_WORDS = {"oracle": {"sysdate", "systimestamp", "rownum", "user", "uid"}}
+# which make several rows of one
+_SEVERAL = {
+    "unnest", "generate_series", "generate_subscripts", "regexp_split_to_table", "regexp_matches",
+    "string_to_table", "json_array_elements", "jsonb_array_elements", "json_array_elements_text",
+    "jsonb_array_elements_text", "json_each", "jsonb_each", "json_object_keys",
+    "jsonb_object_keys",
 }  # fmt: skip
 
 
@@ -87,8 +99,25 @@ def expression_fault(text: str, dialect: str) -> str:
     words = set(re.findall(r"(?<![\w.`\"])[a-z_]\w*", bare))
     called = set(re.findall(r"([a-z_]\w*)\s*\(", bare))
     bare_words = {one for one in _UNSTEADY if one.startswith(("current_", "local", "utc_"))}
+    bare_words |= _UNSTEADY_WORDS.get(dialect, set())
     if unsteady := sorted((called & _UNSTEADY) | (words & bare_words)):
         return f"calls {unsteady[0]}, which may give another value each time it is read"
+    return _about_several_rows(tree, called, dialect)
+
+
+def _about_several_rows(tree: exp.Select, called: Collection[str], dialect: str) -> str:
+    """Why the expression does not give one value for each row; empty if it does. In a subquery
+    anything is allowed."""
+    from sqlglot import exp
+
+    if dialect in ("duckdb", "postgres") and (several := sorted(_SEVERAL & set(called))):
+        return f"calls {several[0]}, which may make several rows of one"
+    for node in tree.find_all(exp.Window, exp.AggFunc):
+        if node.find_ancestor(exp.Select) is not tree:
+            continue
+        if isinstance(node, exp.Max | exp.Min) and node.expressions:  # of several values
+            continue
+        return "counts over several rows: write it as a subquery"
     return ""
 
 

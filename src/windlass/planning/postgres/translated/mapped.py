@@ -4,8 +4,7 @@ they arrive: names, columns, keys. What is read is a query over the table."""
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,12 +26,10 @@ from windlass.model.translation import (
 from windlass.planning.postgres.mapped.expressions import fault_of
 from windlass.planning.postgres.mapped.resolve import called
 from windlass.planning.postgres.mapped.rules import FUNCTION, TARGET_SQL, ruled
-from windlass.planning.postgres.translated.expressions import columns_of, expression_fault
+from windlass.planning.postgres.translated.expressions import columns_of
 from windlass.planning.postgres.translated.naming import folded, folded_name
+from windlass.planning.postgres.translated.ways import Way, plain
 from windlass.spec.mapping import MappingSpec
-
-MAPPED = ("sqlite", "mysql")  # dialects of engines that read a query in place of a table
-_HINT = "leave it out of mapping"
 
 
 @dataclass(slots=True)
@@ -50,7 +47,7 @@ class MappedTables:
 def map_tables(
     schema: SourceSchema,
     specs: Mapping[str, MappingSpec],
-    dialect: str,
+    way: Way,
     default: str,
     schemas: Mapping[str, str],
     key_id: str = "",
@@ -60,16 +57,12 @@ def map_tables(
     found = MappedTables(schema)
     if not specs:
         return found
-    if dialect not in MAPPED:
-        message = "tables of this engine cannot be mapped"
-        found.problems.append(Problem("mapping", message, "leave mapping out"))
-        return found
     tables: dict[Name, SourceTable] = {}
     for text, spec in specs.items():
         table = _table(text, schema, default, found.problems)
         if table is None:
             continue
-        one = _Mapping(table, spec, dialect, default, schemas, key_id)
+        one = _Mapping(table, spec, way, default, schemas, key_id)
         if (mapped := one.mapped()) is not None:
             assert mapped.mapping is not None, "just mapped"
             tables[table.name] = mapped
@@ -122,12 +115,12 @@ class _Mapping:
         self,
         table: SourceTable,
         spec: MappingSpec,
-        dialect: str,
+        way: Way,
         default: str,
         schemas: Mapping[str, str],
         key_id: str,
     ) -> None:
-        self._table, self._spec, self._dialect, self._key_id = table, spec, dialect, key_id
+        self._table, self._spec, self._way, self._key_id = table, spec, way, key_id
         self._into = _into(spec.into, folded_name(table.name, default), schemas)
         self.faults: list[tuple[str, str]] = []
         self.losses: list[Loss] = []
@@ -139,14 +132,11 @@ class _Mapping:
         if hashes and not self._key_id:
             hint = f"set it to a secret of {LEAST_KEY} characters or more, for every process"
             self.faults.append((f"mask: hash: {NO_KEY}", hint))
-        rules = ruled(given, self._spec.columns, self._hashed)
-        self.faults += rules.faults
-        columns = [self._plain(one) for one in rules.columns]
-        texts = [("where", self._spec.where.strip())]
-        texts += [(f"column {one.target}", one.expression) for one in columns if one.how == "sql"]
-        for what, text in texts:
-            if text and (fault := expression_fault(text, self._dialect)):
-                self.faults.append((f"{what} {fault}", "give SQL over the table's columns"))
+        rules = ruled(given, self._spec.columns, self._way.hashed)
+        self.faults += [(text, hint or self._way.unknown_hint()) for text, hint in rules.faults]
+        specs = self._spec.columns
+        columns = [plain(one, specs.get(one.target), self._way) for one in rules.columns]
+        self.faults += self._unreadable(columns)
         for one in columns:
             if one.finish and (fault := fault_of(one.finish, lambda _: set())):
                 self.faults.append((f"column {one.target} {fault}", "give SQL of the target"))
@@ -164,50 +154,31 @@ class _Mapping:
         made = replace(
             table,
             columns=tuple(self._column(mapping, one) for one in columns),
-            selected=Selected(tuple(map(self._selected, columns)), where),
+            selected=self._selected(columns, where),
             mapping=mapping,
             **self._rest(mapping),
         )
         return None if self.faults else made
 
-    def _hashed(self, column: str, type_: str) -> str:
-        """The expression that hashes a column.
+    def _unreadable(self, columns: Iterable[MappedColumn]) -> Iterator[tuple[str, str]]:
+        """What the source could not read."""
+        where = self._spec.where.strip()
+        if where and (fault := self._way.condition_fault(where)):
+            yield f"where {fault[0]}", fault[1]
+        for one in columns:
+            if one.how == "sql" and (fault := self._way.expression_fault(one.expression)):
+                yield f"column {one.target} {fault[0]}", fault[1]
 
-        Raises:
-            ValueError: of such a type there is no hash, as its text depends on who writes it.
-        """
-        if self._dialect == "sqlite":
-            return 'windlass_hash("{}")'.format(column.replace('"', '""'))
-        if not re.match(
-            r"(var)?char|(tiny|medium|long)?text|enum|(tiny|small|medium|big)?int", type_
-        ):
-            raise ValueError(type_)
-        text = "cast(convert(`{}` using utf8mb4) as binary)".format(column.replace("`", "``"))
-        inner = f"unhex(sha2(concat(@windlass_inner, {text}), 256))"
-        return f"sha2(concat(@windlass_outer, {inner}), 256)"
-
-    def _plain(self, one: MappedColumn) -> MappedColumn:
-        """The column in SQL that every engine understands, instead of PostgreSQL's."""
-        if one.how in ("null", TARGET_SQL):
-            return replace(one, expression="null")
-        if one.how == FUNCTION:
-            quote = '"' if self._dialect == "sqlite" else "`"
-            return replace(one, expression=quote + one.source.replace(quote, quote * 2) + quote)
-        if one.how == "value":
-            return replace(one, expression=_literal(self._spec.columns[one.target].value))
-        return one
-
-    def _selected(self, one: MappedColumn) -> tuple[str, str, str]:
-        """The column as it is selected. In MySQL an expression gets one type, and texts are in
-        UTF-8."""
-        if self._dialect == "sqlite" or one.how != "sql":
-            return one.target, one.source, one.expression
-        cast = _CASTS.get(self._type(one).partition("(")[0], "")
-        made = f"({one.expression}\n)"
-        if not cast:
-            return one.target, one.source, f"convert({made} using utf8mb4)"
-        size = self._type(one).removeprefix("decimal") if cast == "decimal" else ""
-        return one.target, one.source, f"cast({made} as {cast}{size})"
+    def _selected(self, columns: Sequence[MappedColumn], where: str) -> Selected:
+        way, rules = self._way, self._spec.columns
+        fixed = [
+            (one.target, rules[one.target].value if one.how == "value" else None)
+            for one in columns
+            if way.is_fixed_apart and one.how in ("value", "null", TARGET_SQL)
+        ]
+        hashed = [one.target for one in columns if way.hashes_apart and one.how == "hash"]
+        read = tuple(way.selected(one, self._read_as(one)) for one in columns)
+        return Selected(read, where, tuple(fixed), tuple(hashed))
 
     def _column(self, mapping: Mapped, one: MappedColumn) -> SourceColumn:
         before = next((each for each in self._table.columns if each.name == one.source), None)
@@ -223,7 +194,7 @@ class _Mapping:
         if before.default or before.counts_up:
             message = f"column {one.target} has no default, as its values are replaced"
             self._lose(message, LossClass.BEHAVIOUR)
-        type_ = {"sql": self._type(one), "hash": self._of_hash()}.get(one.how, before.type)
+        type_ = {"sql": self._type(one), "hash": self._way.type_of_hash()}.get(one.how, before.type)
         if one.how in ("sql", TARGET_SQL) and before.not_null:
             message = f"column {one.target} may be NULL on the target, as it is computed"
             self._lose(message, LossClass.CONSTRAINTS)
@@ -231,30 +202,23 @@ class _Mapping:
             one.target,
             type_,
             not_null=before.not_null and one.how in ("value", "hash", FUNCTION),
-            collation=before.collation if type_ == before.type else self._binary,
+            collation=before.collation if type_ == before.type else self._way.collation,
             comment=before.comment,
+            path=before.path,
         )
 
+    def _read_as(self, one: MappedColumn) -> str:
+        """The source's type of what is selected: of a value in place of a column, the column's."""
+        if one.source and one.how in ("value", "null", TARGET_SQL):
+            return next(each.type for each in self._table.columns if each.name == one.source)
+        return self._type(one)
+
     def _type(self, one: MappedColumn) -> str:
-        """The type of a computed column. SQLite's values carry their types; MySQL's computed values
-        are read as text, unless the spec asks for a type."""
-        if self._dialect == "sqlite":
-            return ""
-        asked = self._spec.types.get(one.target, "text").lower().replace(" ", "")
-        if asked.startswith("numeric("):
-            return asked.replace("numeric", "decimal")
-        return _MYSQL_TYPES.get(asked, "longtext")
-
-    @property
-    def _binary(self) -> str:
-        """The collation of texts that have none of the source's. SQLite compares bytes anyway."""
-        return "" if self._dialect == "sqlite" else "utf8mb4_bin"
-
-    def _of_hash(self) -> str:
-        return "text" if self._dialect == "sqlite" else "varchar(64)"
+        """The type of a computed column."""
+        return self._way.computed(self._spec.types.get(one.target, ""))
 
     def _check_generated(self, mapping: Mapped, column: SourceColumn) -> None:
-        used = columns_of(column.generated, self._dialect)
+        used = columns_of(column.generated, self._way.dialect)
         kept = {old.lower() for old in mapping.names if old not in mapping.changed}
         if used is None or not used <= kept:
             message = f"column {column.name} is generated from what is dropped or replaced"
@@ -271,15 +235,22 @@ class _Mapping:
         primary = self._key(table.primary_key, names, changed) if table.primary_key else None
         indexes = [self._index(one, names, changed) for one in table.indexes]
         foreign = [self._foreign_key(one, names, changed) for one in table.foreign_keys]
-        paged = all(one in names and one not in mapping.changed for one in table.pages_by)
+        pages = self._pages(names, mapping.changed)
         return {
             "primary_key": primary,
             "uniques": tuple(one for one in keys if one),
             "indexes": tuple(one for one in indexes if one),
             "foreign_keys": tuple(one for one in foreign if one),
-            "pages_by": tuple(names[one] for one in table.pages_by) if paged else (),
+            "pages_by": pages,
             "next_number": table.next_number,
         }
+
+    def _pages(self, names: Mapping[str, str], changed: set[str]) -> tuple[str, ...]:
+        pages = self._table.pages_by
+        if self._way.has_own_ranges:
+            return pages
+        kept = all(one in names and one not in changed for one in pages)
+        return tuple(names[one] for one in pages) if kept else ()
 
     def _key(self, key: Key, names: Mapping[str, str], changed: set[str]) -> Key | None:
         if gone := [one for one in key.columns if one not in names]:
@@ -292,7 +263,7 @@ class _Mapping:
         if other := [one for one in key.columns if one in changed]:
             message = f"column {other[0]} is part of key {key.name}: its values cannot be replaced"
             self.faults.append((message, "leave it as it is, or drop it"))
-        return Key(key.name, tuple(names[one] for one in key.columns))
+        return replace(key, columns=tuple(names[one] for one in key.columns))
 
     def _index(self, one: Index, names: Mapping[str, str], changed: set[str]) -> Index | None:
         used = {part.column for part in one.parts if part.column}
@@ -321,34 +292,11 @@ class _Mapping:
         self.losses.append(Loss(str(self._table.name), message, kind))
 
 
-_MYSQL_TYPES = {
-    "bigint": "bigint",
-    "doubleprecision": "double",
-    "date": "date",
-    "timestamp": "datetime(6)",
-}
-_CASTS = {
-    "bigint": "signed",
-    "double": "double",
-    "date": "date",
-    "datetime": "datetime(6)",
-    "decimal": "decimal",
-}
-
-
 def _into(text: str, name: Name, schemas: Mapping[str, str]) -> Name:
     schema, dot, table = text.rpartition(".")
     if not dot:
         return Name(name.schema, table or name.name)
     return Name({new: old for old, new in schemas.items()}.get(schema, schema), table)
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, int | float):
-        return repr(value)
-    return "'{}'".format(str(value).replace("'", "''"))
 
 
 def _referring(

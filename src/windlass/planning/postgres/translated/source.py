@@ -227,7 +227,8 @@ def _keys(archive: Archive, one: Fitted, table: int, free: Free) -> Iterator[tup
         own = "" if is_primary else folded(key.name)  # MySQL calls every primary key PRIMARY
         name = free.take(own or f"{one.name.name}_{usual}")
         oid = 10_000 + len(archive.entries)
-        word = "PRIMARY KEY" if is_primary else "UNIQUE"
+        nulls = _nulls(archive, one, key, columns) if key.nulls_are_equal else ""
+        word = "PRIMARY KEY" if is_primary else f"UNIQUE{nulls}"
         id_ = archive.add(
             "CONSTRAINT",
             Name(one.name.schema, f"{one.name.name} {name}"),
@@ -236,12 +237,29 @@ def _keys(archive: Archive, one: Fitted, table: int, free: Free) -> Iterator[tup
             depends_on=[table],
             oid=oid,
         )
-        index = index_text(one.name, name, columns, is_unique=True)
+        index = index_text(one.name, name, columns, is_unique=True, nulls=nulls)
         of = archive.entries[table - 1].oid
         archive.keys.append(KeyConstraint(oid, of, one.name, name, is_primary, index, ""))
         yield key, id_
         if any(one.field(column).type.ignores_case for column in key.columns):
             add_ignoring_case(archive, one, key, table, free)
+
+
+def _nulls(archive: Archive, one: Fitted, key: Key, columns: str) -> str:
+    """What makes NULLs equal in a key, as they are to the source. Empty, and a loss, if the target
+    does not have it yet; empty as well if no column can be NULL."""
+    nullable = [each for each in key.columns if not _is_not_null(one, each)]
+    if not nullable:
+        return ""
+    nulls = " NULLS NOT DISTINCT"
+    if archive.compiles(one, f"ALTER TABLE {{table}} ADD UNIQUE{nulls} ({columns})"):
+        return nulls
+    message = (
+        f"key {key.name} ({', '.join(key.columns)}): NULLs are equal to the source, and the target"
+        f" accepts several rows with NULL in {nullable[0]}: it would need PostgreSQL 15"
+    )
+    archive.losses.append(Loss(str(one.table.name), message, LossClass.CONSTRAINTS))
+    return ""
 
 
 def _indexes(archive: Archive, one: Fitted, table: int, free: Free) -> None:
