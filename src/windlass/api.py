@@ -22,17 +22,15 @@ from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import Flow, resolve
-from windlass.model.following import Ending, Phase
-from windlass.model.outcome import Course, Outcome, Reason, RunDetail, RunStatus, State, Totals
 from windlass.model.wording import word
 from windlass.recorded import Where, log_writer, open_past, with_past
-from windlass.run.failures import not_begun, refused, with_side
-from windlass.run.hints import SAME, way_on
 from windlass.spec.model import SpecModel
 
 if TYPE_CHECKING:  # a command needs one flow's spec, and few of the nouns
     from windlass.engines.landing import Input
     from windlass.model.cutover import Foreseen as CuttingOver
+    from windlass.model.following import Ending, Phase
+    from windlass.model.outcome import Outcome, RunDetail, RunStatus
     from windlass.model.past import Foreseen, Left
     from windlass.model.planned import Planned
     from windlass.model.repair import Repairing
@@ -137,6 +135,8 @@ def verify(
     Raises:
         BadSpec: the spec names no databases.
     """
+    from windlass.model.outcome import State  # as below: a plan needs no outcome
+
     started = time.perf_counter()
     opened = _comparing(differing, show_values=show_values)
     flow = comparison_of(spec.flow)
@@ -324,7 +324,9 @@ def rollback(
     """
     if force and skip_changed:
         raise BadSpec([f"{word('force')} and {word('skip-changed')} exclude each other"])
+    from windlass.model.outcome import Course, Outcome, Reason, State
     from windlass.model.past import Others
+    from windlass.run.failures import not_begun, not_undone, refused
 
     others = Others.LOSE if force else Others.SKIP if skip_changed else Others.REFUSE
     started = time.perf_counter()
@@ -340,7 +342,7 @@ def rollback(
         except Refused as error:
             return refused(error, run)
         except WindlassError as error:
-            return _not_undone(run, error)
+            return not_undone(run, error)
     for notice in undone.stayed:
         emit(Noticed(notice))
     return Outcome(
@@ -364,7 +366,9 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
     schema, point, table = into.partition(".")
     if not (schema and point and table):
         raise BadSpec([f"{word('into')}: {into!r} is not schema.table"])
+    from windlass.model.outcome import Outcome, Reason, State, Totals
     from windlass.model.relation import Name
+    from windlass.run.failures import not_undone, refused
 
     try:
         with open_past(where, "windlass control", emit) as past:
@@ -374,7 +378,7 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
     except Refused as error:
         return refused(error, run)
     except WindlassError as error:
-        return _not_undone(run, error)
+        return not_undone(run, error)
     seconds = time.perf_counter() - started
     emit(Noticed(undone.message))
     return Outcome(
@@ -388,13 +392,6 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
     )
 
 
-def _not_undone(run: str, error: WindlassError) -> Outcome:
-    if not error.retryable:
-        return replace(not_begun(error), run=run)
-    reason = Reason(with_side(error), way_on(error, resume=SAME))
-    return Outcome(run, State.STOPPED, reason=reason)
-
-
 def finish(
     spec: Spec, run: str = "", emit: Emit = ignore, *, ask: Callable[[Ending], None] = _no_question
 ) -> Outcome:
@@ -404,6 +401,8 @@ def finish(
     Raises:
         BadSpec: the spec names no databases.
     """
+    from windlass.model.following import Phase
+
     return _end(spec, run, Phase.FINISHED, emit, ask)
 
 
@@ -416,6 +415,8 @@ def abandon(
     Raises:
         BadSpec: the spec names no databases.
     """
+    from windlass.model.following import Phase
+
     return _end(spec, run, Phase.ABANDONED, emit, ask)
 
 
@@ -434,6 +435,7 @@ def _end_following(
     spec: Spec, run: str, end: Phase, emit: Emit, ask: Callable[[Ending], None]
 ) -> Outcome:
     from windlass.flows.follow.ending import end_following  # few commands need it
+    from windlass.run.failures import not_undone, refused
 
     try:
         return end_following(spec, run, end, emit, ask)
@@ -442,7 +444,7 @@ def _end_following(
     except Refused as error:
         return refused(error, run)
     except WindlassError as error:
-        return _not_undone(run, error)
+        return not_undone(run, error)
 
 
 def read_left(where: Where, run: str = "") -> list[Left]:

@@ -13,12 +13,12 @@ from windlass.errors import WindlassError
 from windlass.flows.registry import PAST_AT, flow_named
 from windlass.model.event import Emit
 from windlass.model.flow import resolve
-from windlass.model.outcome import Outcome, State
 from windlass.spec.model import SpecModel
 
 if TYPE_CHECKING:
     from windlass.model.acts import Act
     from windlass.model.logged import LogPart, Noted
+    from windlass.model.outcome import Outcome
     from windlass.model.past import Past
     from windlass.run.logbook import Write
 
@@ -100,6 +100,7 @@ def end_act(target: str, number: str, result: str) -> None:
 def with_past(where: Where, ended: Outcome) -> Outcome:
     """The outcome of a command that ended a run, with all that its journal has of the run.
     As it is, if the run has not ended, or the journal cannot be read."""
+    from windlass.model.outcome import State  # a plan needs no outcome
     from windlass.run.reporting import past_outcome
 
     if ended.state not in (State.DONE, State.ABANDONED):

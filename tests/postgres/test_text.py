@@ -9,7 +9,8 @@ import pytest
 
 from command import DONE, windlass
 from servers import Pair
-from windlass.cli.endings import Ending, Exit, text_of
+from windlass.cli.endings import Ending, text_of
+from windlass.cli.exits import Exit
 from windlass.model.event import Noticed
 from windlass.model.report import Problem
 from windlass.model.text import coloured, json_text, one_line

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from command import REFUSED, environment, windlass
 from sample_plan import refused_plan
 from servers import Pair
-from windlass.cli.endings import Ending, Exit, text_of
+from windlass.cli.endings import Ending, text_of
+from windlass.cli.exits import Exit
 from windlass.model.plan import SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Problem

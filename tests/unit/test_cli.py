@@ -8,10 +8,10 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import pytest
 from moves import OUTCOME, SIDES, Capture, Moves, moves, stdout_json
 from paths import TESTS
 from sample_plan import PROBLEM, refused_plan, sample_plan
-from windlass.cli.endings import EXIT_OF, Exit
+from windlass.cli.endings import EXIT_OF
+from windlass.cli.exits import Exit
 from windlass.cli.main import run
 from windlass.engines.postgres.session import Address
 from windlass.errors import (
@@ -282,47 +283,72 @@ print(sorted({"pydantic", "psycopg", "asyncpg", "rich", "yaml", "postgast"} & se
     assert out.splitlines()[-1] == "[]"
 
 
-# what the command line needs of the package before it knows what to do: each dataclass takes about
-# 0.4 ms to make, so a module of nouns that slips in here is felt
-LIGHT = r"""windlass(\.version|\.errors
-    |\.cli(\.\w+)?
+# what each needs of the package: a dataclass takes about 0.4 ms to make, a pydantic model 2 ms, so
+# a module of nouns that slips in here is felt
+VERSION = r"""windlass(\.version|\.errors
+    |\.cli(\.exits|\.faults|\.group|\.main|\.program|\.spelling|\.voice)?
+    |\.progress(\.wrapping)?|\.model(\.hiding|\.text|\.wording)?
+)?"""
+HELP = rf"""{VERSION}|windlass(\.cli\.\w+
     |\.spec(\.choices|\.fields(\.\w+)?)?
     |\.flows(\.registry|\.\w+(\.outline)?)?
-    |\.run(\.extras|\.hints)?|\.progress(\.wrapping)?|\.engines(\.scratch)?
-    |\.model(\.account|\.flow|\.following|\.hiding|\.load_words|\.outcome|\.report|\.snapshot|\.text|\.units|\.wording)?
-)?"""
+    |\.model(\.flow|\.load_words|\.report|\.units)?
+)"""
+PLAN = rf"""{HELP}|windlass(\.api|\.run(\.hints)?|\.spec(\.columns|\.mapping|\.migrate|\.model)
+    |\.flows(\.holding|\.specs|\.migrate\.planned)|\.progress\.(lines|tally)
+    |\.engines(\.scratch|\.starting)?|\.model\.(event|mask|snapshot)
+    |\.engines\.postgres(\.(connecting|errors|hold|keepalive|locks?|parameters|pooling|queries
+        |session|snapshot|tls))?
+)"""
 
 
-def test_help_loads_none_of_what_runs() -> None:
-    code = """
+def loaded_by(arguments: Sequence[str], allowed: str) -> list[str]:
+    """What of the package a command loads, and more of it than is allowed."""
+    code = f"""
 import sys
 from windlass.cli.main import run
-run(["--version"]); run(["--help"]); run(["load", "--help"])
+run({list(arguments)})
 print(*(name for name in sys.modules if name.partition(".")[0] == "windlass"))
 """
     out, _ = python(code).communicate(timeout=30)
     loaded = out.splitlines()[-1].split()
     assert "windlass.cli.main" in loaded
-    assert [name for name in loaded if not re.fullmatch(LIGHT, name, re.VERBOSE)] == []
+    return [name for name in loaded if not re.fullmatch(allowed, name, re.VERBOSE)]
+
+
+def test_the_version_loads_no_command() -> None:
+    assert loaded_by(["--version"], VERSION) == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["load", "--help"]])
+def test_help_loads_none_of_what_runs(arguments: list[str]) -> None:
+    assert loaded_by(arguments, HELP) == []
 
 
 def test_a_plan_connects_before_it_loads_what_plans() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # and nobody listens
-        url = f"postgresql://127.0.0.1:{closed.getsockname()[1]}/shop"
-        code = f"""
-import sys
+    code = """
+import socket, sys, threading
 from windlass.cli.main import run
-run(["plan", "--source", "{url}", "--target", "{url}"])
-late = (
-    *("windlass.planning", "windlass.journal", "windlass.flows.migrate.context", "tenacity"),
-    *("windlass.loading", "windlass.metrics", "windlass.model.export", "windlass.model.plan"),
-)
-print("psycopg" in sys.modules, [name for name in sys.modules if name.startswith(late)])
+listener = socket.create_server(("127.0.0.1", 0))
+loaded = []
+def accept():
+    with listener.accept()[0]:
+        loaded.extend(sys.modules)
+    listener.close()
+thread = threading.Thread(target=accept)
+thread.start()
+url = "postgresql://127.0.0.1:%d/shop" % listener.getsockname()[1]
+run(["plan", "--source", url, "--target", url])
+thread.join()
+print(*loaded)
 """
-        out, err = python(code).communicate(timeout=30)
+    out, err = python(code).communicate(timeout=30)
     assert "source and target cannot be reached" in err
-    assert out.splitlines()[-1] == "True []"
+    loaded = out.splitlines()[-1].split()
+    assert "psycopg" in loaded
+    ours = [name for name in loaded if name.partition(".")[0] == "windlass"]
+    assert [name for name in ours if not re.fullmatch(PLAN, name, re.VERBOSE)] == []
+    assert {"asyncpg", "jinja2", "pyarrow", "rich", "tenacity", "yaml"} & set(loaded) == set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -12,8 +12,8 @@ import click
 
 from windlass.cli import options
 from windlass.cli.ending_commands import abandon, finish
-from windlass.cli.endings import Exit
-from windlass.cli.group import InOrder
+from windlass.cli.exits import Exit
+from windlass.cli.program import windlass
 from windlass.cli.results import report_outcome, report_plan
 from windlass.cli.running import run_watched
 from windlass.cli.serving import serve
@@ -27,25 +27,14 @@ from windlass.flows.registry import (
 )
 from windlass.version import __version__
 
+__all__ = ["windlass"]  # with its commands
+
 if TYPE_CHECKING:
     from windlass.model.event import Emit
     from windlass.model.flow import Flow
     from windlass.model.outcome import Outcome
     from windlass.spec.migrate import Spec
     from windlass.spec.model import SpecModel
-
-
-@click.group(
-    cls=InOrder,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
-    "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, "
-    "5 cutover taken back, 130 interrupted. "
-    "After 4 and 130 the last lines say what to do: usually the same command.",
-)
-@click.version_option(__version__, message="windlass %(version)s")
-def windlass() -> None:
-    """Move a database to another server: plan, run, prove, undo."""
 
 
 @windlass.command()

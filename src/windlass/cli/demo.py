@@ -24,7 +24,8 @@ from pydantic import SecretStr
 
 from windlass import api
 from windlass.cli import show
-from windlass.cli.endings import EXIT_OF, Exit
+from windlass.cli.endings import EXIT_OF
+from windlass.cli.exits import Exit
 from windlass.cli.voice import Voice
 from windlass.cli.watch import watching
 from windlass.demo import servers

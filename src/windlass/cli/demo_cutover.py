@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from windlass.cli import demo
-from windlass.cli.endings import Exit
+from windlass.cli.exits import Exit
 from windlass.cli.voice import Voice
 from windlass.cli.watch import is_terminal
 from windlass.demo import servers

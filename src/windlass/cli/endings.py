@@ -5,11 +5,11 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import click
 
+from windlass.cli.exits import Exit
 from windlass.cli.reports import write_report
 from windlass.cli.voice import Voice
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
@@ -19,17 +19,6 @@ from windlass.model.units import plural
 from windlass.progress.wrapping import WHOLE, hang
 from windlass.run.extras import missing_library
 from windlass.run.hints import RESUME, SAME, way_on
-
-
-class Exit(IntEnum):
-    DONE = 0
-    DIFFERENT = 1
-    BAD_SPEC = 2
-    REFUSED = 3
-    STOPPED = 4
-    TAKEN_BACK = 5
-    INTERRUPTED = 130
-
 
 EXIT_OF = {
     State.DONE: Exit.DONE,

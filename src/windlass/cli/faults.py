@@ -9,7 +9,6 @@ import click
 from click.core import ParameterSource, iter_params_for_processing
 
 from windlass.errors import BadSpec
-from windlass.spec.fields.migrate import MIGRATE
 
 # commands whose options are the keys of a `Spec`, which needs both sides
 _OF_SPECS = {"plan", "migrate", "verify"}
@@ -51,7 +50,8 @@ class AllFaults(click.Command):
 
 
 def _faults_of_spec(read: Mapping[str, Any]) -> Sequence[str]:
-    from windlass.flows.specs import load  # only a mistake needs it here
+    from windlass.flows.specs import load  # only a mistake needs these here
+    from windlass.spec.fields.migrate import MIGRATE
 
     keys = {entry.key for entry in MIGRATE.values()}
     words = {name: value for name, value in read.items() if name in keys}

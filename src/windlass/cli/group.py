@@ -3,6 +3,7 @@ accept."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
@@ -12,12 +13,24 @@ from windlass.cli.faults import AllFaults
 
 
 class InOrder(click.Group):
-    """Lists its commands in the order of use, and knows what other tools call their options."""
+    """Lists its commands in the order of use, and knows what other tools call their options.
+
+    The module `commands_in` adds them, once one is asked for.
+    """
 
     command_class = AllFaults
 
+    def __init__(self, *words: Any, commands_in: str, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self._commands_in = commands_in
+
     def list_commands(self, ctx: click.Context) -> list[str]:
+        importlib.import_module(self._commands_in)
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        importlib.import_module(self._commands_in)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
-from windlass.cli.commands import windlass
-from windlass.cli.endings import Exit, ending_of, report
+from windlass.cli.exits import Exit
+from windlass.cli.program import windlass
 from windlass.cli.voice import Voice
-from windlass.engines.scratch import sweep
 from windlass.model.hiding import secrets_in
 
 # Commands that have written nothing when they fail.
@@ -33,11 +32,15 @@ def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda:
     try:
         _hide_passwords(voice)
         if not {"-h", "--help", "--version"}.intersection(arguments):
+            from windlass.engines.scratch import sweep
+
             sweep()
         return int(
             windlass.main(list(arguments), "windlass", standalone_mode=False, obj=voice) or 0
         )
     except (Exception, KeyboardInterrupt) as error:
+        from windlass.cli.endings import ending_of, report  # only a failure needs them
+
         writes = not READING.intersection(arguments[:1])
         resumes = not WHOLE.intersection(arguments[:1])
         return report(ending_of(error, writes=writes, resumes=resumes), voice, error)

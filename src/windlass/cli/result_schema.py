@@ -18,7 +18,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from windlass.cli.endings import STATES, Exit
+from windlass.cli.endings import STATES
+from windlass.cli.exits import Exit
 from windlass.model import account, outcome, report
 
 Schema = dict[str, Any]

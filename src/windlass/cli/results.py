@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from windlass.cli.endings import EXIT_OF, Exit
+from windlass.cli.exits import Exit
 from windlass.cli.reports import write_report
 from windlass.cli.spelling import as_option
 from windlass.model.wording import all_spelled
@@ -76,6 +76,7 @@ def report_outcome(
 ) -> int:
     """How a run ended. `rows` has all rows that differ; the outcome names only the first."""
     from windlass.cli import show
+    from windlass.cli.endings import EXIT_OF  # a plan ends without an outcome
     from windlass.run import summary
 
     voice.before_result()

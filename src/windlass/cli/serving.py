@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from windlass.cli import options
-from windlass.cli.endings import Exit
+from windlass.cli.exits import Exit
 from windlass.cli.faults import AllFaults
 from windlass.cli.spelling import as_option
 from windlass.cli.voice import Voice
@@ -147,6 +146,8 @@ def _targets(
 
 def _policy(voice: Voice, words: Mapping[str, Any]) -> tuple[Policy, str]:
     """Who may look and act; and the token that was made up, if one was."""
+    import secrets
+
     from windlass.web.access import (
         LOCAL_NAMES,
         SHORTEST_TOKEN,

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from windlass.flows.registry import entries_of, spec_flows
 from windlass.model.wording import PASSWORD
 
-_FLAGS = {entry.word: entry.flag for flow in spec_flows() for entry in entries_of(flow).values()}
+
+@cache
+def _flags() -> dict[str, str]:
+    """Every word's option. It needs the entries of all flows, which only a message is worth."""
+    from windlass.flows.registry import entries_of, spec_flows
+
+    return {entry.word: entry.flag for flow in spec_flows() for entry in entries_of(flow).values()}
 
 
 def as_option(name: str, value: str) -> str:
     """``--existing replace``."""
     if name == PASSWORD:
         return "PGPASSWORD, the password file or the URL"
-    flag = _FLAGS.get(name, f"--{name}")
+    flag = _flags().get(name, f"--{name}")
     return f"{flag} {_quoted(value)}" if value else flag
 
 

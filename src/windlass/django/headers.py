@@ -12,7 +12,7 @@ from django.core.exceptions import FieldDoesNotExist
 
 from windlass.django.tables import Model, ModelField, Part
 from windlass.model.report import Problem
-from windlass.spec.inputs import ColumnSpec
+from windlass.spec.columns import ColumnSpec
 
 Path = tuple[str, ...]
 

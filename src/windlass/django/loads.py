@@ -21,7 +21,7 @@ from windlass.django.tables import Model, ModelField, Part
 from windlass.errors import BadSpec, Refused
 from windlass.model.report import Problem
 from windlass.spec.choices import LoadName
-from windlass.spec.inputs import ColumnSpec
+from windlass.spec.columns import ColumnSpec
 from windlass.spec.load import OneLoad
 from windlass.spec.model import validated
 

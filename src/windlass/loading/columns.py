@@ -17,7 +17,7 @@ from windlass.model.mask import Mask
 from windlass.model.report import Problem
 from windlass.model.wording import word
 from windlass.spec.choices import LoadSchema
-from windlass.spec.inputs import ColumnSpec
+from windlass.spec.columns import ColumnSpec
 from windlass.spec.load import OneLoad
 
 

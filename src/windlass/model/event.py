@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from windlass.model.following import Phase, StreamStatus
+if TYPE_CHECKING:
+    from windlass.model.following import Phase, StreamStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class FlowPlanned:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
+    """A step begins, with so many items."""
+
     step: str
     items: int
     cost: int = 0  # of all its items
@@ -39,12 +43,16 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
+    """All items of a step are done."""
+
     step: str
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class ItemStarted:
+    """An item of a step begins; `group` is its relation, or its batch of small ones."""
+
     step: str
     item: str
     group: str
@@ -53,6 +61,8 @@ class ItemStarted:
 
 @dataclass(frozen=True, slots=True)
 class ItemFinished:
+    """An item is done and committed."""
+
     step: str
     item: str
     group: str
@@ -65,6 +75,8 @@ class ItemFinished:
 
 @dataclass(frozen=True, slots=True)
 class ItemRetried:
+    """An item failed and is tried again after a while."""
+
     step: str
     item: str
     attempt: int

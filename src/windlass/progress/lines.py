@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from windlass.model.event import (
     BytesCopied,
@@ -25,9 +25,11 @@ from windlass.model.event import (
     StepFinished,
     StepStarted,
 )
-from windlass.model.following import Phase
 from windlass.model.text import one_line
 from windlass.progress.tally import Tally
+
+if TYPE_CHECKING:
+    from windlass.model.following import Phase
 
 ITEM_LINES_PER_SECOND = 20
 PROGRESS_SECONDS = 10.0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from windlass.errors import CannotResume, Refused, Unreachable, WindlassError
 from windlass.model.outcome import Outcome, Reason, State
 from windlass.model.report import Problem
+from windlass.run.hints import SAME, way_on
 
 
 def with_side(error: WindlassError) -> str:
@@ -39,3 +42,11 @@ def not_begun(error: WindlassError) -> Outcome:
     if error.retryable:
         return unreachable(Unreachable([problem]))
     return Outcome("", State.REFUSED, reason=Reason(problems=(problem,)))
+
+
+def not_undone(run: str, error: WindlassError) -> Outcome:
+    """The outcome if a run of the past could not be undone or ended, or only in part."""
+    if not error.retryable:
+        return replace(not_begun(error), run=run)
+    reason = Reason(with_side(error), way_on(error, resume=SAME))
+    return Outcome(run, State.STOPPED, reason=reason)

@@ -12,9 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     model_validator,
@@ -31,8 +29,8 @@ from windlass.spec.choices import (
     Unmatched,
 )
 from windlass.spec.fields.export import EXPORT
-from windlass.spec.model import Size, SpecModel, Words, describe_attributes, made_from
-from windlass.spec.tables import BigQueryTable, with_underscores
+from windlass.spec.model import Size, SpecModel, SpecPart, Words, made_from, with_underscores
+from windlass.spec.tables import BigQueryTable
 
 STORES = ("file", "s3", "gs", "az")
 WAREHOUSES = ("duckdb", "bigquery", "snowflake", "iceberg", "postgresql", "postgres")
@@ -51,10 +49,8 @@ def _template(text: str) -> str:
     return text
 
 
-class RelationSpec(BaseModel):
+class RelationSpec(SpecPart):
     """Relations that a pattern matches, or the rows of a named query."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
     name: Annotated[str, Field(min_length=1)]
     """A shell pattern for `schema.relation`, or for the name alone; for a query, the name of its

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,19 +16,9 @@ from pydantic import (
 )
 
 from windlass.model.digest import digest
-from windlass.model.mask import Mask
-from windlass.spec.model import Words, describe_attributes
-from windlass.spec.tables import with_underscores
+from windlass.spec.model import SpecPart, Words, or_text, with_underscores
 
 REMOTE = ("http", "https", "s3", "gs", "az", "file")
-
-
-def _or_text(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Describe the properties, and add that a plain text is accepted as well."""
-    describe_attributes(schema, model)
-    mapping = dict(schema)
-    schema.clear()
-    schema["anyOf"] = [{"type": "string"}, mapping]
 
 
 def _character(value: str) -> str:
@@ -43,10 +31,8 @@ def _character(value: str) -> str:
 Character = Annotated[str, AfterValidator(_character)]
 
 
-class CsvSpec(BaseModel):
+class CsvSpec(SpecPart):
     """How a CSV file is written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
     delimiter: Character | None = None
     """One character, or `tab`. Default: a comma; in TSV a tab."""
@@ -97,10 +83,8 @@ def _codec(name: str) -> None:
         raise ValueError(f"encoding: {name!r} is not one that Python knows") from None
 
 
-class ApiSpec(BaseModel):
+class ApiSpec(SpecPart):
     """A JSON API that gives records in pages."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
     url: Annotated[str, Field(pattern=r"^https?://")]
     """The URL of the first page."""
@@ -141,10 +125,10 @@ def _database(value: Any) -> Any:
     return value
 
 
-class InputSpec(BaseModel):
+class InputSpec(SpecPart):
     """A file, URL or pattern; or a query or relation of a database; or an API."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text)
+    model_config = ConfigDict(json_schema_extra=or_text)
 
     path: str = ""
     """A file, URL or shell pattern; a plain text is short for this."""
@@ -218,60 +202,10 @@ def _without_secrets(text: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}{query}"
 
 
-def _or_text_or_null(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    _or_text(schema, model)
-    schema["anyOf"].append({"type": "null"})
-
-
-class ColumnSpec(BaseModel):
-    """Of a field: the column that it goes into. Of a column: how it gets its values."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text_or_null)
-
-    to: str = ""
-    """The column that the field goes into; a plain text is short for this."""
-    drop: bool = False
-    """Leave the field out; `null` is short for this."""
-    from_: Annotated[str, Field(alias="from")] = ""
-    """The field that the column comes from; by default that of the same name."""
-    sql: str = ""
-    """SQL of the target over the fields of the row."""
-    value: bool | int | float | str | None = None
-    """The same value for every row."""
-    mask: Mask | None = None
-    """`hash`: an HMAC with the key in $WINDLASS_HASH_KEY, as exports write it; `null`: no value."""
-    compare: bool = True
-    """False: a row does not differ by this column alone; it is set in new and in changed rows."""
-
-    _choices: ClassVar[str] = "is one of to, drop, sql and value, or from and mask"
-
-    def _ways(self) -> Sequence[object]:
-        """The mutually exclusive ways to get its values; those not used are empty."""
-        fixed = "value" in self.model_fields_set
-        return (self.to, self.drop, self.sql, fixed, self.from_ or self.mask)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_forms(cls, data: Any) -> Any:
-        if data is None or data == "":
-            return {"drop": True}
-        if isinstance(data, dict) and "mask" in data and data["mask"] is None:
-            return {**data, "mask": "null"}  # as YAML reads it without quotes
-        return {"to": data} if isinstance(data, str) else data
-
-    @model_validator(mode="after")
-    def _says_one_thing(self) -> ColumnSpec:
-        if sum(map(bool, self._ways())) != 1:
-            raise ValueError(self._choices)
-        if self.drop and not self.compare:
-            raise ValueError("a field that is left out is never compared: leave out compare")
-        return self
-
-
-class ExpectSpec(BaseModel):
+class ExpectSpec(SpecPart):
     """What must hold for the rows: one of these, and how severe a violation is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text)
+    model_config = ConfigDict(json_schema_extra=or_text)
 
     not_null: Words = ()
     """Columns that have a value in every row."""

@@ -13,10 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, m
 
 from windlass.model.load_words import Duplicates, Matched, Missing, Take
 from windlass.spec.choices import Frame, InputFormat, LoadName, LoadSchema, Packing
+from windlass.spec.columns import ColumnSpec
 from windlass.spec.fields.load import LOAD
-from windlass.spec.inputs import ColumnSpec, CsvSpec, ExpectSpec, InputSpec
-from windlass.spec.model import SpecModel, Words, made_from, word_of
-from windlass.spec.tables import with_underscores
+from windlass.spec.inputs import CsvSpec, ExpectSpec, InputSpec
+from windlass.spec.model import SpecModel, Words, made_from, with_underscores, word_of
 
 field = partial(made_from, LOAD)
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from windlass.model.mask import Mask
 from windlass.spec.choices import Frame
-from windlass.spec.inputs import ColumnSpec
-from windlass.spec.model import describe_attributes
-from windlass.spec.tables import with_underscores
+from windlass.spec.columns import ColumnSpec
+from windlass.spec.model import SpecPart, with_underscores
 
 _FUNCTION = Field(pattern=r"^[\w.]+:[\w.]+$")
 
@@ -45,10 +44,8 @@ class MappedColumnSpec(ColumnSpec):
         return self
 
 
-class MappingSpec(BaseModel):
+class MappingSpec(SpecPart):
     """How a table of the source arrives. What is not named arrives as it is."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
     into: str = ""
     """Its name on the target: `schema.table`, or `table` in the schema that it would go into."""

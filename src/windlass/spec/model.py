@@ -138,6 +138,46 @@ Gateway = Annotated[str, AfterValidator(_gateway)]
 of_every_flow = partial(made_from, Entries())
 
 
+def with_underscores(data: Any) -> Any:
+    """A mapping with the keys as Python has them."""
+    if isinstance(data, dict):
+        return {str(key).replace("-", "_"): value for key, value in data.items()}
+    return data
+
+
+def describe_attributes(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Describe each property by the string below its attribute, as `use_attribute_docstrings` does.
+
+    That reads the source when the class is created, which took 30 ms of every command; this does so
+    only when a schema is created.
+    """
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(body, ast.ClassDef)
+    for attribute, below in pairwise(body.body):
+        match attribute, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                value=ast.Constant(value=str(text))
+            ):
+                schema["properties"][keys_of(model)[name]]["description"] = inspect.cleandoc(text)
+
+
+def or_text(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Describe the properties, and add that a plain text is accepted as well."""
+    describe_attributes(schema, model)
+    mapping = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string"}, mapping]
+
+
+class SpecPart(BaseModel):
+    """A part of a spec, with its own keys. Its validator is made only once a spec has such a part:
+    that takes about 2 ms each, of every command."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, defer_build=True, json_schema_extra=describe_attributes
+    )
+
+
 class SpecModel(BaseModel):
     """A spec of one flow, with a field for each of the flow's entries."""
 
@@ -218,22 +258,6 @@ def spec_keys(model: type[BaseModel]) -> list[str]:
 def word_of(key: str) -> str:
     """How users write a key."""
     return key.replace("_", "-")
-
-
-def describe_attributes(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Describe each property by the string below its attribute, as `use_attribute_docstrings` does.
-
-    That reads the source when the class is created, which took 30 ms of every command; this does so
-    only when a schema is created.
-    """
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(body, ast.ClassDef)
-    for attribute, below in pairwise(body.body):
-        match attribute, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
-                value=ast.Constant(value=str(text))
-            ):
-                schema["properties"][keys_of(model)[name]]["description"] = inspect.cleandoc(text)
 
 
 M = TypeVar("M", bound=BaseModel)

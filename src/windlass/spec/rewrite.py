@@ -10,20 +10,18 @@ from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from windlass.spec.choices import Backup, Delete, Frame, Order
 from windlass.spec.fields.rewrite import REWRITE
-from windlass.spec.model import SpecModel, made_from
+from windlass.spec.model import SpecModel, SpecPart, made_from
 
 Value = None | bool | int | float | datetime | date | str | list[Any] | dict[str, Any]
 Name = Annotated[str, Field(min_length=1)]
 
 
-class Change(BaseModel):
+class Change(SpecPart):
     """A column's new value: a constant, or an SQL expression over the row."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: Value = None
     sql: str | None = None
@@ -35,10 +33,8 @@ class Change(BaseModel):
         return self
 
 
-class Addition(BaseModel):
+class Addition(SpecPart):
     """A column that the table may lack. Without value and sql, the function fills it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: Value = None
     sql: str | None = None

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from windlass.spec.choices import PartitionUnit
-from windlass.spec.model import Words, describe_attributes
+from windlass.spec.model import SpecPart, Words, with_underscores
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
-def with_underscores(data: Any) -> Any:
-    """A mapping with the keys as Python has them."""
-    if isinstance(data, dict):
-        return {str(key).replace("-", "_"): value for key, value in data.items()}
-    return data
-
-
-class PartitionRange(BaseModel):
+class PartitionRange(SpecPart):
     """Ranges of whole numbers: from `start` to below `end`, each `step` wide."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     start: int
     end: int
     step: Annotated[int, Field(ge=1)]
 
 
-class BigQueryTable(BaseModel):
+class BigQueryTable(SpecPart):
     """Used when a load creates the table; one that exists keeps what it has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
     partition_by: str = ""
     """A column of time or date, or with `partition-range` of whole numbers; `_PARTITIONTIME` is the

@@ -22,10 +22,11 @@ from windlass.engines.postgres.connecting import explain_connecting
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.parameters import libpq_reasons, refused
 from windlass.errors import BadSpec, WindlassError
-from windlass.model.relation import Name
 
 if TYPE_CHECKING:
     import asyncpg
+
+    from windlass.model.relation import Name
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
