@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from windlass.errors import BadSpec, Refused, WindlassError
-from windlass.flows.follow.outline import RESYNC, VERIFY_FOLLOW
 from windlass.flows.registry import comparison_of, flow_named
-from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import Flow, resolve
@@ -135,6 +133,8 @@ def verify(
     Raises:
         BadSpec: the spec names no databases.
     """
+    from windlass.flows.follow.outline import RESYNC, VERIFY_FOLLOW
+    from windlass.flows.repair.outline import VERIFY
     from windlass.model.outcome import State  # as below: a plan needs no outcome
 
     started = time.perf_counter()

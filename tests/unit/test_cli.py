@@ -289,15 +289,17 @@ VERSION = r"""windlass(\.version|\.errors
     |\.cli(\.exits|\.faults|\.group|\.main|\.program|\.spelling|\.voice)?
     |\.progress(\.wrapping)?|\.model(\.hiding|\.text|\.wording)?
 )?"""
-HELP = rf"""{VERSION}|windlass(\.cli\.\w+
-    |\.spec(\.choices|\.fields(\.\w+)?)?
-    |\.flows(\.registry|\.\w+(\.outline)?)?
-    |\.model(\.flow|\.load_words|\.report|\.units)?
+OPTIONS = r"""windlass\.(cli\.(options|reports|results|running)
+    |flows(\.registry)?|model\.(flow|report|units)|spec(\.choices|\.fields(\.(entry|migrate))?)?
 )"""
-PLAN = rf"""{HELP}|windlass(\.api|\.run(\.hints)?|\.spec(\.columns|\.mapping|\.migrate|\.model)
-    |\.flows(\.holding|\.specs|\.migrate\.planned)|\.progress\.(lines|tally)
-    |\.engines(\.scratch|\.starting)?|\.model\.(event|mask|snapshot)
-    |\.engines\.postgres(\.(connecting|errors|hold|keepalive|locks?|parameters|pooling|queries
+HELP = rf"""{VERSION}|{OPTIONS}|windlass\.(cli\.(commands|ending_commands|migrating|serving)
+    |spec\.fields\.\w+|flows\.\w+(\.outline)?|model\.load_words
+)"""
+PLAN = rf"""{VERSION}|{OPTIONS}|windlass\.(cli\.(migrating|watch)|progress\.(lines|tally)
+    |api|recorded|run(\.hints)?|spec\.(columns|mapping|migrate|model)
+    |flows\.(holding|specs|(migrate|validate)(\.(outline|planned))?)
+    |model\.(event|mask|snapshot)|engines(\.scratch|\.starting)?
+    |engines\.postgres(\.(connecting|errors|hold|keepalive|locks?|parameters|pooling|queries
         |session|snapshot|tls))?
 )"""
 

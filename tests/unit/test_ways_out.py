@@ -129,6 +129,7 @@ ROLLBACK_NAMED_IN = {
     "api.py",
     "cli/commands.py",
     "cli/ending_commands.py",
+    "cli/migrating.py",  # of --restart, which no run that follows takes, and of a repair
     "cli/show.py",
     "flows/migrate/finished.py",  # of runs that are over
     "flows/migrate/resuming.py",  # of runs that are rolled back in part

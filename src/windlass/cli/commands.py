@@ -1,4 +1,5 @@
-"""The commands: each reads options, calls one function of the Python API, reports the result.
+"""All commands but those of `windlass.cli.migrating`: each reads options, calls one function of the
+Python API, reports the result.
 
 Nothing heavy is imported before a command runs: help and mistakes are answered at once.
 """
@@ -13,175 +14,29 @@ import click
 from windlass.cli import options
 from windlass.cli.ending_commands import abandon, finish
 from windlass.cli.exits import Exit
+from windlass.cli.migrating import show_plan
 from windlass.cli.program import windlass
-from windlass.cli.results import report_outcome, report_plan
+from windlass.cli.results import report_outcome
 from windlass.cli.running import run_watched
 from windlass.cli.serving import serve
 from windlass.cli.voice import Voice
-from windlass.flows.registry import (
-    FLOWS,
-    comparison_of,
-    entries_of,
-    flow_named,
-    spec_flows,
-)
+from windlass.flows.registry import FLOWS, entries_of, flow_named, spec_flows
+from windlass.spec.fields.cutover import CUTOVER
+from windlass.spec.fields.export import EXPORT
+from windlass.spec.fields.load import LOAD
 from windlass.version import __version__
 
 __all__ = ["windlass"]  # with its commands
 
 if TYPE_CHECKING:
-    from windlass.model.event import Emit
     from windlass.model.flow import Flow
-    from windlass.model.outcome import Outcome
-    from windlass.spec.migrate import Spec
-    from windlass.spec.model import SpecModel
 
-
-@windlass.command()
-@options.takes(*options.MOVE)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(options.FORMATS),
-    default="text",
-    show_default=True,
-    help="Format of the plan.",
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the plan into FILE, as JSON. For a migration, `migrate --plan FILE` runs exactly"
-    " that plan.",
-)
-@options.takes(*options.OUTPUT)
-@click.pass_obj
-def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
-    """Show what a run would do, and write nothing.
-
-    Plans a migration, or the flow of the spec file. For a migration it prints every table and
-    column, the statements that would run, sizes, chunks and their order, an estimate of the time,
-    every loss and every problem. With -q it ends with the list of tables. For an unfinished run it
-    shows what is left to do.
-    """
-    return _plan(voice, options.read_any_spec(voice, words), form, output)
-
-
-def _plan(voice: Voice, spec: SpecModel, form: str = "text", output: Path | None = None) -> int:
-    from windlass import api
-    from windlass.cli.watch import watching
-    from windlass.errors import AlreadyFinished
-
-    flow = flow_named(spec.flow)
-    try:
-        with watching(voice, flow.words.opening) as emit:
-            made = api.plan(spec, emit)
-    except AlreadyFinished as finished:
-        return report_outcome(voice, finished.outcome, flow.words)
-    return report_plan(voice, made, flow.words.verb, form, output)
-
-
-@windlass.command()
-@options.takes(*options.MOVE)
-@click.option(
-    "--plan",
-    "plan_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Run the plan in FILE, which `windlass plan -o FILE` wrote, with its options; refused if"
-    " the plan would be different now.",
-)
-@options.takes(options.RESTART)
-@options.takes(options.DIFFERENCES, *options.OUTPUT)
-@click.pass_obj
-def migrate(
-    voice: Voice,
-    /,
-    restart: bool,
-    plan_file: Path | None,
-    differences: Path | None,
-    **words: Any,
-) -> int:
-    """Migrate a database, or resume a migration that stopped.
-
-    Reads the source in one snapshot, copies tables in parallel, builds indexes and constraints, and
-    verifies. After a kill at any moment, the same command resumes, with the same result.
-    """
-    if plan_file and restart:
-        hint = "undo the unfinished run with windlass rollback first, then plan again"
-        raise click.UsageError(f"--restart cannot keep to the plan of a file: {hint}")
-    reviewed = options.read_reviewed(plan_file, words) if plan_file else None
-    spec = options.read_spec(voice, "migrate", words)
-    from windlass import api
-    from windlass.cli.differing import differing
-
-    with differing(differences) as rows:
-
-        def run(emit: Emit) -> Outcome:
-            return api.migrate(spec, emit, restart=restart, differing=rows, reviewed=reviewed)
-
-        return run_watched(voice, spec.flow, run, rows, repairs=not spec.mapping)
-
-
-@windlass.command()
-@options.takes(*options.VERIFICATION)
-@click.option(
-    "--repair",
-    metavar="[KINDS]",
-    is_flag=False,
-    flag_value="update,insert,delete",
-    help="Ask, make the target match the source, and verify again. KINDS, such as insert,update,"
-    " allows only these changes. Old rows are set aside; `windlass rollback` puts them back.",
-)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--show-values", is_flag=True, help="Show differing values, not only their columns.")
-@options.takes(options.DIFFERENCES, *options.OUTPUT)
-@click.pass_obj
-def verify(
-    voice: Voice,
-    /,
-    repair: str | None,
-    yes: bool,
-    show_values: bool,
-    differences: Path | None,
-    **words: Any,
-) -> int:
-    """Compare two databases: whether they are equal, and if not, where they differ.
-
-    Writes nothing, unless --repair is given. All options of migrate are accepted; those that only
-    apply to a migration have no effect. Differences end with exit code 1.
-    """
-    spec = options.read_spec(voice, "migrate", words)
-    from windlass import api
-    from windlass.cli.asking import repairing
-    from windlass.cli.differing import differing
-
-    with differing(differences) as rows:
-
-        def run(emit: Emit) -> Outcome:
-            how = repairing(voice, emit, repair, yes=yes) if repair is not None else None
-            return api.verify(
-                _verifying(spec), emit, repair=how, show_values=show_values, differing=rows
-            )
-
-        flow = comparison_of(spec.flow).name
-        repairs = not spec.mapping and not spec.follow
-        return run_watched(voice, flow, run, rows, repairs=repairs, follows=spec.follow)
-
-
-def _verifying(spec: Spec) -> Spec:
-    """A spec file may say that a migration verifies nothing; this command always does."""
-    from windlass.spec.choices import Verify
-
-    if spec.verify_ is Verify.NONE:
-        return spec.model_copy(update={"verify_": Verify.FULL})
-    return spec
+TO = options.option(EXPORT["to"], help_="Folder of an export, to use the runs recorded there.")
 
 
 @windlass.command()
 @click.argument("run", required=False)
-@options.takes(options.TARGET, options.TO, options.FILE)
+@options.takes(options.TARGET, TO, options.FILE)
 @click.option("-w", "--watch", is_flag=True, help="Refresh every two seconds, until Ctrl-C.")
 @click.option(
     "--report",
@@ -229,7 +84,7 @@ def status(voice: Voice, /, run: str | None, watch: bool, report: Path | None, *
 
 @windlass.command()
 @click.argument("run")
-@options.takes(options.TARGET, options.TO, options.FILE)
+@options.takes(options.TARGET, TO, options.FILE)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Also discard changes that others have made since.")
 @click.option(
@@ -288,7 +143,7 @@ windlass.add_command(serve)
 
 @windlass.command()
 @click.argument("run", default="")
-@options.takes(options.TARGET, options.TO, options.FILE)
+@options.takes(options.TARGET, TO, options.FILE)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
@@ -319,7 +174,7 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 
 
 @windlass.command()
-@options.takes(*options.EXPORT)
+@options.takes(*options.with_file(EXPORT.values()))
 @click.option(
     "--run",
     metavar="RUN",
@@ -341,7 +196,7 @@ def export(voice: Voice, /, run: str, restart: bool, dry_run: bool, **words: Any
 
     spec = options.read_spec(voice, "export", words)
     if dry_run:
-        return _plan(voice, spec)
+        return show_plan(voice, spec)
     return run_watched(
         voice, "export", lambda emit: api.export(spec, emit, run=run, restart=restart)
     )
@@ -349,7 +204,7 @@ def export(voice: Voice, /, run: str, restart: bool, dry_run: bool, **words: Any
 
 @windlass.command()
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@options.takes(*options.LOAD)
+@options.takes(*options.with_file(LOAD.values()))
 @click.option("--dry-run", is_flag=True, help="Show what would be loaded, and change nothing.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
@@ -365,12 +220,12 @@ def load(voice: Voice, /, files: tuple[str, ...], dry_run: bool, **words: Any) -
     words["from"] = (*files, *words["from"])
     spec = options.read_spec(voice, "load", words)
     if dry_run:
-        return _plan(voice, spec)
+        return show_plan(voice, spec)
     return run_watched(voice, "load", lambda emit: api.load(spec, emit))
 
 
 @windlass.command()
-@options.takes(*options.CUTOVER)
+@options.takes(*options.with_file(CUTOVER.values()))
 @click.option("--rehearse", is_flag=True, help="Measure all except the fence, and stop nobody.")
 @click.option("--back", is_flag=True, help="Let applications write to the source again.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -15,21 +16,24 @@ from windlass.cli.faults import AllFaults
 class InOrder(click.Group):
     """Lists its commands in the order of use, and knows what other tools call their options.
 
-    The module `commands_in` adds them, once one is asked for.
+    Modules add them, once one is asked for: `commands_in` adds all, and `alone` names those that a
+    smaller module adds.
     """
 
     command_class = AllFaults
 
-    def __init__(self, *words: Any, commands_in: str, **more: Any) -> None:
-        super().__init__(*words, **more)
-        self._commands_in = commands_in
+    def __init__(
+        self, *given: Any, commands_in: str, alone: Mapping[str, str], **more: Any
+    ) -> None:
+        super().__init__(*given, **more)
+        self._commands_in, self._alone = commands_in, alone
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         importlib.import_module(self._commands_in)
         return list(self.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        importlib.import_module(self._commands_in)
+        importlib.import_module(self._alone.get(cmd_name, self._commands_in))
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:

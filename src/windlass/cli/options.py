@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from windlass.spec.fields.cutover import CUTOVER as CUTOVER_FIELDS
 from windlass.spec.fields.entry import EVERY_FLOW, Entry, Kind, Section
-from windlass.spec.fields.export import EXPORT as EXPORT_FIELDS
-from windlass.spec.fields.load import LOAD as LOAD_FIELDS
 from windlass.spec.fields.migrate import MIGRATE
 
 if TYPE_CHECKING:
@@ -78,8 +75,8 @@ FILE = click.option(
 )
 
 
-def _with_file(
-    entries: Iterable[Entry], made: Callable[[Entry], Option[Any]]
+def with_file(
+    entries: Iterable[Entry], made: Callable[[Entry], Option[Any]] = option
 ) -> tuple[Option[Any], ...]:
     """The options of entries, with `--file` after those of the databases."""
     offered = [entry for entry in entries if entry.option]
@@ -89,19 +86,15 @@ def _with_file(
 
 
 TARGET = option(MIGRATE["target"])
-TO = option(EXPORT_FIELDS["to"], help_="Folder of an export, to use the runs recorded there.")
-MOVE = _with_file(MIGRATE.values(), option)
-VERIFICATION = _with_file(MIGRATE.values(), _comparing)
-EXPORT = _with_file(EXPORT_FIELDS.values(), option)
-LOAD = _with_file(LOAD_FIELDS.values(), option)
-CUTOVER = _with_file(CUTOVER_FIELDS.values(), option)
+MOVE = with_file(MIGRATE.values())
+VERIFICATION = with_file(MIGRATE.values(), _comparing)
 
 
 def of_flow(entries: Iterable[Entry]) -> tuple[Option[Any], ...]:
     """The options of a flow whose command has no others. `--file` is required if some options can
     only be given in a file."""
     kept = list(entries)
-    some = _with_file(kept, option)
+    some = with_file(kept)
     own = [one for one in kept if one not in EVERY_FLOW]
     if all(one.option is None or one.section is Section.DATABASES for one in own):
         text = "YAML file that says what to do (see `windlass spec`)."

@@ -11,6 +11,7 @@ from windlass.version import __version__
 @click.group(
     cls=InOrder,
     commands_in="windlass.cli.commands",
+    alone=dict.fromkeys(("plan", "migrate", "verify"), "windlass.cli.migrating"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
     "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, "
