@@ -22,6 +22,7 @@ from windlass.model.chunk import Whole
 from windlass.model.relation import Name
 from windlass.model.report import LossClass
 from windlass.model.translation import Answers, Digest, Fit, Reading, SourceTable
+from windlass.model.wording import spelled
 
 duckdb = pytest.importorskip("duckdb")
 
@@ -205,9 +206,30 @@ def test_what_postgresql_s_types_do_not_have_is_counted_and_asked(
     assert lines.splitlines()[0] == (
         "1\t2020-01-01 00:00:00.123456789\tinfinity\t1 month\t\\\\x6100\t1\t0.125\t[nan]\t007"
     )
+    _, fit = fitted(origin, accepts=True)
+    hints = "; ".join(one.hint for one in fit.problems)
+    assert "types='main.t.d=text'" in spelled(hints) and "types='main.t.s=bytea'" in spelled(hints)
     del answers["ns"]
     _, fit = fitted(origin, types=answers, accepts=True)
     assert any("six digits" in one.message for one in fit.losses)
+
+
+def test_keys_that_only_duckdb_tells_apart_are_counted(held: Callable[..., DuckDbOrigin]) -> None:
+    origin = held(
+        "create table t (id int primary key, ns timestamp_ns unique, code varchar)",
+        "create unique index codes on t (code)",
+        "insert into t values (1, '2020-01-01 00:00:00.000000001',"
+        " '123e4567-e89b-12d3-a456-42665544000a'), (2, '2020-01-01 00:00:00.000000002',"
+        " '123E4567-E89B-12D3-A456-42665544000A'), (3, null, null)",
+    )
+    _, fit = fitted(origin, types={"code": "uuid"}, accepts=True)
+    same = "2 rows have keys that differ in DuckDB, and are the same on the target"
+    assert [one.message for one in fit.problems] == [
+        f"key t_ns_key (ns): {same}",
+        f"key codes (code): {same}",
+    ]
+    _, fit = fitted(origin, types={"ns": "text"})
+    assert fit.problems == ()
 
 
 def test_the_structure_is_that_of_the_catalog(held: Callable[..., DuckDbOrigin]) -> None:

@@ -212,6 +212,32 @@ def test_keys_of_another_case_are_counted_however_the_server_looks_them_up(
     assert "2 of them differ from a key by case" in loss.message
 
 
+def test_keys_that_only_the_source_tells_apart_are_counted(
+    held: Callable[..., tuple[MysqlOrigin, str]],
+) -> None:
+    origin, _ = held(
+        "create table nul (k varchar(9) unique, big longtext)",
+        f"insert into nul values ('a', repeat('x', {5 << 20} div 2)), ('b', ''), (null, '')",
+        "insert into nul values ('a\\0', ''), ('\\0', '')",
+        "create table half (k varchar(9) collate utf8mb4_bin primary key)",
+        "insert into half values (_utf8mb4 x'61eda080'), (_utf8mb4 x'61eda081'), ('a')",
+        "create table words (u char(36) collate utf8mb4_bin unique)",
+        "insert into words values ('123e4567-e89b-12d3-a456-42665544000a'),"
+        " ('123E4567-e89b-12d3-a456-42665544000A')",
+    )
+    tables = {one.name.name: one for one in origin.schemas().tables}
+    accepted = Answers(accepts_values=True)
+    same = "2 rows have keys that differ only on the source"
+    for name, answers, key in (
+        ("nul", accepted, "k (k)"),
+        ("half", accepted, "PRIMARY (k)"),
+        ("words", Answers({"u": "uuid"}), "u (u)"),
+    ):
+        (problem,) = origin.fit(tables[name], answers).problems
+        assert problem.message.startswith(f"key {key}: {same}"), name
+    assert not origin.fit(tables["words"], Answers()).problems
+
+
 def test_a_column_that_refers_to_a_number_that_counts_up_has_its_type(
     held: Callable[..., tuple[MysqlOrigin, str]],
 ) -> None:

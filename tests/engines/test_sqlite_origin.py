@@ -27,6 +27,13 @@ VALUES = [
     ("real", "0.1, 1e300, 9e999, -9e999, 1.5e-310, 3", "", "double precision",
      ["0.1", "1e+300", "Infinity", "-Infinity", "1.5e-310", "3"]),
     ("real", "0.1 + 0.2", "", "double precision", ["0.30000000000000004"]),
+    # whose absolute value is no integer
+    ("numeric", "-9223372036854775808, 1.5", "", "numeric", ["-9223372036854775808", "1.5"]),
+    ("decimal(10,2)", "-9223372036854775808", "", "numeric", ["-9223372036854775808"]),
+    ("", "-9223372036854775808", "", "bigint", ["-9223372036854775808"]),
+    ("json", "-9223372036854775808", "", "jsonb", ["-9223372036854775808"]),
+    ("integer", "-9223372036854775808", "double precision", "double precision",
+     ["-9.223372036854776e+18"]),
     ("numeric", "12.5, 3, 1e20, 0.000001", "", "numeric",
      ["12.5", "3", "100000000000000000000", "0.000001"]),
     ("decimal(10,2)", "12.3, -0.07, 5, 99999999.99", "", "numeric(10,2)",
@@ -195,6 +202,7 @@ KEYS = [
     " constraint family foreign key (a, b) references parents)",
     "create table parents2 (d text collate nocase primary key)",
     "insert into parents2 values ('É'), ('é'), ('A')",
+    "create table padded (d text collate rtrim primary key)",
     "insert into children values (1, 1, 'x', 'a'), (2, 1, 'z', 'b'), (3, null, 'z', null)",
 ]
 
@@ -202,8 +210,9 @@ KEYS = [
 def test_keys_that_rows_break_are_named_with_counts(tmp_path: Path) -> None:
     with held(file_with(tmp_path, *KEYS)) as origin:
         tables = tables_of(origin)
-        parents, parents2, children = (
-            origin.fit(tables[name], Answers()) for name in ("parents", "parents2", "children")
+        parents, parents2, padded, children = (
+            origin.fit(tables[name], Answers())
+            for name in ("parents", "parents2", "padded", "children")
         )
     assert [str(one) for one in parents.problems] == [
         "main.parents.a: 2 rows with NULL in the primary key (SQLite allows that: give them a"
@@ -211,13 +220,74 @@ def test_keys_that_rows_break_are_named_with_counts(tmp_path: Path) -> None:
     ]
     assert [one.message[:48] for one in parents2.losses] == [
         "compares without case (NOCASE), the target does ",
-        "key parents2_pkey (d) ignores case (NOCASE): the",
+    ]
+    assert [one.message[:49] for one in padded.losses] == [
+        "compares without blanks at the end (RTRIM), the t",
+        "key padded_pkey (d) ignores blanks at the end (RT",
     ]
     assert [one.message.split(" to no row")[0] for one in children.losses] == [
         "foreign key children_c_fkey: 2 rows refer",
         "foreign key family: 1 row refers",
     ]
     assert children.orphaned == ("children_c_fkey", "family")
+
+
+MERGED = [
+    "create table uuids (u uuid primary key)",
+    "insert into uuids values ('0123456789ABCDEF0123456789abcdef')",
+    "insert into uuids select lower(u) from uuids",
+    "create table moments (id integer primary key, at datetime, name text collate nocase,"
+    " unique (name, at))",
+    "insert into moments values (5, '2020-01-01 00:00:00', 'x'), (6, '2020-01-01T00:00:00', 'x'),"
+    " (7, null, 'x'), (8, '2020-01-01T00:00:00.5', 'x'), (9, '2020-01-01T00:00:00', 'Y')",
+    "create table documents (d json, live int)",
+    "create unique index lively on documents (d) where live",
+    """insert into documents values ('{"a":1}', 1), ('{"a": 1}', 1), ('{"a":  1}', 0)""",
+    "create table fine (u uuid unique, at datetime unique, flag boolean unique)",
+    "insert into fine values ('0123456789ABCDEF0123456789abcdef', '2020-01-01 00:00:00', 'True'),"
+    " ('1123456789ABCDEF0123456789abcdef', '2020-01-01T00:00:01', 'false')",
+]
+
+
+def test_keys_that_only_sqlite_tells_apart_are_counted(tmp_path: Path) -> None:
+    with held(file_with(tmp_path, *MERGED)) as origin:
+        tables = tables_of(origin)
+        found = {name: fitted(origin, table)[0].problems for name, table in tables.items()}
+        as_text, _ = fitted(origin, tables["uuids"], u="text")
+    said = {name: [one.message for one in problems] for name, problems in found.items()}
+    same = "2 rows have keys that differ in SQLite, and are the same as"
+    assert said == {
+        "documents": [f"key lively (d): {same} json (first: rowid = 1)"],
+        "fine": [],
+        "moments": [f"key moments_name_at_key (name, at): {same} timestamp (first: id = 5)"],
+        "uuids": [f"key uuids_pkey (u): {same} uuid (first: u = 0123456789ABCDEF0123456789abcdef)"],
+    }
+    assert as_text.problems == ()
+
+
+def test_what_an_index_of_the_target_may_not_hold_is_counted(tmp_path: Path) -> None:
+    url = file_with(
+        tmp_path,
+        "create table t (id integer primary key, note text, code text unique)",
+        "create index notes on t (note)",
+        "create unique index both on t (note, code)",
+        "create index live on t (note) where id > 1",
+        f"insert into t values (1, '{'n' * 2601}', 'a'), (2, 'b', '{'c' * 2601}')",
+    )
+    with held(url) as origin:
+        fit, _ = fitted(origin, tables_of(origin)["t"])
+    limit = "with more than 2,600 bytes, which an index of PostgreSQL may not hold"
+    assert [(one.message, one.kind) for one in fit.losses] == [
+        (f"index notes (note): 1 row {limit} (first: id = 1): it is not made", LossClass.STORAGE),
+        (
+            f"index both (note, code): 2 rows {limit} (first: id = 1): it is not made",
+            LossClass.CONSTRAINTS,
+        ),
+    ]
+    assert [one.message for one in fit.problems] == [
+        f"key t_code_key (code): 1 row {limit} (first: id = 2)"
+    ]
+    assert fit.left_out == ("notes", "both")
 
 
 def test_all_readers_see_one_snapshot(tmp_path: Path, database: Callable[[int], Database]) -> None:

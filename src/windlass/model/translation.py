@@ -207,7 +207,8 @@ class Field:
 class Fit:
     """What a scan of all rows of a table found. `problems` are what the user has to decide, with
     the options of the spec for it; `losses` are counted. `orphaned` are foreign keys that some rows
-    break, because the source never checked them: the target does not validate its own."""
+    break, because the source never checked them: the target does not validate its own. `left_out`
+    are indexes that the target cannot have."""
 
     fields: tuple[Field, ...]
     rows: int
@@ -215,6 +216,7 @@ class Fit:
     problems: tuple[Problem, ...] = ()
     losses: tuple[Loss, ...] = ()
     orphaned: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from psycopg import sql
 from windlass.engines.mysql.answering import answered, offered
 from windlass.engines.mysql.documents import Documents, read_documents
 from windlass.engines.mysql.forms import BAD_DATE
-from windlass.engines.mysql.keys import orphans
+from windlass.engines.mysql.keys import merged, orphans
 from windlass.engines.mysql.quoting import Quoted, Whole, listed, part, rows_of
 from windlass.engines.mysql.session import Session
 from windlass.engines.mysql.types import ALWAYS_DECODES, charset_of, declared, first_guess
@@ -95,6 +95,7 @@ def fit_table(session: Session, found: SourceTable, schema: SourceSchema, answer
             _judge_documents(one, documents[one.column.name], findings)
     if longest:
         _lengthen(session, columns, longest)
+    findings.problems += merged(session, found, [one.fitted for one in columns])
     orphaned = orphans(session, found, schema)
     findings.losses += orphaned.values()
     findings.losses += local_times(session, found, [one.fitted for one in columns])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import LiteralString
 
 from psycopg import sql
@@ -77,6 +77,17 @@ class Written:
 def words(field: Field) -> tuple[str, frozenset[str]]:
     first, *others = field.form.split()
     return first, frozenset(others)
+
+
+def merges(field: Field) -> bool:
+    """Whether different values can become the same one."""
+    form, others = words(field)
+    return bool({"no-nul"} & others) or form in ("mended", "uuid", "uuid-digits", "address")
+
+
+def short(field: Field) -> Field:
+    """The field as the server writes it if no value is long."""
+    return replace(field, form=" ".join(one for one in field.form.split() if one != "long"))
 
 
 def needs_client(field: Field) -> bool:

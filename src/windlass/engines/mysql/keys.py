@@ -3,15 +3,16 @@ case, accents or trailing blanks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
+from windlass.engines.mysql.forms import hashed, merges, short
 from windlass.engines.mysql.quoting import Quoted, listed, part, rows_of, table
 from windlass.engines.mysql.session import Session
 from windlass.engines.mysql.types import charset_of
-from windlass.model.report import Loss, LossClass
-from windlass.model.translation import ForeignKey, SourceColumn, SourceSchema, SourceTable
+from windlass.model.report import Loss, LossClass, Problem
+from windlass.model.translation import Field, ForeignKey, SourceColumn, SourceSchema, SourceTable
 from windlass.model.units import plural
 
 
@@ -68,6 +69,30 @@ def _orphans(
         " enforced for existing rows (NOT VALID)"
     )
     return Loss(str(child.name), message, LossClass.CONSTRAINTS)
+
+
+def merged(session: Session, found: SourceTable, fields: Sequence[Field]) -> Iterator[Problem]:
+    """The problems of rows with different keys that are the same ones on the target."""
+    by_name = {one.name: one for one in fields}
+    for key in [*([found.primary_key] if found.primary_key else []), *found.uniques]:
+        columns = [by_name[one] for one in key.columns]
+        if not any(map(merges, columns)):
+            continue
+        texts = [hashed(short(one)).expression for one in columns]
+        query = part(
+            "select coalesce(sum(many), 0) from (select count(*) as many from {} where {}"
+            " group by {} having count(*) > 1) as alike",
+            rows_of(found.name, found.selected),
+            listed((part("{} is not null", one) for one in texts), " and "),
+            listed(texts),
+        )
+        (many,) = session.one(query)
+        if not (count := int(many or 0)):
+            continue
+        named = f"key {key.name} ({', '.join(key.columns)})"
+        message = f"{named}: {plural(count, 'row')} have keys that differ only on the source, by"
+        message += " what is left out or replaced, or by how a value is written"
+        yield Problem(str(found.name), message, "correct them on the source")
 
 
 def _rows(one: SourceTable) -> sql.Composable:

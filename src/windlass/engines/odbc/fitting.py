@@ -129,19 +129,25 @@ def _started(
             return _Column(column, [_Try(wanted, reader(wanted))], form, is_answered=True)
         problems.append(Problem(about, f"no value can become {words}", "choose another type"))
     elif choice is None:
-        problems.append(_unknown(about, column, server))
+        problems.append(_unknown(table, column, server))
     known = choice or Choice((Type(Sort.TEXT),))
     tries = [_Try(one, reader(one)) for one in known.types]
     return _Column(column, tries, known.form, known.lossy, known.kept)
 
 
-def _unknown(about: str, column: SourceColumn, server: str) -> Problem:
+def _unknown(table: SourceTable, column: SourceColumn, server: str) -> Problem:
+    about = f"{table.name}.{column.name}"
     if not column.type:  # it is computed
         message = f"what its sql gives is not known: the driver for {server} may cut its digits"
         return Problem(about, message, "let its sql make a text, and say its type with types")
     message = f"the type {column.type} of {server} is not known"
-    hint = f"{word('types', f'{column.name}: text')} takes what the driver gives"
+    hint = f"{_as_text(table, column)} takes what the driver gives"
     return Problem(about, message, hint)
+
+
+def _as_text(table: SourceTable, column: SourceColumn) -> str:
+    """The option that makes the column text."""
+    return word("types", f"{table.name.plain}.{column.name}=text")
 
 
 def _look(one: _Column, value: Any, row: Sequence[Any], key: Sequence[tuple[str, int]]) -> None:
@@ -171,7 +177,7 @@ def _misfits(table: SourceTable, one: _Column) -> Iterator[Problem]:
     verb = "does" if best.misfits.total() == 1 else "do"
     first = f" (first: {best.first})" if best.first else ""
     message = f"{values} {verb} not fit {best.type.described}: {kinds}{first}"
-    ways = "" if one.is_answered else f"{word('types', f'{one.column.name}: text')}, or "
+    ways = "" if one.is_answered else f"{_as_text(table, one.column)}, or "
     hint = f"choose another type: {ways}correct them on the source"
     yield Problem(f"{table.name}.{one.column.name}", message, hint)
 

@@ -57,6 +57,8 @@ def fit_table(session: Any, table: SourceTable, answers: Answers) -> Fit:
         problems += judge.problems(one)
         losses += judge.losses(one)
     fields = tuple(one.fitted for one in columns)
+    if not any(one.counts.get("misfit") for one in columns):
+        problems += _merged(session, table, fields)
     broken = dict(orphans(session, table))
     losses += broken.values()
     return Fit(fields, rows, size, tuple(problems), tuple(losses), tuple(broken))
@@ -77,14 +79,16 @@ def _started(
         problems.append(Problem(about, f"{column.type} cannot become {words}", hint))
     elif guess is None:
         message = f"PostgreSQL has no type for {column.type}"
-        problems.append(Problem(about, message, f"{_typed(about, 'text')} takes DuckDB's text"))
+        hint = f"{_typed(table, column, 'text')} takes DuckDB's text"
+        problems.append(Problem(about, message, hint))
     one = _Column(column, guess or Field(column.name, Type(Sort.TEXT), f"text{CAST}VARCHAR"))
     one.asked |= _asked(one)
     return one
 
 
-def _typed(about: str, words: str) -> str:
-    return word("types", f"{about.partition('.')[2]}: {words}")
+def _typed(table: SourceTable, column: SourceColumn, words: str) -> str:
+    """The option that gives the column this type."""
+    return word("types", f"{table.name.plain}.{column.name}={words}")
 
 
 def _misfits(one: _Column, back: str) -> dict[str, sql.Composable]:
@@ -181,6 +185,40 @@ def _read_documents(session: Any, table: SourceTable, columns: Sequence[_Column]
                     one.why = one.why or str(error)
 
 
+def _merged(session: Any, table: SourceTable, fields: Sequence[Field]) -> Iterator[Problem]:
+    """The problems of rows with different keys that are the same ones on the target: nanoseconds
+    are left out, and letters of a UUID have no case."""
+    by_name = {one.name: one for one in fields}
+    keys = [*([table.primary_key] if table.primary_key else []), *table.uniques]
+    unique = [(key.name, key.columns) for key in keys]
+    for index in table.indexes:
+        if index.is_unique and all(part.column for part in index.parts):
+            unique.append((index.name, tuple(part.column for part in index.parts)))
+    for name, columns in unique:
+        found = [by_name[one] for one in columns]
+        if not any(map(_merges, found)):
+            continue
+        texts = [forms.text(one) for one in found]
+        query = statement(
+            "select coalesce(sum(many), 0) from (select count(*) as many from {table}"
+            " where {present} group by {texts} having count(*) > 1)",
+            table=_table(table),
+            present=listed([sql.SQL("{} is not null").format(one) for one in texts], " and "),
+            texts=listed(texts),
+        )
+        if many := int(session.execute(query).fetchone()[0]):
+            message = (
+                f"key {name} ({', '.join(columns)}): {plural(many, 'row')} have keys that differ in"
+                " DuckDB, and are the same on the target"
+            )
+            yield Problem(str(table.name), message, "correct them on the source")
+
+
+def _merges(field: Field) -> bool:
+    form, cast, _ = field.form.partition(CAST)
+    return form in ("timestamp_ns", "time_ns") or (bool(cast) and field.type.sort is Sort.UUID)
+
+
 class _Judge:
     """Decides what to report about a column, once its values are counted."""
 
@@ -189,10 +227,10 @@ class _Judge:
 
     def problems(self, one: _Column) -> Iterator[Problem]:
         about = f"{self._table.name}.{one.column.name}"
-        as_text = f"{_typed(about, 'text')} keeps them as text"
+        as_text = f"{_typed(self._table, one.column, 'text')} keeps them as text"
         for what, message, hint in (
             ("misfit", "not of the type that was chosen", "choose another type"),
-            ("nul", "with U+0000, which PostgreSQL's text cannot hold", self._bytes(one, about)),
+            ("nul", "with U+0000, which PostgreSQL's text cannot hold", self._bytes(one)),
             ("far", "that are infinite, or not of the years 1 to 9999", as_text),
             ("days", "with months or days, of which a comparison cannot tell all", as_text),
             ("long", "of more than 500 MB", "PostgreSQL's COPY takes 1 GB: leave the table out"),
@@ -221,10 +259,10 @@ class _Judge:
         if one.doubled:
             yield f"{plural(one.doubled, 'value')} with doubled keys", "the last of each stays"
 
-    def _bytes(self, one: _Column, about: str) -> str:
+    def _bytes(self, one: _Column) -> str:
         ways = ["correct them on the source"]
         if one.column.type == "VARCHAR":
-            ways.insert(0, f"{_typed(about, 'bytea')} keeps their bytes")
+            ways.insert(0, f"{_typed(self._table, one.column, 'bytea')} keeps their bytes")
         return ", or ".join(ways)
 
     def _first(self, one: _Column, what: str) -> str:

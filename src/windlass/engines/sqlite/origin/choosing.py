@@ -4,7 +4,7 @@ values decide among them; nothing is guessed from a few. Pure."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from windlass.engines.answers import read_type
 from windlass.engines.sqlite.origin.forms import FORMS
@@ -36,6 +36,8 @@ def choose(column: SourceColumn, about: str, answers: Answers) -> Choice:
     """
     if column.name in answers.types:
         type_ = read_type(answers.types[column.name], about)
+        if type_.sort is Sort.TEXT and column.collation == "NOCASE":
+            type_ = replace(type_, ignores_case=True)
         found = [Field(column.name, type_, form) for form in _forms(type_, answered=True)]
         return Choice(column, tuple(found), True, answers.types[column.name])
     fields = [Field(column.name, type_, form) for type_, form in _declared(column)]

@@ -22,6 +22,8 @@ _INTEGER = "typeof({0}) = 'integer'"
 _REAL = "typeof({0}) = 'real'"
 _NUMBER = "typeof({0}) in ('integer', 'real')"
 _TEXT = "typeof({0}) = 'text'"
+# abs() of the smallest integer is an error, even if another condition excludes integers
+_FINITE = " and {0} > -9e999 and {0} < 9e999"
 # only ASCII, and without NUL, at which SQLite's text functions stop
 _ASCII = _TEXT + " and length({0}) = length(cast({0} as blob))"
 # date('2026-02-31') is '2026-02-31' until something is added to it; compared with expressions, as a
@@ -88,13 +90,13 @@ _INTEGERS = {
 }
 _DECIMALS = {
     "": Form(
-        _NUMBER + " and abs({0}) < 9e999",
+        _NUMBER + _FINITE,
         "case typeof({0}) when 'integer' then {0} else windlass_decimal({0}, {scale}) end",
     ),
     # n / 100.0 is correctly rounded, and so is reading the digits of n with two of them after the
     # point. So if it is the same double, it was written with these digits.
     "scaled": Form(
-        _NUMBER + " and abs({0}) < {whole}"
+        _NUMBER + " and {0} > -{whole} and {0} < {whole}"
         " and cast(round({0} * {power}) as integer) / {power} = {0}",
         "printf('%.{scale}f', {0} + 0.0)",
         printed="%.{scale}f",
@@ -103,7 +105,7 @@ _DECIMALS = {
 }
 _FLOATS = {
     "": Form(
-        f"{_REAL} or ({_INTEGER} and abs({{0}}) <= {EXACT})",
+        f"{_REAL} or ({_INTEGER} and {{0}} between -{EXACT} and {EXACT})",
         "{float}",
         "windlass_bits({0})",
         FLOAT_FORMAT,
@@ -193,7 +195,7 @@ _DOCUMENTS = {
     # SQLite stores a text that is a number as a number in a numeric column
     "": Form(
         "case typeof({0}) when 'text' then windlass_fits_json(cast({0} as blob))"
-        " when 'blob' then 0 else abs({0}) < 9e999 end",
+        " when 'blob' then 0 else {0} > -9e999 and {0} < 9e999 end",
         "case typeof({0}) when 'real' then windlass_float({0}) else {0} end",
         "windlass_jsonb(case typeof({0}) when 'real' then windlass_float({0})"
         " else cast({0} as text) end)",
@@ -207,10 +209,24 @@ _OF_SORTS = {
     Sort.JSON: _DOCUMENTS, Sort.INTERVAL: _INTERVALS, Sort.ADDRESS: _ADDRESSES,
 }  # fmt: skip
 FORMS = {(sort, name): form for sort, forms in _OF_SORTS.items() for name, form in forms.items()}
+# In these, values that SQLite takes for different ones have different texts. In the others a key
+# can lose its uniqueness: of a timestamp the blank or T, of a UUID the case of its digits.
+_DISTINCT = {
+    (Sort.BOOLEAN, ""), (Sort.BOOLEAN, "letters"), (Sort.INTEGER, ""), (Sort.DECIMAL, "scaled"),
+    (Sort.FLOAT, ""), (Sort.TEXT, ""), (Sort.BYTES, ""), (Sort.DATE, ""), (Sort.DATE, "unix"),
+    (Sort.DATE, "julian"), (Sort.TIME, "minutes"), (Sort.TIMESTAMP, "days"),
+    (Sort.TIMESTAMP, "unix"), (Sort.INSTANT, "utc-days"), (Sort.INSTANT, "utc-unix"),
+    (Sort.INTERVAL, ""), (Sort.UUID, "bytes"),
+}  # fmt: skip
 
 
 def form_of(field: Field) -> Form:
     return FORMS[field.type.sort, field.form]
+
+
+def merges(field: Field) -> bool:
+    """Whether different values can become the same one."""
+    return (field.type.sort, field.form) not in _DISTINCT
 
 
 def _filled(template: str, column: str, type_: Type) -> sql.Composable:

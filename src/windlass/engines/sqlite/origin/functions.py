@@ -218,12 +218,12 @@ def add_hash(session: sqlite3.Connection, hashed: Callable[[str], str]) -> None:
 
 FLOAT_FORMAT = "%!.17g"
 # doubles that `printf` may not write exactly, and perhaps negative zero
-ODD = "not (abs({0}) between 1e-20 and 1e20)"
+ODD = "not ({0} between 1e-20 and 1e20 or {0} between -1e20 and -1e-20)"
 
 # doubles with at most 120 binary digits after the point, or 60 if they are not small; not negative
 # zero, which only its bits show
-SIMPLE = "abs({0}) between 1e-20 and 9007199254740991"
-SMALL = "abs({0}) < 0.00390625"
+SIMPLE = "({0} between 1e-20 and 9007199254740991 or {0} between -9007199254740991 and -1e-20)"
+SMALL = "({0} > -0.00390625 and {0} < 0.00390625)"
 FRACTIONAL = f"not ({SIMPLE} or ({{0}} = 0 and windlass_bits({{0}}) = '0000000000000000'))"
 
 

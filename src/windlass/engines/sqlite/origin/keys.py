@@ -14,7 +14,7 @@ from windlass.engines.sqlite.origin.counting import Counted
 from windlass.engines.sqlite.origin.selecting import rows_of
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.report import Loss, LossClass, Problem
-from windlass.model.translation import Field, ForeignKey, SourceTable
+from windlass.model.translation import Field, ForeignKey, Sort, SourceTable
 from windlass.model.units import plural
 
 
@@ -33,7 +33,7 @@ def look_at_keys(
     counted: Mapping[str, Counted],
 ) -> Keys:
     orphaned: list[str] = []
-    losses = [*_case(table, fields)]
+    losses = [*_blanks(table, fields)]
     if _has_parents(session, table):
         for key in table.foreign_keys:
             if many := _orphans(session, table, key):
@@ -50,15 +50,17 @@ def _nulls(table: SourceTable, rows: int, counted: Mapping[str, Counted]) -> Ite
             yield Problem(f"{table.name}.{column}", message, hint)
 
 
-def _case(table: SourceTable, fields: Sequence[Field]) -> Iterator[Loss]:
-    """Losses for keys that SQLite compares without case, which it does only for ASCII letters."""
-    by_case = {one.name for one in fields if one.type.ignores_case}
+def _blanks(table: SourceTable, fields: Sequence[Field]) -> Iterator[Loss]:
+    """Losses for keys that SQLite compares without blanks at the end. Those that it compares
+    without case get an index that does the same."""
+    texts = {one.name for one in fields if one.type.sort is Sort.TEXT}
+    padded = {one.name for one in table.columns if one.collation == "RTRIM"} & texts
     keys = [*([table.primary_key] if table.primary_key else []), *table.uniques]
     for key in keys:
-        if by_case & set(key.columns):
+        if padded & set(key.columns):
             message = (
-                f"key {key.name} ({', '.join(key.columns)}) ignores case (NOCASE): the target"
-                " accepts keys that differ only in case"
+                f"key {key.name} ({', '.join(key.columns)}) ignores blanks at the end (RTRIM): the"
+                " target accepts keys that differ only in these"
             )
             yield Loss(str(table.name), message, LossClass.CONSTRAINTS)
 

@@ -4,7 +4,7 @@ and the key of the first one. Other values of a row are never shown."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
@@ -12,15 +12,17 @@ from windlass.engines.sqlite.census import Counts, take_census
 from windlass.engines.sqlite.origin.blocks import batches
 from windlass.engines.sqlite.origin.choosing import Choice
 from windlass.engines.sqlite.origin.counting import Counted, is_utf8
-from windlass.engines.sqlite.origin.forms import fits
+from windlass.engines.sqlite.origin.forms import fits, hashed, merges
 from windlass.engines.sqlite.origin.ranges import Order
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.model.chunk import Whole
 from windlass.model.report import Loss, LossClass, Problem
-from windlass.model.translation import Field, Sort, SourceTable
+from windlass.model.translation import Field, Index, Sort, SourceTable
 from windlass.model.units import plural
 from windlass.model.wording import word
 
+# bytes of a key; a row of PostgreSQL's index has at most 2,704, unless its values can be compressed
+LONGEST_KEY = 2_600
 # of a value: COPY's text form writes each byte as two digits, and a line has at most 1 GB
 MOST_BYTES = 500_000_000
 _COMPARES = {"NOCASE": "without case", "RTRIM": "without blanks at the end"}
@@ -87,15 +89,70 @@ class Namer:
             return []
         column = names(choice.column.name)
         test = verbatim(f"length(cast({{}} as blob)) > {MOST_BYTES}").format(column)
-        query = statement(
-            "select count(*) from {table} where {test}", table=self._order.rows, test=test
-        )
-        (found,) = self._session.execute(query).fetchone()
-        if not found:
+        if not (found := self._count(test)):
             return []
         message = f"{plural(found, 'value')} of more than 500 MB"
         hint = "PostgreSQL's COPY takes lines of 1 GB at most: leave the table out, or cut them"
         return [Problem(self.about(choice), f"{message}{self._first(test)}", hint)]
+
+    def merged(self, key: Index, fields: Sequence[Field]) -> list[Problem]:
+        """The problem of rows with different keys that are the same ones on the target."""
+        # without the column's collation, which would compare in another way
+        texts = [verbatim("({}) || ''").format(hashed(one)) for one in fields]
+        present: list[sql.Composable] = [
+            verbatim("{} is not null").format(names(one.name)) for one in fields
+        ]
+        if key.where:
+            present.append(verbatim(f"({key.where}\n)"))
+        parts = {
+            "table": self._order.rows,
+            "texts": listed(texts),
+            "present": listed(present, " and "),
+        }
+        query = statement(
+            "select coalesce(sum(many), 0) from (select count(*) as many from {table}"
+            " where {present} group by {texts} having count(*) > 1)",
+            **parts,
+        )
+        (many,) = self._session.execute(query).fetchone()
+        if not many:
+            return []
+        again = statement(
+            "select {texts} from {table} where {present} group by {texts} having count(*) > 1",
+            **parts,
+        )
+        test = verbatim("({texts}) in ({again}) and {present}").format(
+            again=verbatim(again), **parts
+        )
+        columns = ", ".join(one.name for one in fields)
+        types = ", ".join(one.type.described for one in fields if merges(one))
+        message = (
+            f"key {key.name} ({columns}): {plural(many, 'row')} have keys that differ in SQLite,"
+            f" and are the same as {types}{self._first(test)}"
+        )
+        ways = " ".join(self._typed(one.name, "text") for one in fields if merges(one))
+        hint = f"correct them on the source, or keep them apart as text: {ways}"
+        return [Problem(str(self._table.name), message, hint)]
+
+    def too_long(self, key: Index, fields: Sequence[Field]) -> str:
+        """Which rows have keys that an index of the target may not hold; empty if none has."""
+        sizes = [
+            verbatim("coalesce(length(cast({} as blob)), 0)").format(names(one.name))
+            for one in fields
+            if one.type.sort in (Sort.TEXT, Sort.BYTES)
+        ]
+        if not sizes:
+            return ""
+        test = verbatim("{} > {}").format(listed(sizes, " + "), verbatim(str(LONGEST_KEY)))
+        if key.where:
+            test = verbatim("{} and {}").format(test, verbatim(f"({key.where}\n)"))
+        if not (many := self._count(test)):
+            return ""
+        columns = ", ".join(part.column for part in key.parts)
+        return (
+            f"{key.name} ({columns}): {plural(many, 'row')} with more than {LONGEST_KEY:,} bytes,"
+            f" which an index of PostgreSQL may not hold{self._first(test)}"
+        )
 
     def noticed(self, choice: Choice, field: Field) -> list[Loss]:
         """Notices about values that arrive as they are stored, although they may have been meant
@@ -147,10 +204,11 @@ class Namer:
         return self._total("typeof({0}) = 'text' and windlass_doubled({0})", field.name)
 
     def _total(self, template: str, column: str) -> int:
+        return self._count(verbatim(template).format(names(column)))
+
+    def _count(self, test: sql.Composable) -> int:
         query = statement(
-            "select count(*) from {table} where {test}",
-            table=self._order.rows,
-            test=verbatim(template).format(names(column)),
+            "select count(*) from {table} where {test}", table=self._order.rows, test=test
         )
         return int(self._session.execute(query).fetchone()[0])
 

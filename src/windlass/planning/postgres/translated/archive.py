@@ -27,6 +27,7 @@ class Fitted:
     table: SourceTable
     fit: Fit
     schema: str = ""  # that takes the place of the source's
+    is_scanned: bool = True
 
     @property
     def name(self) -> Name:
@@ -49,7 +50,7 @@ class Fitted:
 def unscanned(table: SourceTable, schema: str) -> Fitted:
     """A table that is not selected, and so not scanned."""
     fields = tuple(Field(one.name, Type(Sort.TEXT)) for one in table.columns)
-    return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema)
+    return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema, is_scanned=False)
 
 
 Sample = Callable[[Fitted], bytes]
@@ -124,6 +125,15 @@ class Archive:
         """Whether the target takes an ALTER TABLE, or all of a CREATE INDEX, of such a table."""
         trial = quoted(TRIAL)
         script = f"{_trial_table(one)}; {what.replace('{table}', trial)}"
+        return not self.trials.try_out([script])
+
+    def compares(self, child: str, parent: str) -> bool:
+        """Whether the target can have a foreign key between columns of these types."""
+        trial, other = quoted(TRIAL), quoted(f"{TRIAL}_parent")
+        script = (
+            f"CREATE TEMP TABLE {other} (k {parent} UNIQUE);"
+            f" CREATE TEMP TABLE {trial} (k {child} REFERENCES {other} (k))"
+        )
         return not self.trials.try_out([script])
 
     def unlike(self, one: Fitted, condition: str) -> str:

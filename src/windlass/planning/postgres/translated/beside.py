@@ -84,9 +84,11 @@ def add_on_update(archive: Archive, one: Fitted, table: int) -> None:
 
 
 def add_ignoring_case(archive: Archive, one: Fitted, key: Key, table: int, free: Free) -> None:
-    """The source treats texts that differ only by case as equal. A second index refuses them."""
+    """The source treats texts that differ only by case as equal. A second index refuses them. To
+    SQLite only letters of ASCII have a case."""
+    collation = ' COLLATE "C"' if archive.dialect == "sqlite" else ""
     parts = [
-        f"lower({quoted(folded(name))})"
+        f"lower({quoted(folded(name))}{collation})"
         if one.field(name).type.ignores_case
         else quoted(folded(name))
         for name in key.columns

@@ -39,7 +39,19 @@ def translated(
             node.replace(found)
     if list(tree.find_all(exp.Subquery, exp.Select)):
         return None
+    if dialect == "sqlite":
+        change_case_of_ascii(tree)
     return tree.sql(dialect="postgres", unsupported_level=sqlglot.ErrorLevel.IGNORE)
+
+
+def change_case_of_ascii(tree: exp.Expr) -> None:
+    """Make `lower` and `upper` leave all other letters alone, as SQLite's do."""
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.Lower, exp.Upper)):
+        collation, text = exp.to_identifier("C", quoted=True), node.this
+        text = text if isinstance(text, exp.Column) else exp.Paren(this=text)
+        node.set("this", exp.Collate(this=text, expression=collation))
 
 
 def columns_of(text: str, dialect: str) -> set[str] | None:

@@ -23,6 +23,7 @@ from windlass.model.translation import (
     SourceView,
 )
 from windlass.model.translation import ForeignKey as SourceForeignKey
+from windlass.model.wording import word
 from windlass.planning.postgres.translated.archive import (
     Archive,
     Fitted,
@@ -264,6 +265,8 @@ def _nulls(archive: Archive, one: Fitted, key: Key, columns: str) -> str:
 
 def _indexes(archive: Archive, one: Fitted, table: int, free: Free) -> None:
     for index in one.table.indexes:
+        if index.name in one.fit.left_out:
+            continue
         if index.kind:
             message = f"index {index.name} ({index.kind}) is not made on the target"
             archive.losses.append(Loss(str(one.table.name), message, LossClass.BEHAVIOUR))
@@ -338,6 +341,10 @@ def _foreign_key(
         message = f"foreign key {key.name} refers to columns of {to.name} that no key makes unique"
         archive.losses.append(Loss(str(one.table.name), message, LossClass.CONSTRAINTS))
         return
+    if unlike := _unlike_types(archive, one, to, key):
+        message = f"foreign key {key.name} is not made: {unlike}; {word('types')} can change that"
+        archive.losses.append(Loss(str(one.table.name), message, LossClass.CONSTRAINTS))
+        return
     name = names.take(folded(key.name) or f"{one.name.name}_{'_'.join(columns)}_fkey")
     acts = "".join(
         f" ON {event} {action}"
@@ -362,6 +369,21 @@ def _foreign_key(
     archive.foreign_keys.append(
         ForeignKey(oid, one.name, name, validated=is_kept, is_partitioned=False)
     )
+
+
+def _unlike_types(archive: Archive, one: Fitted, to: Fitted, key: SourceForeignKey) -> str:
+    """Which columns have types that PostgreSQL does not compare. Each enum is a type by itself."""
+    if not (one.is_scanned and to.is_scanned):
+        return ""
+    for column, referred in zip(key.columns, key.referred, strict=True):
+        mine, other = one.field(column).type, to.field(referred).type
+        types = type_name(mine), type_name(other)
+        is_own = Sort.ENUM in (mine.sort, other.sort) and (one.name, column) != (to.name, referred)
+        if not is_own and (types[0] == types[1] or archive.compares(*types)):
+            continue
+        sorts = [type_.described for type_ in (mine, other)]
+        return f"{column} is {sorts[0]}, {to.name.name}.{referred} {sorts[1]}"
+    return ""
 
 
 def _check(archive: Archive, one: Fitted, check: Check, table: int, names: Free) -> None:
