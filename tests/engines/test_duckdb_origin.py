@@ -304,14 +304,15 @@ def move(tmp_path: Path, database: Callable[[int], Database]) -> Move:
         path,
         "create sequence ids",
         "create type mood as enum ('sad', 'ok')",
-        "create table Customers (Id int primary key, Name varchar not null, m mood)",
+        "create table Customers (Id int primary key, Name varchar not null, m mood, big hugeint)",
         "create table Items (Id bigint primary key default nextval('ids'), Customer int references"
         " Customers (Id), Qty int not null default 3 check (Qty > 0), Note varchar, Total double,"
         " Doubled int generated always as (Qty * 2), Tags varchar[])",
         "create index by_note on Items (Note)",
-        "create view sums as select Customer, sum(Qty) as n from Items group by Customer",
+        "create view sums as select Customer, sum(Qty) as n, count(*) as m from Items group by 1",
         "create view odd as select list(Id) as l from Customers",
-        "insert into Customers select i, 'n' || i, 'ok' from range(1, 301) x (i)",
+        "insert into Customers select i, 'n' || i, 'ok', i * ('1' || repeat('0', 30))::hugeint from range(1, 301)"
+        " x (i)",
         "insert into Items (Customer, Qty, Note, Total, Tags) select i % 300 + 1, i % 5 + 1,"
         " 'note ' || i, i * 0.125, ['a', i::varchar] from range(1, 40001) x (i)",
     )

@@ -163,6 +163,7 @@ def test_ids_of_every_type_are_in_exactly_one_chunk(
     assert len(ranges) > 8 and all(isinstance(one, KeyRange) for one in ranges)
     lines = [line for one in ranges for line in b"".join(origin.lines(reading, one)).splitlines()]
     assert len(lines) == len(set(lines)) == len(ids)
+    assert lines.count(rb'null	{"_id": null}') == 1
     parts = sum((origin.digest(reading, one) for one in ranges), Digest())
     assert parts == origin.digest(reading, Whole())
 
@@ -175,6 +176,7 @@ def test_ids_of_every_type_are_in_exactly_one_chunk(
         (["a", "b"], Sort.TEXT),
         ([UUID(int=1), UUID(int=2)], Sort.UUID),
         ([datetime.datetime(2020, 1, 1)], Sort.INSTANT),
+        ([None], Sort.TEXT),
         ([], Sort.TEXT),
     ],
 )

@@ -238,6 +238,17 @@ def test_keys_that_only_the_source_tells_apart_are_counted(
     assert not origin.fit(tables["words"], Answers()).problems
 
 
+def test_what_the_server_warns_of_values_is_in_no_log(
+    held: Callable[..., tuple[MysqlOrigin, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    origin, _ = held(
+        "create table t (id int primary key, word varchar(9), number varchar(9))",
+        "insert into t values (1, _utf8mb4 x'61eda080', 'twelve')",
+    )
+    origin.fit(table_of(origin, "t"), Answers({"number": "uuid"}))
+    assert [one for one in caplog.records if one.name.startswith("asyncmy")] == []
+
+
 def test_a_column_that_refers_to_a_number_that_counts_up_has_its_type(
     held: Callable[..., tuple[MysqlOrigin, str]],
 ) -> None:

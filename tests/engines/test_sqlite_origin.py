@@ -242,7 +242,7 @@ MERGED = [
     " (7, null, 'x'), (8, '2020-01-01T00:00:00.5', 'x'), (9, '2020-01-01T00:00:00', 'Y')",
     "create table documents (d json, live int)",
     "create unique index lively on documents (d) where live",
-    """insert into documents values ('{"a":1}', 1), ('{"a": 1}', 1), ('{"a":  1}', 0)""",
+    """insert into documents values ('{"a": 1}', 1), ('{"a":1}', 1), ('{"a":  1}', 0)""",
     "create table fine (u uuid unique, at datetime unique, flag boolean unique)",
     "insert into fine values ('0123456789ABCDEF0123456789abcdef', '2020-01-01 00:00:00', 'True'),"
     " ('1123456789ABCDEF0123456789abcdef', '2020-01-01T00:00:01', 'false')",

@@ -236,13 +236,54 @@ def test_keys_without_case_are_those_of_sqlite_where_all_letters_have_a_case(
         server.drop_database(letters)
 
 
+def test_what_is_left_behind_is_named_unless_a_selection_leaves_it_out(
+    sqlite_move: Callable[..., Move],
+) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key)",
+        "create table u (id integer primary key)",
+        "create virtual table words using fts5 (x)",
+    )
+    named = {"objects": ["virtual table main.words: is not made on the target"]}
+    assert losses(move) == losses(move, "--exclude", "main.u") == named
+    assert losses(move, "--include", "main.t") == {}
+
+
+def test_names_that_become_the_same_are_named_unless_they_are_left_out(
+    mariadb: MariaServer, maria_database: Callable[..., str], database: Callable[[int], Database]
+) -> None:
+    name = maria_database(
+        "create table Twin (id int primary key)",
+        "create table twin (id int primary key)",
+        "create table t (id int primary key)",
+    )
+    move = Move(Source(mariadb.url(name), lambda: None, name), database(18))
+    (problem,) = move.command("plan").expect(REFUSED).result["problems"]
+    assert f'{name}."Twin" and {name}.twin would all be {name}.twin' in problem["message"]
+    found = move.command("migrate", "--exclude", f"{name}.twin").expect(DONE).result
+    assert found["verified"] == "full"
+    assert move.target.value("select count(*) from pg_class where relname = 'twin'") == 0
+
+
+def test_a_column_that_cannot_count_up_any_more_is_named(
+    mariadb: MariaServer, maria_database: Callable[..., str], database: Callable[[int], Database]
+) -> None:
+    name = maria_database(
+        "create table t (id bigint unsigned primary key auto_increment)",
+        "insert into t values (18446744073709551614)",
+    )
+    found = losses(Move(Source(mariadb.url(name), lambda: None, name), database(18)))
+    message = "column id does not count up by itself, as it is numeric(20,0)"
+    assert found == {"behaviour": [f"{name}.t: {message}"]}
+
+
 def test_a_foreign_key_between_types_that_the_target_does_not_compare_is_named(
     sqlite_move: Callable[..., Move],
 ) -> None:
     move = sqlite_move(
-        "create table parents (code text primary key, number int unique)",
+        "create table parents (code text primary key, number decimal(9,0) unique)",
         "create table children (id integer primary key, code int references parents (code),"
-        " number decimal(9,0) references parents (number))",
+        " number int references parents (number))",
         "insert into parents values ('7', 8)",
         "insert into children values (1, 7, 8)",
     )
@@ -251,7 +292,9 @@ def test_a_foreign_key_between_types_that_the_target_does_not_compare_is_named(
     assert "code is integer of 64 bits, parents.code text" in lost
     move.command("migrate").expect(REFUSED)
     move.command("migrate", "--accept", "constraints").expect(DONE)
-    keys = "select conname from pg_constraint where contype = 'f'"
+    keys = (
+        "select conname from pg_constraint where contype = 'f' and conrelid = 'children'::regclass"
+    )
     assert move.target.rows(keys) == [("children_number_fkey",)]
 
 

@@ -85,7 +85,7 @@ def reader(field: Field) -> Callable[[bytes], str | None]:
             found = find(data, path)
         except NoDocument as error:
             raise Misfit(error.kind) from None
-        if found is None or found[0] in (NULL, UNDEFINED):
+        if found is None or (found[0] in (NULL, UNDEFINED) and field.form != EXTENDED):
             return None
         return read(data, *found)
 

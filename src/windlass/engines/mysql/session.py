@@ -41,6 +41,7 @@ class Session:
     mode = _MODE
     doing = "reading"
     flags = 0  # of the client, besides the driver's own
+    keeps_warnings = False  # the driver would log them, and they show values
 
     def __init__(self, address: Address) -> None:
         """Raises:
@@ -96,6 +97,7 @@ class Session:
         limits = ["max_statement_time", "idle_transaction_timeout"] if self.is_mariadb else []
         limits += ["idle_readonly_transaction_timeout"] if self.is_mariadb else []
         limits += [] if self.is_mariadb else ["max_execution_time"]
+        limits += [] if self.keeps_warnings else ["max_error_count"]
         if not self.is_mariadb and self.version >= (8,):
             limits.append("information_schema_stats_expiry")  # otherwise the next number is cached
         for limit in limits:

@@ -221,9 +221,8 @@ def repair_rows(repairs: _Repairs, item: Item, digest: str) -> Result:
         }
 
     note = repairs.once(ROWS, item.id, work)
-    run.emit(
-        Noticed(f"repaired {item.id}: {note['deleted']:,} rows deleted, {note['copied']:,} copied")
-    )
+    deleted = plural(note["deleted"], "row")
+    run.emit(Noticed(f"repaired {item.id}: {deleted} deleted, {note['copied']:,} copied"))
     return note
 
 

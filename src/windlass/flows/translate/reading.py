@@ -84,13 +84,13 @@ def read_and_translate(
         reading_target = start_reading(beside, target, sides.there)
         fits = _fit_all(hold, chosen, spec, sides)
         target_read = reading_target()
-    problems += [*sides.problems(wanted), *(p for one in fits for p in sides.misfits(one))]
+    views = sides.views(request)
+    problems += [*sides.problems(wanted, views), *(p for one in fits for p in sides.misfits(one))]
     if purpose is Purpose.MOVE:
         problems += door.read_problems(target)
     trials = Trials(
         partial(try_out, target), partial(count_true, target), cache(partial(_some_rows, origin))
     )
-    views = sides.views(request)
     archive = sides.archive(fits, origin.dialect, there.server.user, trials, views)
     read = Read(
         source=_source_read(origin, sides, wanted, fits, archive, target_read, views),
@@ -315,7 +315,8 @@ def _losses(
         return
     for kind, name in schema.others:
         # the table of a trigger is not known: it may be a selected one
-        if request.wanted.is_everything or kind == "trigger":
+        wanted_ = is_wanted(folded_name(name, sides.default), request.wanted)
+        if kind == "trigger" or wanted_:
             yield Loss(f"{kind} {name}", "is not made on the target", LossClass.OBJECTS)
 
 

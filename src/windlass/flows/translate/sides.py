@@ -102,8 +102,10 @@ class Both:
         """Whether the rows of a table of the target are replaced."""
         return self.project is not None and self.project.is_accepted(name)
 
-    def problems(self, wanted: Sequence[SourceTable]) -> Iterator[Problem]:
-        yield from naming_problems(self.schema)
+    def problems(
+        self, wanted: Sequence[SourceTable], views: Sequence[SourceView]
+    ) -> Iterator[Problem]:
+        yield from naming_problems(wanted, views)
         if self.mapped is not None:
             yield from self.mapped.problems
             chosen_names = {one.name for one in wanted}

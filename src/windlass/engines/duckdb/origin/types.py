@@ -4,7 +4,7 @@ Pure."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from windlass.engines.answers import read_type
 from windlass.model.translation import Field, Sort, Type
@@ -104,6 +104,10 @@ def chosen(name: str, type_: str, words: str, about: str) -> Chosen | None:
         )
     if wanted.sort is guess.type.sort and wanted.sort in (Sort.JSON, Sort.INTERVAL, Sort.UUID):
         return Chosen(guess)
+    if replace(guess.type, least=None) == wanted:  # also numbers of more digits than a DECIMAL has
+        return Chosen(guess)
+    if wanted == Type(Sort.DECIMAL) and guess.form == "number" and not guess.type.scale:
+        return Chosen(Field(name, wanted, guess.form))
     if guess.form in ("nested", "blob", "bits"):
         return None
     there = _there(wanted)

@@ -33,6 +33,7 @@ class TargetSession(Session):
         "NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES"
     )
     flags = _LOCAL_FILES
+    keeps_warnings = True
 
     def _set_up(self) -> None:
         super()._set_up()

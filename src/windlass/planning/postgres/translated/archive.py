@@ -27,7 +27,6 @@ class Fitted:
     table: SourceTable
     fit: Fit
     schema: str = ""  # that takes the place of the source's
-    is_scanned: bool = True
 
     @property
     def name(self) -> Name:
@@ -50,7 +49,7 @@ class Fitted:
 def unscanned(table: SourceTable, schema: str) -> Fitted:
     """A table that is not selected, and so not scanned."""
     fields = tuple(Field(one.name, Type(Sort.TEXT)) for one in table.columns)
-    return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema, is_scanned=False)
+    return Fitted(table, Fit(fields, table.rows, table.size_bytes), schema)
 
 
 Sample = Callable[[Fitted], bytes]

@@ -4,11 +4,11 @@ writes unquoted ones."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.model.translation import SourceSchema, SourceTable
+from windlass.model.translation import SourceTable, SourceView
 from windlass.planning.naming import MOST_BYTES
 
 
@@ -29,13 +29,17 @@ def in_schema(pattern: str, old: str, schema: str) -> str:
     return f"{schema}.{folded(rest)}" if dot and head == old and schema else folded(pattern)
 
 
-def naming_problems(schema: SourceSchema) -> Iterator[Problem]:
+def naming_problems(
+    tables: Sequence[SourceTable], views: Sequence[SourceView]
+) -> Iterator[Problem]:
     """Names that are too long, and names that become the same."""
-    tables = [one.name for one in schema.tables] + [one.name for one in schema.views]
-    yield from _clashes([(folded_name(one).plain, str(one)) for one in tables], "relation")
-    for table in schema.tables:
+    named = [one.name for one in (*tables, *views)]
+    hint = "rename one of them on the source, or exclude both"
+    yield from _clashes([(folded_name(one).plain, str(one)) for one in named], "relation", hint)
+    for table in tables:
         names = [(folded(one.name), one.name) for one in table.columns]
-        yield from _clashes(names, f"{table.name}, column")
+        hint = "rename one of them on the source, or exclude the table"
+        yield from _clashes(names, f"{table.name}, column", hint)
         for name in (table.name.name, *(one.name for one in table.columns)):
             if len(folded(name).encode()) > MOST_BYTES:
                 yield Problem(
@@ -45,14 +49,14 @@ def naming_problems(schema: SourceSchema) -> Iterator[Problem]:
                 )
 
 
-def _clashes(names: Iterable[tuple[str, str]], what: str) -> Iterator[Problem]:
+def _clashes(names: Iterable[tuple[str, str]], what: str, hint: str) -> Iterator[Problem]:
     found: dict[str, list[str]] = defaultdict(list)
     for new, old in names:
         found[new].append(old)
     for new, olds in found.items():
         if len(olds) > 1:
-            message = f"{' and '.join(olds)} would all be {new} on the target"
-            yield Problem(f"{what} {new}", message, "rename one of them on the source")
+            message = f"{' and '.join(sorted(olds))} would all be {new} on the target"
+            yield Problem(f"{what} {new}", message, hint)
 
 
 def given_names(table: SourceTable) -> dict[str, str]:

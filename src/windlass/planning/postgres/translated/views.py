@@ -95,6 +95,10 @@ def _adapt(tree: exp.Expr, dialect: str, booleans: Collection[str]) -> None:
     for column in list(tree.find_all(exp.Column)):
         if column.name in booleans:
             compare_as_boolean(column)
+    if dialect == "duckdb":
+        for call in list(tree.find_all(exp.Anonymous)):  # as DuckDB writes count(*)
+            if str(call.this).lower() == "count_star":
+                call.replace(exp.Count(this=exp.Star()))
     if dialect != "sqlite":
         return
     for like in list(tree.find_all(exp.Like)):  # ignores case in the source
