@@ -311,8 +311,8 @@ def move(tmp_path: Path, database: Callable[[int], Database]) -> Move:
         "create index by_note on Items (Note)",
         "create view sums as select Customer, sum(Qty) as n, count(*) as m from Items group by 1",
         "create view odd as select list(Id) as l from Customers",
-        "insert into Customers select i, 'n' || i, 'ok', i * ('1' || repeat('0', 30))::hugeint from range(1, 301)"
-        " x (i)",
+        "insert into Customers select i, 'n' || i, 'ok', i * ('1' || repeat('0', 30))::hugeint"
+        " from range(1, 301) x (i)",
         "insert into Items (Customer, Qty, Note, Total, Tags) select i % 300 + 1, i % 5 + 1,"
         " 'note ' || i, i * 0.125, ['a', i::varchar] from range(1, 40001) x (i)",
     )

@@ -196,14 +196,14 @@ def test_no_value_is_lost_in_silence(move: Moved) -> None:
     far = "later than DuckDB's last moment, in the year 294247: becomes NULL"
     expected = {
         ("public.t.n", "1 value: NaN, which no DECIMAL has: becomes NULL"),
-        ("public.t.a", "1 value: an array of arrays, which a list is not: becomes NULL; types can"
+        ("public.t.a", "1 value: an array of arrays, which a list is not: becomes NULL; --type can"
          " say json"),
         ("public.t.a", "1 value: an array whose first index is not 1, which is left out"),
         ("public.t.ts", f"1 value: {far}"),
         ("public.t.tz", f"1 value: with an element that is {far}"),
         ("public.t.v", "1 value: no bits at all, which DuckDB does not have: becomes NULL"),
         ("public.t.j", "1 value: half of a character as an escape, which DuckDB's JSON refuses:"
-         " becomes NULL; types can say varchar"),
+         " becomes NULL; --type can say varchar"),
     }  # fmt: skip
     assert set(one.problems()) == expected
     chosen = ["--type", "t.x=decimal(10,4)", "--type", "t.a=json", "--type", "t.j=text"]

@@ -22,6 +22,7 @@ from windlass.model.translation import (
     SourceSchema,
     SourceTable,
 )
+from windlass.model.wording import word
 
 _SPECIAL = {"text": "full-text", "hashed": "hashed", "2d": "spatial", "2dsphere": "spatial"}
 _VIEW = "view"
@@ -177,7 +178,7 @@ def _index(index: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[Index,
     if not kind and any("$**" in path for path in keys):
         kind = "wildcard"
     if not kind and missing:
-        kind = f"over {', '.join(missing)}: no column, unless `types` names it"
+        kind = f"over {', '.join(missing)}: no column, unless {word('types')} names it"
     if not kind and more:
         kind = f"with {', '.join(sorted(more))}"
     if kind:

@@ -9,6 +9,7 @@ import re
 from windlass.model.conversion import Carried, Doubt, PgColumn, PgType
 from windlass.model.report import LossClass
 from windlass.model.translation import Sort
+from windlass.model.wording import word
 
 CHOICES = (
     "boolean, smallint, integer, bigint, hugeint, decimal(p,s), double, varchar, json (of an array)"
@@ -41,7 +42,7 @@ _INTERVAL = (
     " || ' microseconds'"
 )
 _DEEP = Doubt("array_ndims({0}) > 1", "an array of arrays, which a list is not: becomes NULL;"
-              " types can say json", makes_null=True)  # fmt: skip
+              f" {word('types')} can say json", makes_null=True)  # fmt: skip
 _FIRST = "an array whose first index is not 1, which is left out"
 _SHIFTED = Doubt("array_lower({0}, 1) <> 1", _FIRST)
 _LIST = (
@@ -114,7 +115,8 @@ def _decimal(type_: PgType) -> Carried:
     digits = max(precision, scale)
     if 0 < digits <= MOST_DIGITS:
         return _as_decimal(digits, scale)
-    notices = ["numbers in VARCHAR are exact, but compare as texts: types can say decimal(p,s)"]
+    as_texts = "numbers in VARCHAR are exact, but compare as texts"
+    notices = [f"{as_texts}: {word('types')} can say decimal(p,s)"]
     if precision:
         notices.append("precision and scale of numbers in VARCHAR are not enforced")
     distinct = "" if precision else "1.0 and 1.00"
@@ -170,7 +172,7 @@ def _document(base: str) -> Carried:
         distinct = "1.0 and 1.00"
         return Carried("JSON", Sort.TEXT, "{0}::text", is_opaque=True, distinct=distinct)
     halves = Doubt(_HALVES, "half of a character as an escape, which DuckDB's JSON refuses: becomes"
-                   " NULL; types can say varchar", makes_null=True)  # fmt: skip
+                   f" NULL; {word('types')} can say varchar", makes_null=True)  # fmt: skip
     text = f"case when not ({_HALVES}) then {{0}}::text end"
     return Carried("JSON", Sort.TEXT, text, is_opaque=True, doubts=(halves,))
 

@@ -202,7 +202,7 @@ def _merged(session: Any, table: SourceTable, fields: Sequence[Field]) -> Iterat
         query = statement(
             "select coalesce(sum(many), 0) from (select count(*) as many from {table}"
             " where {present} group by {texts} having count(*) > 1)",
-            table=_table(table),
+            table=_rows(table),
             present=listed([sql.SQL("{} is not null").format(one) for one in texts], " and "),
             texts=listed(texts),
         )

@@ -10,6 +10,7 @@ from windlass.engines.mysql.destination.server import Facts
 from windlass.model.conversion import Carried, Doubt, PgColumn
 from windlass.model.report import LossClass
 from windlass.model.translation import Sort
+from windlass.model.wording import word
 
 KEY_BYTES = 3072  # of an InnoDB index with DYNAMIC rows
 _CHARACTER = 4  # bytes of a character, at most
@@ -90,8 +91,8 @@ def _scalar(column: PgColumn, facts: Facts) -> Carried:
         case "uuid":
             return Carried(f"char(36) {_ASCII}", Sort.TEXT, "{0}::text")
         case "json":
-            loss = "is not checked to be JSON, as the server takes other texts for it: types can"
-            loss += " say json"
+            loss = "is not checked to be JSON, as the server takes other texts for it:"
+            loss += f" {word('types')} can say json"
             return replace(_text(column, facts), losses=(loss,))
         case "jsonb":
             return _jsonb(column, facts)

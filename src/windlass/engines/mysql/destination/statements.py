@@ -53,10 +53,13 @@ def fitted(draft: TableDraft, known: Mapping[Name, TableDraft]) -> tuple[TableDr
     """A table as MySQL can have it, and what is lost. `known` are tables that it may refer to."""
     lost: Lost = []
     counting = _counting(draft)
+    is_read = counting in {name for one in draft.columns for name in _names(one.generated)}
+    counting = "" if is_read else counting
     columns = []
     for one in draft.columns:
         if one.counts_up and one.plan.target != counting:
             why = "only an integer that is the first column of the primary key does in MySQL"
+            why = "a computed column reads it, which MySQL does not allow" if is_read else why
             lost.append((f"column {one.plan.target} does not count up: {why}", LossClass.BEHAVIOUR))
             one = replace(one, counts_up=False)
         elif one.counts_up and one.increment != 1:
@@ -75,7 +78,15 @@ def fitted(draft: TableDraft, known: Mapping[Name, TableDraft]) -> tuple[TableDr
             sentence = "refuses such updates instead, as it refers to its own table"
             lost.append((f"foreign key {key.name} {sentence}", LossClass.BEHAVIOUR))
         keys.append(key)
-    return replace(draft, columns=tuple(columns), foreign_keys=tuple(keys)), lost
+    checks = []
+    for check in draft.checks:
+        if counting and counting in _names(check.expression):
+            why = f"it reads {counting}, which counts up, and MySQL does not allow that"
+            lost.append((f"check {check.name} is not enforced, as {why}", LossClass.CONSTRAINTS))
+        else:
+            checks.append(check)
+    made = replace(draft, columns=tuple(columns), foreign_keys=tuple(keys), checks=tuple(checks))
+    return made, lost
 
 
 def _counting(draft: TableDraft) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from windlass.model.conversion import Carried, Doubt, PgColumn
 from windlass.model.report import LossClass
 from windlass.model.translation import Sort
+from windlass.model.wording import word
 
 CHOICES = ("integer", "real", "text")  # for `types`
 _EXACT_DIGITS = 18  # of an integer with 64 bits
@@ -21,7 +22,10 @@ _NOT_DATES = "not for SQLite's functions of dates, and kept as PostgreSQL prints
 _YEARS = "{0} >= '0001-01-01' and {0} < '10000-01-01'"
 _ENDLESS = Doubt(f"not ({_YEARS})", _NOT_DATES, kind=None)
 _NOT_ENFORCED = "precision and scale of numbers in TEXT are not enforced"
-_AS_TEXT = "numbers in TEXT are exact, but compare as texts: types can say real or integer instead"
+_AS_TEXT = (
+    f"numbers in TEXT are exact, but compare as texts: {word('types')} can say real or integer"
+    " instead"
+)
 
 # as the type prints it. A cast of a user-defined type could call a function of its owner, with the
 # rights of whoever migrates

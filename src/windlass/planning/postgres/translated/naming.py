@@ -33,7 +33,7 @@ def naming_problems(
     tables: Sequence[SourceTable], views: Sequence[SourceView]
 ) -> Iterator[Problem]:
     """Names that are too long, and names that become the same."""
-    named = [one.name for one in (*tables, *views)]
+    named = [one.name for one in tables] + [one.name for one in views]
     hint = "rename one of them on the source, or exclude both"
     yield from _clashes([(folded_name(one).plain, str(one)) for one in named], "relation", hint)
     for table in tables:
