@@ -185,6 +185,8 @@ def test_a_conflict_stops_with_exit_code_4_and_the_same_command_goes_on(followed
         ran = finish(follower).expect(STOPPED)
         assert ran.result["stopped_by"] == "conflict", ran.said
         assert "shop.days_1" in ran.result["message"]
+        shown = windlass("status", pair=followed).expect(DONE).stdout
+        assert "  stopped: shop.days_1" in shown and "  what to do: compare the table" in shown
     followed.target.run("insert into shop.days values (date '2026-01-01' + 7, 7)")
     with following(followed):
         await_equal(followed)
@@ -279,9 +281,11 @@ def test_finish_after_a_cutover_leaves_nothing(followed: Pair) -> None:
         assert "writers were stopped for" in cut["following"]["cut_over"]
         ran = windlass("finish", "--yes", "--json", pair=followed).expect(DONE)
         assert ran.result["state"] == "done"
-        assert any("the source is still read-only" in one for one in ran.result["notices"])
+        (closed,) = (one for one in ran.result["notices"] if "still read-only" in one)
         assert finish(follower).result["state"] == "done"
     assert left(followed) == []
+    followed.source.run(*closed.partition("to open it: ")[2].split(";"))
+    followed.source.run("delete from shop.days where total = 7")
     again = windlass("finish", "--yes", "--json", pair=followed).expect(DONE).result
     assert again["already"] and "nothing is left" in again["message"]
 

@@ -98,7 +98,7 @@ def _of_relation(shape: Shape, there: Shape, known: Correspondence) -> Iterator[
     if is_filled:
         return
     for name in there.columns.keys() - shape.columns.keys():
-        yield f"column {name} is no longer on the source"
+        yield f"column {name} is only on the target"
     yield from _of_constraints(shape, there, known)
     if shape.parent is not None and there.parent is not None:
         if known.target_of(shape.parent) != there.parent:
@@ -147,7 +147,7 @@ def _of_constraints(shape: Shape, there: Shape, known: Correspondence) -> Iterat
         elif _described(constraint) != _described(there.constraints[name]):
             yield f"constraint {name} is another one on the source"
     for name in there.constraints.keys() - shape.constraints.keys():
-        yield f"constraint {name} is no longer on the source"
+        yield f"constraint {name} is only on the target"
 
 
 def _described(constraint: ConstraintShape) -> tuple[str, tuple[str, ...]]:

@@ -146,6 +146,8 @@ class FollowingStatus:
     cut_over: str = ""  # the last cutover: how long writers were stopped, and when
     strays: tuple[str, ...] = ()  # what others wrote to the side that is only followed
     lost: str = ""  # after a cutover: why the source cannot be followed again without a comparison
+    stopped: str = ""  # why the process that followed has stopped, if it said so
+    remedy: str = ""  # what to do about that
     changed: tuple[str, ...] = ()  # statements that changed the source's definitions
     blockers: tuple[str, ...] = ()  # what prevents a cutover now, each with its remedy
     next_steps: tuple[str, ...] = ()  # commands that make sense now

@@ -54,7 +54,7 @@ def statuses_text(
             if status.started_by.external_url:  # never broken into lines
                 blocks.append(f"    {' ' * len(status.run)}  {status.started_by.external_url}")
     resumable = [one for one in statuses if may_resume(one) and not is_half_undone(one)]
-    for way in dict.fromkeys(map(_way_on, resumable)):
+    for way in dict.fromkeys(_way_on(one) for one in resumable if not _has_remedy(one)):
         blocks += ["", f"  {way}"]
     for status in filter(is_half_undone, statuses):
         blocks += ["", f"  {status.run} is rolled back in part. To finish that:"]
@@ -80,14 +80,20 @@ def _is_followed(status: RunStatus) -> bool:
     return status.following is not None and not status.following.phase.is_over
 
 
+def _has_remedy(status: RunStatus) -> bool:
+    """Whether it is shown what to do about a run that follows and has stopped."""
+    return status.following is not None and bool(status.following.remedy)
+
+
 def _is_kept(status: RunStatus) -> bool:
     """Whether a rollback would put back what was set aside. A run that follows is ended first."""
     is_undone = status.state is State.ROLLED_BACK
     return bool(status.kept.set_aside) and not is_undone and not _is_followed(status)
 
 
-def following_lines(status: RunStatus, width: int) -> Iterator[str]:
-    """How far a run that follows is, what prevents its cutover, and what can be done now."""
+def following_lines(status: RunStatus, width: int, *, has_reason: bool = False) -> Iterator[str]:
+    """How far a run that follows is, what prevents its cutover, and what can be done now; and why
+    it has stopped, unless `has_reason`: that is shown already."""
     if (found := status.following) is None:
         return
     for one in found.streams:
@@ -95,6 +101,8 @@ def following_lines(status: RunStatus, width: int) -> Iterator[str]:
     if found.measured_seconds_ago and found.measured_seconds_ago > STALE_SECONDS:
         yield f"  measured {seconds_text(found.measured_seconds_ago)} ago"
     for what, texts in (
+        ("stopped", (found.stopped,) if found.stopped and not has_reason else ()),
+        ("what to do", (found.remedy,) if found.remedy else ()),
         ("verified", (found.verified,) if found.verified else ()),
         ("rehearsed", (found.rehearsed,) if found.rehearsed else ()),
         ("cut over", (found.cut_over,) if found.cut_over else ()),
@@ -186,7 +194,7 @@ def detail_text(
         [bold(f"Run {status.run}: {state_text(status)}")],
         [line for word, meaning in facts for line in hang(meaning, width, pair(word, ""))],
         list(_steps(detail)),
-        list(following_lines(status, width)),
+        list(following_lines(status, width, has_reason=True)),
     ]
     if outcome := detail.outcome:
         blocks.append(list(difference_lines(outcome, width, elsewhere)))
@@ -195,7 +203,7 @@ def detail_text(
     if is_half_undone(status):
         blocks.append(["  It is rolled back in part. To finish that:",
                        f"    {rollback(status.run)}"])  # fmt: skip
-    elif may_resume(status):
+    elif may_resume(status) and not _has_remedy(status):
         blocks.append([f"  {_way_on(status)}"])
     if _is_kept(status):
         count = plural(status.kept.set_aside, "object")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from windlass.engines.postgres.fencing import read_default
 from windlass.engines.postgres.lock import control_name, end_sessions, try_lock
@@ -255,7 +255,9 @@ def _closed_notice(source: Address) -> Iterator[str]:
     """A notice that the source stays as the cutover left it, for whoever still uses its address."""
     with writing(source, "windlass end") as there:
         if read_default(there) == CLOSED:
+            name = sql.Identifier(there.info.dbname).as_string(there)
             yield (
                 "the source is still read-only: its database has default_transaction_read_only ="
-                " on; ALTER DATABASE ... RESET default_transaction_read_only opens it"
+                f" on; to open it: SET default_transaction_read_only = off; ALTER DATABASE {name}"
+                " RESET default_transaction_read_only"
             )

@@ -23,7 +23,7 @@ from windlass.model.following import (
     StreamStatus,
     late_where,
 )
-from windlass.model.outcome import RunDetail, RunStatus
+from windlass.model.outcome import NO_REASON, RunDetail, RunStatus, State
 from windlass.model.units import bytes_text, milliseconds_text, seconds_text
 from windlass.model.wording import word
 
@@ -32,15 +32,15 @@ FRESH_SECONDS = 10.0  # how old measurements may be
 
 
 def following_status(connection: Connection, run: records.Run) -> RunStatus:
-    return _with_following(connection, migration_status(connection, run))
+    return _with_following(connection, run, migration_status(connection, run))
 
 
 def following_detail(connection: Connection, run: records.Run) -> RunDetail:
     detail = migration_detail(connection, run)
-    return replace(detail, status=_with_following(connection, detail.status))
+    return replace(detail, status=_with_following(connection, run, detail.status))
 
 
-def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
+def _with_following(connection: Connection, run: records.Run, status: RunStatus) -> RunStatus:
     found = read_phase(connection, status.run)
     if found is None:
         return status
@@ -48,6 +48,8 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
     since = _since(connection, status.run)
     streams = tuple(map(StreamStatus.from_dict, detail.get("streams", {}).values()))
     measured = detail.get("reported_at")
+    is_stopped = run.state is State.STOPPED and not status.active and not phase.is_over
+    reason = run.outcome.reason if run.outcome and is_stopped else NO_REASON
     known = FollowingStatus(
         phase,
         since,
@@ -58,6 +60,8 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
         cut_over=_freeze(detail, "cutover", "writers were stopped for"),
         strays=tuple(_strays(connection, status.run, phase, detail)),
         lost=_lost(phase, detail),
+        stopped=reason.message,
+        remedy=reason.hint,
         changed=tuple(detail.get(SEEN, ())),
         next_steps=tuple(
             one.replace("{run}", status.run)
