@@ -72,7 +72,7 @@ def own_notices(own: OwnSchemas) -> list[str]:
         return []
     names = sorted(own.names)
     return [
-        f"left out, as windlass has made them in the source: schema"
+        f"left out, as windlass has made them: schema"
         f"{'s' if len(names) > 1 else ''} {several(names, 10)}"
     ]
 
