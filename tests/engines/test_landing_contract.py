@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 
 import load_model
 from landing_targets import (
+    SNOWFLAKE_TOO,
     Target,
     begin,
     duckdb_target,
+    has_enough,
     load,
     new_run,
     over_targets,
     planned,
     postgres_target,
+    snowflake_target,
     sqlite_target,
     table_of,
     words_of,
@@ -43,10 +46,21 @@ def target(request: pytest.FixtureRequest, database: Callable[[int], Database]) 
     if request.param == "postgresql":
         yield postgres_target(database(18))
         return
+    if request.param == "snowflake":
+        yield snowflake_target(request.getfixturevalue("snowflake"))
+        return
     room = make_room()
     make = sqlite_target if request.param == "sqlite" else duckdb_target
     yield make(room)
     shutil.rmtree(room)
+
+
+SEEN: list[None] = []  # examples of the test that runs
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    SEEN.clear()
 
 
 examples = settings(  # several statements each, on a real database
@@ -70,7 +84,7 @@ def kept(target: Target) -> list[tuple[Any, ...]]:
     return target.rows("select id, n, case when gone then 1 else 0 end from kept")
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 @examples
 @given(
     rows=st.lists(st.tuples(keys, numbers, st.booleans()), max_size=6, unique_by=lambda r: r[0]),
@@ -83,14 +97,18 @@ def kept(target: Target) -> list[tuple[Any, ...]]:
 def test_loads_by_a_key_do_what_their_words_say_and_can_be_undone(
     target: Target, rows: list[Any], runs: list[Any]
 ) -> None:
+    if has_enough(target, SEEN):
+        return
     target.fresh("kept", KEYED)
     target.fill("kept", rows)
+    if target.name == "snowflake":  # it refuses to mark: see test_snowflake_landing
+        runs = [(word, records) for word, records in runs if word != "mark"]
     with target.open() as landing:
         states = _run_all(target, landing, "kept", kept, runs, load_model.keyed)
         _undo_all(target, landing, kept, states)
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 @examples
 @given(
     rows=any_rows,
@@ -99,6 +117,8 @@ def test_loads_by_a_key_do_what_their_words_say_and_can_be_undone(
 def test_loads_without_a_key_do_what_their_words_say_and_can_be_undone(
     target: Target, rows: list[Any], runs: list[Any]
 ) -> None:
+    if has_enough(target, SEEN):
+        return
     target.fresh("events", KEYLESS)
     target.fill("events", rows)
 
@@ -108,7 +128,7 @@ def test_loads_without_a_key_do_what_their_words_say_and_can_be_undone(
         _undo_all(target, landing, events, known)
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 def test_loads_without_a_key_are_undone_one_after_the_other(target: Target) -> None:
     target.fresh("events", KEYLESS)
     with target.open() as landing:
@@ -177,7 +197,7 @@ def _undo_all(target: Target, landing: Any, read: Any, states: list[tuple[str, A
         assert landing.undo(run, Others.REFUSE).already
 
 
-@over_targets()
+@over_targets()  # not Snowflake: a history is refused there, see test_snowflake_landing
 @examples
 @given(runs=st.lists(distinct, min_size=1, max_size=3))
 def test_a_history_keeps_every_version(target: Target, runs: list[Any]) -> None:
@@ -201,12 +221,14 @@ def test_a_history_keeps_every_version(target: Target, runs: list[Any]) -> None:
         _undo_all(target, landing, read, states)
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 @examples
 @given(records=st.lists(st.tuples(keys, numbers), max_size=9), by=st.booleans())
 def test_the_last_of_several_rows_with_one_key_is_loaded(
     target: Target, records: list[Any], by: bool
 ) -> None:
+    if has_enough(target, SEEN):
+        return
     target.fresh("kept", KEYED)
     words = words_of("merge", duplicates=LAST, last_by="n" if by else "")
     if by:  # NULLs are the first
@@ -221,7 +243,7 @@ def test_the_last_of_several_rows_with_one_key_is_loaded(
     assert counted([row[:2] for row in kept(target)]) == counted(wanted)
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 def test_null_and_doubled_keys_are_found_and_named(target: Target) -> None:
     target.fresh("kept", "id {int} unique, n {int}")
     records = [("1", "1"), (None, "2"), ("1", "3"), ("4", "4")]
@@ -244,7 +266,7 @@ def test_null_and_doubled_keys_are_found_and_named(target: Target) -> None:
 # undo after others' writes
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 @examples
 @given(
     rows=st.lists(st.tuples(keys, numbers), max_size=5, unique_by=lambda row: row[0]),
@@ -261,6 +283,8 @@ def test_an_undo_puts_back_only_what_others_have_left_alone(
     writes: list[Any],
     others: Others,
 ) -> None:
+    if has_enough(target, SEEN):
+        return
     target.fresh("kept", "id {int} not null primary key, n {int}")
     target.fill("kept", rows)
     read = "select id, n from kept"
@@ -307,7 +331,7 @@ EXPECTATIONS = [
 ]
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 @pytest.mark.parametrize(("expectation", "rows"), EXPECTATIONS)
 def test_rows_that_break_an_expectation_are_counted_and_nothing_is_changed(
     expectation: Expectation, rows: int, target: Target
@@ -338,7 +362,7 @@ def test_rows_that_break_an_expectation_are_counted_and_nothing_is_changed(
 # how values are made
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 def test_columns_are_computed_masked_renamed_and_left_out(target: Target) -> None:
     target.fresh("kept", "id {int}, twice {int}, name {text}, mail {text}, note {text}")
     source = Records(
@@ -367,7 +391,7 @@ def test_columns_are_computed_masked_renamed_and_left_out(target: Target) -> Non
     ]  # fmt: skip
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 def test_a_column_that_is_not_compared_is_set_in_new_and_in_changed_rows_only(
     target: Target,
 ) -> None:
@@ -388,7 +412,7 @@ def test_a_column_that_is_not_compared_is_set_in_new_and_in_changed_rows_only(
     ]  # fmt: skip
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 def test_what_cannot_be_loaded_is_found_before_anything_is_written(target: Target) -> None:
     target.fresh("kept", "id {int} primary key, needed {int} not null, name {text}")
     source = Records(("id", "name"), [])
@@ -419,7 +443,7 @@ def test_what_cannot_be_loaded_is_found_before_anything_is_written(target: Targe
 # watermarks
 
 
-@over_targets()
+@over_targets(SNOWFLAKE_TOO)
 def test_the_watermark_is_the_highest_that_was_loaded_and_not_undone(target: Target) -> None:
     target.fresh("kept", "id {int} primary key, n {int}")
     marks = []

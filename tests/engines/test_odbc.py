@@ -339,6 +339,20 @@ DOCUMENTED: list[tuple[str, Described, str, str]] = [
     (SQL_SERVER, Described(-151, "geography", 0, -1), "", ""),
     (SQL_SERVER, Described(93, "smalldatetime", 16, 0), "timestamp without time zone", "plain"),
     (SQL_SERVER, Described(-4, "image", 2_147_483_647, -1), "bytea", ""),
+    (SQL_SERVER, Described(7, "real", 24, -1), "real", ""),
+    (SQL_SERVER, Described(-3, "varbinary", 0, -1), "bytea", ""),
+    (SQL_SERVER, Described(-10, "ntext", 1_073_741_823, -1), "text", ""),
+    (SQL_SERVER, Described(-5, "bigint", 19, 0), "bigint", ""),
+    (ORACLE, Described(7, "binary_float", 24, -1), "real", ""),
+    (ORACLE, Described(8, "binary_double", 53, -1), "double precision", ""),
+    (ORACLE, Described(-9, "nvarchar2", 20, -1), "character varying(20)", ""),
+    (ORACLE, Described(-1, "clob", 2_147_483_647, -1), "text", ""),
+    (ORACLE, Described(-4, "blob", 2_147_483_647, -1), "bytea", ""),
+    (ORACLE, Described(3, "number", 38, 0), "numeric(38,0)", ""),
+    # its offsets would be lost on the way: `types` can say text
+    (ORACLE, Described(93, "timestamp(6) with time zone", 35, 6), "", ""),
+    (ORACLE, Described(93, "timestamp(6) with local time zone", 29, 6), "", ""),
+    (ORACLE, Described(110, "interval day(2) to second(6)", 16, 6), "", ""),
 ]
 
 

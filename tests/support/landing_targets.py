@@ -12,9 +12,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import settings
 
 from landings import Source, load_of, words
 from servers import Database
+from snowflake_fake import FakeSnowflake
 from windlass.engines.duckdb.session import MEMORY
 from windlass.engines.landing import Landing
 from windlass.engines.registry import open_landing
@@ -23,12 +25,15 @@ from windlass.model.load_words import LoadWords, Matched, Missing
 from windlass.model.outcome import State
 
 TARGETS = ("postgresql", "sqlite", "duckdb")
+SNOWFLAKE_TOO = (*TARGETS, "snowflake")  # as fakesnow plays it
 CONFIG: Any = {"memory_limit": MEMORY}  # as a landing opens it, in the same process
 
 
-def over_targets(**marks: pytest.MarkDecorator) -> pytest.MarkDecorator:
+def over_targets(
+    names: Sequence[str] = TARGETS, **marks: pytest.MarkDecorator
+) -> pytest.MarkDecorator:
     """The test runs on every target, which the fixture `target` is; marks are by engine."""
-    cases = [pytest.param(name, marks=[marks[name]] if name in marks else []) for name in TARGETS]
+    cases = [pytest.param(name, marks=[marks[name]] if name in marks else []) for name in names]
     return pytest.mark.parametrize("target", cases, indirect=True)
 
 
@@ -109,6 +114,28 @@ def duckdb_target(folder: Path) -> Target:
 
     run("select 1")
     return Target("duckdb", f"duckdb://{path}", run, rows, DUCKDB)
+
+
+SNOWFLAKE = {**POSTGRES, "int": "number(38,0)", "decimal": "number(8,2)", "float": "float",
+             "text": "varchar", "bytes": "binary", "bool": "boolean",
+             "moment": "timestamp_ntz", "uuid": "varchar", "json": "varchar"}  # fmt: skip
+
+
+def snowflake_target(schema: FakeSnowflake) -> Target:
+    def run(*statements: str) -> None:
+        schema.run(f"use schema {schema.schema}", *statements)
+
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        schema.run(f"use schema {schema.schema}")
+        return schema.rows(query)
+
+    return Target("snowflake", schema.url, run, rows, SNOWFLAKE)
+
+
+def has_enough(target: Target, seen: list[None]) -> bool:
+    """Whether there were enough examples: one into Snowflake is some 150 statements over HTTP."""
+    seen.append(None)
+    return target.name == "snowflake" and len(seen) > settings().max_examples // 10
 
 
 _NUMBERS = itertools.count(1)

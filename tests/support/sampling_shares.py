@@ -159,6 +159,7 @@ SHARES = {
     "test_shop": 6,
     "test_slow_link": 3,
     "test_snowflake": 2,
+    "test_snowflake_landing": 3,
     "test_source_contract": 10,
     "test_sqlite_source": 14,
     "test_standing": 2,

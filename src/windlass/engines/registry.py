@@ -78,6 +78,7 @@ ENGINES = (
     Engine(
         ("snowflake",),
         target="windlass.engines.snowflake.target:SnowflakeTarget",
+        landing="windlass.engines.snowflake.landing.landing:SnowflakeLanding",
         extra="snowflake",
     ),
     Engine(("iceberg",), target="windlass.engines.iceberg.target:IcebergTarget", extra="iceberg"),
@@ -157,7 +158,9 @@ def open_landing(url: str) -> Landing:
         BadSpec: the URL cannot be understood.
         WindlassError: the library for this engine is not installed.
     """
-    engine = replace(engine_of(url, "target"), extra="load")
+    engine = engine_of(url, "target")
+    extra = "load,snowflake" if engine.extra == "snowflake" else "load"
+    engine = replace(engine, extra=extra)
     runs = [_opened(engine, engine.runs)] if engine.runs else []
     landing: Landing = _opened(engine, engine.landing, url, *runs)
     return landing

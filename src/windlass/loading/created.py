@@ -33,7 +33,16 @@ TYPES: dict[str, dict[Kind, str]] = {
         Kind.BYTES: "BLOB", Kind.DATE: "DATE", Kind.TIME: "TEXT", Kind.TIMESTAMP: "TIMESTAMP",
         Kind.INSTANT: "TIMESTAMP", Kind.NESTED: "TEXT",
     },
+    "snowflake": {
+        Kind.BOOLEAN: "BOOLEAN", Kind.INT16: "NUMBER(38,0)", Kind.INT32: "NUMBER(38,0)",
+        Kind.INT64: "NUMBER(38,0)", Kind.FLOAT32: "FLOAT", Kind.FLOAT64: "FLOAT",
+        Kind.DECIMAL: "NUMBER", Kind.TEXT: "VARCHAR(16777216)", Kind.JSON: "VARCHAR(16777216)",
+        Kind.UUID: "VARCHAR(16777216)", Kind.BYTES: "BINARY", Kind.DATE: "DATE",
+        Kind.TIME: "TIME(9)", Kind.TIMESTAMP: "TIMESTAMP_NTZ(9)",
+        Kind.INSTANT: "TIMESTAMP_TZ(9)", Kind.NESTED: "VARCHAR(16777216)",
+    },
 }  # fmt: skip
+_WITHOUT_LISTS = {"sqlite": "TEXT", "snowflake": "VARCHAR(16777216)"}  # what has their text
 
 
 Census = Callable[[], Sequence[Field]]
@@ -69,7 +78,9 @@ def type_of(column: Column, engine: str) -> str:
     """The target's type for values of this kind."""
     name = TYPES[engine][column.kind]
     if column.is_list:
-        return f"{name}[]" if engine != "sqlite" else "TEXT"
+        return _WITHOUT_LISTS.get(engine) or f"{name}[]"
+    if column.kind is Kind.DECIMAL and engine == "snowflake" and not column.precision:
+        return TYPES[engine][Kind.TEXT]  # NUMBER alone has no digits after the point
     if column.kind is Kind.DECIMAL and column.precision and engine != "sqlite":
         return f"{name}({column.precision},{column.scale})"
     return name

@@ -46,10 +46,10 @@ def highest(session: Session, dialect: Dialect, load: Load) -> str:
         text=dialect.exact_text(value), staged=staged_rows(),
         order=dialect.ordered(value, column, declared(load)),
     )  # fmt: skip
-    return next((_written(value) for (value,) in fetch(session, query)), "")
+    return next((written(value) for (value,) in fetch(session, query)), "")
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="microseconds")
     if isinstance(value, date | time):

@@ -41,7 +41,7 @@ class Undos:
             written = [] if blocked else [
                 one for made in loads for one in self._undoing(session, made).changed_by_others()
             ]  # fmt: skip
-        return Foreseen(_summary(loads), written, blocked)
+        return Foreseen(summary(loads), written, blocked)
 
     def undo(self, run: str, others: Others) -> Undone:
         """Put the rows back, in one transaction if the engine can undo related tables in one,
@@ -67,8 +67,8 @@ class Undos:
                 if others is Others.REFUSE:
                     self._refuse_written(session, [one])
                 stayed += self._undo_rows(session, run, [one], others)
-        stayed += self._undo_tables(run, [Made.of(item, note) for item, note in _applied(found)])
-        return Undone(f"run {run} is rolled back: {_done(loads)}", tuple(stayed))
+        stayed += self._undo_tables(run, [Made.of(item, note) for item, note in applied(found)])
+        return Undone(f"run {run} is rolled back: {done_text(loads)}", tuple(stayed))
 
     def _found(self, session: Session, run: str) -> LoadRun:
         found = self._books.read(session, run)
@@ -79,7 +79,7 @@ class Undos:
     def _made(self, run: LoadRun) -> list[Made]:
         """What is still to be undone, the last one first."""
         undone = run.lines.get(UNDOING, {})
-        return [Made.of(item, note) for item, note in _applied(run) if item not in undone]
+        return [Made.of(item, note) for item, note in applied(run) if item not in undone]
 
     def _worked_on(self, run: str) -> Problem:
         return being_worked_on(self._file.place, run).problems[0]
@@ -157,12 +157,12 @@ class Undos:
         return True
 
 
-def _applied(run: LoadRun) -> list[tuple[str, dict[str, object]]]:
+def applied(run: LoadRun) -> list[tuple[str, dict[str, object]]]:
     lines = [(item, dict(note)) for item, note in run.lines.get(APPLIED, {}).items()]
     return lines[::-1]
 
 
-def _summary(loads: Sequence[Made]) -> str:
+def summary(loads: Sequence[Made]) -> str:
     parts = []
     for made in loads:
         counts = made.counts
@@ -173,7 +173,7 @@ def _summary(loads: Sequence[Made]) -> str:
     return "; ".join(parts) or "changes nothing"
 
 
-def _done(loads: Sequence[Made]) -> str:
+def done_text(loads: Sequence[Made]) -> str:
     return ", ".join(str(made.table) for made in loads) or "it had changed nothing"
 
 

@@ -23,7 +23,7 @@ SECRETS = ("token", "private_key_base64", "private_key_passphrase")
 OPTIONS = ("warehouse", "role", *_LOGIN, *SECRETS, *_SERVER)
 # these need no password and no key, or use the token in place of one
 _WITH_TOKEN = ("oauth", "programmatic_access_token")
-_FORM = "warehouse: snowflake://user@account/database/schema?warehouse=name is what it takes"
+_FORM = "snowflake://user@account/database/schema?warehouse=name is what it takes"
 _LOCK_SECONDS = 600  # to wait for a statement of others; by default Snowflake waits 12 hours
 
 
@@ -39,8 +39,8 @@ class Address:
     options: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def parse(cls, url: str, into: str = "") -> Address:
-        """`into` is a schema that replaces the URL's.
+    def parse(cls, url: str, into: str = "", *, what: str = "warehouse") -> Address:
+        """`into` is a schema that replaces the URL's; `what` the option that gives it.
 
         Raises:
             BadSpec: it is no such URL. The message does not repeat it.
@@ -52,7 +52,7 @@ class Address:
                 dict(parse_qsl(parts.query, strict_parsing=bool(parts.query))),
             )
         except ValueError:
-            raise BadSpec([_FORM]) from None
+            raise BadSpec([f"{what}: {_FORM}"]) from None
         path = [unquote(one) for one in parts.path.strip("/").split("/")]
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         faults = [f"unknown: {key}" for key in options if key not in OPTIONS]
@@ -66,7 +66,7 @@ class Address:
         if sum(key in options for key in ("private_key_path", "private_key_base64")) > 1:
             faults.append("it has more than one private key")
         if faults:
-            raise BadSpec([f"{_FORM}; {'; '.join(faults)}"])
+            raise BadSpec([f"{what}: {_FORM}; {'; '.join(faults)}"])
         schema = into or (path[1] if len(path) == 2 else "public")
         account = account.removesuffix(".snowflakecomputing.com")
         return cls(account, user, path[0], schema, password, options)

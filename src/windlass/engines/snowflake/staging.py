@@ -75,8 +75,8 @@ def staged(
     held = [Held() for _ in export.columns]
     for at, file in enumerate(manifest.files):
         with fetched(store, file.path) as path:
-            _put(session, path, f"{own}/{at}", doing)
-            _look_into(path, export.columns, held)
+            put(session, path, f"{own}/{at}", doing)
+            look_into(path, export.columns, held)
     if manifest.files:
         session.run(_copy(export, found, stage), doing=doing)
     _check(session, export, manifest, found, held)
@@ -91,7 +91,7 @@ def _own_name(run: str) -> str:
     return f"_WINDLASS_{run}_{uuid4().hex[:8].upper()}"
 
 
-def _put(session: Session, path: Path, into: str, doing: str) -> None:
+def put(session: Session, path: Path, into: str, doing: str) -> None:
     """Upload a file. PUT takes its path as a quoted text, in which these characters are escaped:
     https://docs.snowflake.com/en/sql-reference/sql/put"""
     place = path.absolute().as_posix().replace("\\", "\\\\").replace("'", "\\'")
@@ -118,7 +118,7 @@ def _copy(export: Export, found: Staged, stage: sql.Composable) -> str:
     )
 
 
-def _look_into(path: Path, columns: Sequence[Column], held: Sequence[Held]) -> None:
+def look_into(path: Path, columns: Sequence[Column], held: Sequence[Held]) -> None:
     """Add what a file says about its columns."""
     import pyarrow.parquet as pq
 
@@ -150,27 +150,52 @@ def _add(known: Held, column: Column, rows: int, statistics: Any) -> None:
     known.highest = high if known.highest is None else max(known.highest, high)
 
 
-def _check(
-    session: Session, export: Export, manifest: Manifest, found: Staged, held: Sequence[Held]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many rows arrived, and the first column that does not hold what the files hold: its
+    position, and what is wrong."""
+
+    rows: int
+    fault: tuple[int, str] | None = None
+
+
+def unlike(
+    session: Session,
+    item: sql.Composable,
+    columns: Sequence[sql.Composable],
+    held: Sequence[Held],
+    doing: str,
+) -> Counted:
+    """What a FROM item holds, compared with what the files hold."""
     asked: list[sql.Composable] = [sql.SQL("count(*)")]
-    for at, _ in enumerate(export.columns):
+    for column, known in zip(columns, held, strict=True):
         for function in ("count", "min", "max"):
-            if function == "count" or held[at].lowest is not None:
-                asked.append(sql.SQL("{}({})").format(verbatim(function), found.column(at)))
-    query = statement("select {asked} from {table}", asked=listed(asked), table=found.table)
-    arrived, *counts = session.run(query, doing=f"counting {export.name}")[0]
-    check_arrived(export, manifest.rows, int(arrived))
+            if function == "count" or known.lowest is not None:
+                asked.append(sql.SQL("{}({})").format(verbatim(function), column))
+    query = statement("select {asked} from {item}", asked=listed(asked), item=item)
+    arrived, *counts = session.run(query, doing=doing)[0]
     answers = iter(counts)
-    for column, known in zip(export.columns, held, strict=True):
+    for at, known in enumerate(held):
         values = int(next(answers))
         if known.values is not None and values != known.values:
-            raise _changed(export, column, f"{known.values:,} values became {values:,}")
+            return Counted(int(arrived), (at, f"{known.values:,} values became {values:,}"))
         if known.lowest is None:
             continue
         ends = next(answers), next(answers)
         if known.is_ordered and ends != (known.lowest, known.highest):
-            raise _changed(export, column, "their lowest or highest value has changed")
+            return Counted(int(arrived), (at, "their lowest or highest value has changed"))
+    return Counted(int(arrived))
+
+
+def _check(
+    session: Session, export: Export, manifest: Manifest, found: Staged, held: Sequence[Held]
+) -> None:
+    columns = [found.column(at) for at, _ in enumerate(export.columns)]
+    counted = unlike(session, found.table, columns, held, f"counting {export.name}")
+    check_arrived(export, manifest.rows, counted.rows)
+    if counted.fault:
+        at, what = counted.fault
+        raise _changed(export, export.columns[at], what)
 
 
 def _changed(export: Export, column: Column, what: str) -> WindlassError:

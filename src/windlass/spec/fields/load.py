@@ -338,10 +338,11 @@ LOAD = Entries(
     Entry(
         word="target",
         kind=Kind.TEXT,
-        help=f"Target: {CONNECTION}, or a file: duckdb:///path, sqlite:///path. Default:"
-        " $WINDLASS_TARGET.",
+        help=f"Target: {CONNECTION}, or a file: duckdb:///path, sqlite:///path, or Snowflake:"
+        " snowflake://user@account/database/schema. Default: $WINDLASS_TARGET.",
         about="`postgresql://` URL, libpq conninfo string or service name, or a file:"
-        " `duckdb:///path` or `sqlite:///path`. Default: $WINDLASS_TARGET.",
+        " `duckdb:///path` or `sqlite:///path`, or `snowflake://user@account/database/schema`."
+        " Default: $WINDLASS_TARGET.",
         example="postgresql://app@db.example.com/shop",
         section=Section.DATABASES,
         option=Option(metavar="T"),
