@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pytest
 
 from airflow_runs import holding, until
+from pages import Page
 from servers import PASSWORD, Pair
 from windlass.airflow.holder import BOARD, Order
 from windlass.flows.migrate.context import Migration
@@ -37,7 +39,7 @@ class Triggerer:
     """What the process speaks with; it answers as Airflow would while other tasks are at work."""
 
     def __init__(self, pair: Pair, extracted: Mapping[str, Any], patience_seconds: float) -> None:
-        self.extracted, self.over = extracted, False
+        self.extracted, self.over, self.failed = extracted, False, list[str]()
         self.heard: list[tuple[str, Any]] = []
         words = (sys.executable, "-P", "-m", "windlass.airflow.holder")
         self.process = subprocess.Popen(
@@ -66,7 +68,8 @@ class Triggerer:
         raise AssertionError(f"it has not said {until_it_says}: {self.heard}")
 
     def answer(self, name: str, *_: Any) -> Any:
-        answers = {"results": self.extracted, "others_are_over": self.over}
+        answers: dict[str, Any] = {"results": self.extracted, "others_are_over": self.over}
+        answers |= {"failed": self.failed, "result": None}
         assert name in BOARD
         return answers.get(name, [])
 
@@ -184,6 +187,7 @@ def held_task() -> Any:
         dag_id, run_id, task_id, try_number = "theirs", "tonight", "move.hold_snapshot", 1
 
         def xcom_push(self, key: str, value: Any) -> None: ...
+        def xcom_pull(self, **_: Any) -> None: ...
 
     with DAG("theirs", max_active_tasks=1) as dag:
         MigrateTaskGroup("move", tuning=Tuning(hold_in="triggerer"))
@@ -214,6 +218,24 @@ def test_what_was_held_is_held_again_by_the_triggerer_after_a_loss(process: Exec
     # and not forever: after some losses it is a failed try
     kind, _ = process.submit(ended, {"failed": failed, "was_held": True}, 5).result()
     assert kind == "WindlassError"
+
+
+def test_a_run_whose_tasks_have_failed_leaves_its_report(
+    process: Executor, pair: Pair, home: Path
+) -> None:
+    pair.source.run("create table sale as select 1 as n")
+    with triggerer(pair) as at_work:
+        at_work.listen("publish")
+        at_work.failed, at_work.over = ["create_indexes"], True
+        failed = at_work.listen("failed")
+    kind, message = process.submit(ended, {"failed": failed, "was_held": True}).result()
+    assert (kind, "create_indexes" in message) == ("AirflowFailException", True)
+    (report,) = home.rglob("task_id=move.hold_snapshot/report.html")
+    page = Page(report.read_text())
+    assert "public.sale" in page.text
+    assert "create_indexes" in page.text
+    assert "theirs tonight" in page.text
+    assert PASSWORD not in report.read_text()
 
 
 def holders() -> list[str]:

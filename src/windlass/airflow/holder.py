@@ -3,7 +3,8 @@
 It does what `windlass.airflow.operators.HoldOperator` does in a worker, and asks its parent for
 everything that Airflow knows. Each line that it reads or writes is JSON. First it reads an `Order`.
 Its own lines have one key: ``ask`` (a method of the board, with arguments), ``publish`` (the
-handle), ``log`` (level and text), and at the end ``done`` (the result) or ``failed``. The parent
+handle), ``log`` (level and text), and at the end ``done`` (the result) or ``failed`` (with what is
+known of the unfinished run, for its report). The parent
 answers the first two. When the parent ends, standard input is closed: the process ends, and
 everything that it held with it.
 """
@@ -16,7 +17,7 @@ import logging
 import pkgutil
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
@@ -24,7 +25,7 @@ from windlass.airflow.findings import lines_of
 from windlass.airflow.pools import NoSlot, PoolWatch
 from windlass.errors import Interrupted, WindlassError
 from windlass.model.flow import Result, Step
-from windlass.model.outcome import StartedBy
+from windlass.model.outcome import Outcome, StartedBy
 from windlass.spec.model import validated
 
 log = logging.getLogger("windlass.airflow.holder")  # also where this is the main module
@@ -115,11 +116,13 @@ class _ToParent(logging.Handler):
         self._parent.say("log", [record.levelno, self.format(record)])
 
 
-def failure(error: WindlassError) -> dict[str, Any]:
-    """An error in the form that the resuming task reads."""
+def failure(error: WindlassError, outcome: Outcome | None = None) -> dict[str, Any]:
+    """An error in the form that the resuming task reads. `outcome` is that of an unfinished run."""
     from windlass.airflow.work import ABSENCES
+    from windlass.journal.records import outcome_text
 
     return {
+        **({"outcome": outcome_text(outcome)} if outcome else {}),
         "problems": list(lines_of(error)),
         "retryable": error.retryable or isinstance(error, Interrupted),
         "lost": isinstance(error, ABSENCES),
@@ -127,8 +130,9 @@ def failure(error: WindlassError) -> dict[str, Any]:
     }
 
 
-def hold(order: Order, parent: Parent) -> Result:
-    """Hold the run until its other tasks have ended.
+def hold(order: Order, parent: Parent, keep: Callable[[Outcome], None]) -> Result:
+    """Hold the run until its other tasks have ended. `keep` is called with what is known of an
+    unfinished run.
 
     Raises:
         WindlassError: as `windlass.airflow.work.Part.hold`.
@@ -140,7 +144,12 @@ def hold(order: Order, parent: Parent) -> Result:
     spec = validated(pkgutil.resolve_name(flow.spec), order.words)
     part = Part(flow, flow.step(order.step), spec, board, spec.jobs, order.patience_seconds)
     watch = PoolWatch(board, order.run_pool, order.pooled, order.pool_patience_seconds)
-    return part.hold(lambda handle: parent.ask("publish", handle), order.last, watch)
+    try:
+        return part.hold(lambda handle: parent.ask("publish", handle), order.last, watch)
+    except WindlassError:
+        if part.outcome:
+            keep(part.outcome)
+        raise
 
 
 def main() -> None:
@@ -149,11 +158,12 @@ def main() -> None:
     ours = logging.getLogger("windlass")
     ours.setLevel(logging.INFO)
     ours.addHandler(_ToParent(parent))
+    unfinished: list[Outcome] = []
     try:
-        parent.say("done", hold(Order(**parent.read()), parent))
+        parent.say("done", hold(Order(**parent.read()), parent, unfinished.append))
     except WindlassError as error:
         with contextlib.suppress(Interrupted):  # nobody is there to read it
-            parent.say("failed", failure(error))
+            parent.say("failed", failure(error, *unfinished))
     except Exception as error:  # an error of ours, after which holding again would not help
         with contextlib.suppress(Interrupted):
             log.exception("the run cannot be held")

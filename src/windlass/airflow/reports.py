@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from windlass.airflow.board import started_by
 from windlass.model.wording import Spelling, all_spelled
@@ -18,13 +18,21 @@ from windlass.run.published import outcome_json
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from windlass.airflow.work import Part
     from windlass.model.flow import Flow
     from windlass.model.outcome import Outcome
 
 log = logging.getLogger(__name__)
 APPROVAL = "approve_migration"  # the task that asks a person for the plan's approval
 _LAST = ("each_relation", "differences", "assets")  # in the JSON, as they are long
+
+
+class Unfinished(Protocol):
+    """What is known of a run whose tasks have failed: a task's part in it, for example."""
+
+    @property
+    def flow(self) -> Flow[Any]: ...
+    @property
+    def outcome(self) -> Outcome | None: ...
 
 
 def keep_report(
@@ -52,7 +60,7 @@ def keep_report(
 
 
 def keep_unfinished(
-    context: Context, part: Part, reports: Sequence[str], spelling: Spelling, group: str
+    context: Context, part: Unfinished, reports: Sequence[str], spelling: Spelling, group: str
 ) -> None:
     """The same for a run whose tasks have failed, if it has begun. What the report says is in the
     failed tasks' logs as well, so it never changes how the run ends."""
@@ -130,6 +138,11 @@ def write_page(context: Context, page: str) -> dict[str, str]:
     return {"report": str(folder / "report.html")}
 
 
+def file_name(dag_id: str, run_id: str, part: str = "") -> str:
+    """The name of both files, without its end."""
+    return re.sub(r"[^\w.-]+", "_", "_".join(filter(None, (dag_id, run_id, part))))
+
+
 def write_report(
     context: Context,
     result: Mapping[str, Any],
@@ -148,8 +161,7 @@ def write_report(
     from airflow.sdk import ObjectStoragePath
 
     ti = context["ti"]
-    about = [ti.dag_id, ti.run_id, *([part] if part else [])]
-    name = re.sub(r"[^\w.-]+", "_", "_".join(about))
+    name = file_name(ti.dag_id, ti.run_id, part)
     path = ObjectStoragePath(folder)
     path.mkdir(parents=True, exist_ok=True)
     ordered = {key: result[key] for key in sorted(result, key=lambda key: (key in _LAST, key))}

@@ -26,7 +26,8 @@ from windlass.airflow.board import Board, small
 from windlass.airflow.holder import BOARD, Order, failure
 from windlass.airflow.operators import HoldOperator, give_up, push_problems, resolve_place
 from windlass.errors import RunLost, WindlassError
-from windlass.model.flow import Step
+from windlass.model.flow import Flow, Step
+from windlass.model.outcome import Outcome
 from windlass.model.wording import spelled
 
 if TYPE_CHECKING:
@@ -86,10 +87,21 @@ class TriggererHoldOperator(HoldOperator):
             self.hold(context, losses=losses + 1)
         if failed["no_slot"]:
             Board(context["ti"], self.group).skip_waiting()
+        self._keep_unfinished(context, failed.get("outcome"))
         problems = [spelled(one, self._spelling) for one in failed["problems"]]
         if failed["retryable"]:
             raise WindlassError(push_problems(context, problems))
         give_up(context, problems)
+
+    def _keep_unfinished(self, context: Context, outcome: str | None) -> None:
+        """Leave the report of a run whose other tasks have failed, as a holder in a worker does."""
+        if not outcome:
+            return
+        from windlass.airflow.reports import keep_unfinished
+        from windlass.journal.records import read_outcome
+
+        part = _Unfinished(resolve_place(self.flow), read_outcome(outcome))
+        keep_unfinished(context, part, self.reports, self._spelling, self.group)
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
@@ -98,6 +110,14 @@ class TriggererHoldOperator(HoldOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
             give_up(context, [_NO_TRIGGERER])
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """A run whose tasks have failed, for its report."""
+
+    flow: Flow[Any]
+    outcome: Outcome | None
 
 
 class Waking(BaseTrigger):

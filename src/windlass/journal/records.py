@@ -112,6 +112,16 @@ def _outcomes() -> TypeAdapter[Outcome]:
     return TypeAdapter(stored)
 
 
+def outcome_text(outcome: Outcome) -> str:
+    """The outcome as JSON, as the journal holds it."""
+    return _outcomes().dump_json(outcome).decode()
+
+
+def read_outcome(text: str) -> Outcome:
+    """The outcome that `outcome_text` has made."""
+    return _outcomes().validate_json(text)
+
+
 def get_ready() -> None:
     """Create the slow type adapters now; called while the process waits anyway."""
     _plans()
@@ -328,7 +338,7 @@ def set_state(connection: Session, run: str, state: State, outcome: Outcome | No
             " finished_at = case when %s then clock_timestamp() end where run = %s",
             (
                 state,
-                _outcomes().dump_json(outcome).decode() if outcome else None,
+                outcome_text(outcome) if outcome else None,
                 state is not State.RUNNING,
                 run,
             ),
