@@ -57,6 +57,10 @@ def migrated(
     run_id = running.client.trigger("postgres_to_postgres_migration", conf)
     asked = answer_plan(running, "postgres_to_postgres_migration", run_id, pair.target, "Approve")
     assert "create table shop.item" in asked.lower()
+    link = re.search(r"\[The plan as a page\]\((\S+)\)", asked)
+    assert link
+    status, plan = running.client.page(link[1].removeprefix(running.client.url))
+    assert (status, "shop.item" in plan, "Signature" in plan) == (200, True, True)
     with written_meanwhile(pair):
         ended = wait(running, "postgres_to_postgres_migration", run_id)
     yield ended, pair, conf

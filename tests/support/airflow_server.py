@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from demo.airflow.client import USER
 from demo.airflow.local import LocalAirflow, Setup, is_running
 from needs import needs_airflow
 from paths import EXAMPLE_DAGS, OUR_DAGS
 from rooms import make_room
 
 AIRFLOW_PASSWORD = "Sw0rdfish/of%the sea"
+VIEWER = "viewer"  # who may look at everything, and trigger nothing
 QUOTED_AIRFLOW_PASSWORD = "Sw0rdfish%2Fof%25the%20sea"
 SHIP = f"captain:{QUOTED_AIRFLOW_PASSWORD}@ship.example:5433/log%20book?sslmode=require"
 
@@ -41,7 +43,10 @@ def shared_airflow() -> Iterator[LocalAirflow]:
     room = make_room()
     dags = copy_dags(room / "dags")
     connections = {"ship": f"postgresql://{SHIP}"}
-    settings = {"windlass": {"page_connections": "page_target"}}
+    settings: dict[str, dict[str, object]] = {
+        "windlass": {"page_connections": "page_source > page_target", "page_actions": True},
+        "core": {"simple_auth_manager_users": f"{USER}:admin,{VIEWER}:viewer"},
+    }
     setup = Setup(connections=connections, pools={"windlass": 8}, settings=settings)
     made = LocalAirflow(room / "airflow", dags, setup)
     try:

@@ -32,6 +32,16 @@ LEFT = {
     },
     "test_airflow_follow": {"test_a_run_killed_again_and_again_loses_nothing": "each operator"},
     "test_airflow_local": {"test_a_second_start_keeps_the_data_and_the_address": "the first start"},
+    "test_airflow_page": {
+        "test_in_a_browser_the_page_is_in_the_frames_of_airflow_and_leads_out_of_them": "the same"
+        " pages without a browser",
+        "test_streams_end_when_the_api_server_does": "test_airflow_page_parts ends a server of the"
+        " same kind",
+    },
+    "test_airflow_page_parts": {
+        "test_who_may_see_one_dag_sees_what_it_has_started_and_nothing_else": "roles of a real"
+        " Airflow, in test_airflow_page"
+    },
     "test_airflow_runs": {
         "test_clearing_every_task_of_a_finished_run_changes_nothing": "test_run and test_resume"
         " repeat steps that are done",

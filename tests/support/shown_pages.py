@@ -141,7 +141,7 @@ class Known(Reader):
         super().__init__()
         self.statuses = (RUNNING, ENDED_RUN, FOLLOWING, KILLED, DONE)
 
-    async def runs(self, watched: Watched) -> Read[Any]:
+    async def runs(self, watched: Watched, patience: float = 0.0) -> Read[Any]:
         if watched.key == "away":
             return Read(None, "could not connect: Connection refused", "check its host and port")
         return Read(self.statuses if watched.key == "shop" else ())

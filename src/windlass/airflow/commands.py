@@ -30,6 +30,7 @@ from windlass.airflow.lineage import Traced, arrived_of
 from windlass.airflow.links import ReportLink
 from windlass.airflow.operators import WindlassOperator, give_up, push_problems, read_words
 from windlass.airflow.params import STANDING
+from windlass.airflow.plan_documents import push_plan
 from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.flows.registry import FLOWS, ROLLBACK, entries_of, flow_named
 from windlass.model.flow import Flow, Words
@@ -422,7 +423,9 @@ class PlanOperator(CommandOperator):
             context["ti"].xcom_push(key="markdown", value=text)
             if made.problems:
                 raise Refused(made.problems)
-            return all_spelled(small(made.as_json()), as_key)
+            document = all_spelled(dict(small(made.as_json())), as_key)
+            push_plan(context, document)
+            return document
 
 
 class RollbackOperator(RunOperator):

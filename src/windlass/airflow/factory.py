@@ -28,6 +28,7 @@ from windlass.airflow.checking import (
     take_logins,
 )
 from windlass.airflow.clouds import STORE, WAREHOUSE
+from windlass.airflow.findings import VALIDATION_DAG
 from windlass.airflow.inputs import is_file
 from windlass.airflow.notices import Notices, macros
 from windlass.airflow.operators import resolve_place
@@ -193,7 +194,7 @@ def migration_dag(
     spec: SpecLike | None = None,
     source_conn_id: str = "postgres_source",
     target_conn_id: str = "postgres_target",
-    validation_dag_id: str = "validate_migration_env",
+    validation_dag_id: str = VALIDATION_DAG,
     tuning: Tuning | None = None,
     ending: Ending | None = None,
     **dag_options: Any,
@@ -428,6 +429,7 @@ def _approval(validation_dag_id: str = "") -> BaseOperator:
         subject="Migrate {{ params.source_conn_id }} to {{ params.target_conn_id }}?",
         body="{{ ti.xcom_pull(task_ids='extract_source_schema', key='plan', map_indexes=-1) }}",
         fail_on_reject=True,
+        plan_task="extract_source_schema",
         validation_dag_id=validation_dag_id,
         doc_md="Shows the plan and waits for a person's answer, if the run asks for one. Fails if"
         " the validation DAG is missing or paused.",

@@ -15,9 +15,10 @@ from windlass.model.outcome import State
 from windlass.model.report import Difference, DifferenceKind, Problem
 
 MOST_SHOWN = 200  # differences in a log and in XCom
-# default ids of the DAGs that act on past runs
+# usual ids of the DAGs that act on past runs, or compare both sides
 STATUS_DAG, ROLLBACK_DAG = "windlass_status", "windlass_rollback"
 CLEAN_DAG, REPAIR_DAG = "windlass_clean", "windlass_repair"
+VALIDATION_DAG = "validate_migration_env"
 REPAIR = (
     f"the DAG {REPAIR_DAG}, or windlass verify --repair, with the same databases and schemas, makes"
     " the target match the source; clearing tasks does not"

@@ -179,6 +179,7 @@ class _Tasks:
             task_id="await_cutover",
             subject="Cut {{ params.source_conn_id }} over to {{ params.target_conn_id }}?",
             asked_about="rehearse_cutover",
+            plan_task="plan",
             choices={"Cut over": "cutover", "Abandon": "abandon"},
             doc_md="Shows the rehearsal, and waits for a person. To be asked again later, clear"
             " rehearse_cutover.",
@@ -203,6 +204,7 @@ class _Tasks:
             task_id="await_settle",
             subject="Finish, or let applications write to {{ params.source_conn_id }} again?",
             asked_about="cutover",
+            plan_task="plan",
             choices={"Finish": "finish", "Flip back": "flip_back"},
             doc_md="Shows the cutover, and waits for a person. Until then both ways are open.",
         )

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import (
 
 from windlass.airflow.links import PushedLink
 from windlass.airflow.operators import Check, give_up
+from windlass.airflow.page_links import DAG_RUN, PLAN, PLAN_KEY, page_url, shows_runs
 from windlass.airflow.web_ui import run_path
 from windlass.flows.registry import flow_named
 
@@ -35,9 +36,19 @@ _SAME = (
 
 
 class Asking(ApprovalOperator):
-    """A question to a person. A rejection is a problem of the run, which notices report."""
+    """A question to a person. A rejection is a problem of the run, which notices report.
+    `plan_task` is the task that has made the plan."""
 
     what = "the plan"
+
+    def __init__(self, *, plan_task: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan_task = plan_task
+
+    def execute(self, context: Context) -> Any:
+        has_run = bool(context["params"].get("run"))  # an earlier one, which it is about
+        self.body = _with_pages(context, self.body, self.plan_task, has_run=has_run)
+        return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Called by Airflow with the answer."""
@@ -103,7 +114,14 @@ class AskingChoice(HITLBranchOperator):
     """Shows the XCom `text` of the task `asked_about`, and waits for a person to choose which task
     comes next: `choices` maps what the person reads to tasks."""
 
-    def __init__(self, *, asked_about: str, choices: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        asked_about: str,
+        choices: Mapping[str, str],
+        plan_task: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             body=_shown(asked_about),
             options=list(choices),
@@ -111,6 +129,24 @@ class AskingChoice(HITLBranchOperator):
             retries=0,
             **kwargs,
         )
+        self.plan_task = plan_task
+
+    def execute(self, context: Context) -> Any:
+        self.body = _with_pages(context, self.body, self.plan_task, has_run=True)
+        return super().execute(context)
+
+
+def _with_pages(context: Context, body: str | None, plan_task: str, *, has_run: bool) -> str:
+    """The body, with links to what the page within Airflow shows: the plan, and the run if it has
+    begun. Airflow renders Markdown alone."""
+    ti = context["ti"]
+    links = []
+    if plan_task and ti.xcom_pull(task_ids=plan_task, key=PLAN_KEY, map_indexes=-1):
+        url = page_url(PLAN, ti.dag_id, ti.run_id, plan_task)
+        links.append(f"[The plan as a page]({url}), to read, to print and to sign")
+    if has_run and shows_runs():
+        links.append(f"[The run]({page_url(DAG_RUN, ti.dag_id, ti.run_id)})")
+    return "\n\n".join(filter(None, [" · ".join(links), body]))
 
 
 def _shown(task: str) -> str:

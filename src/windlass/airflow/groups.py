@@ -240,6 +240,7 @@ def _approval(group: TaskGroup) -> BaseOperator:
         subject=f"Migrate, in {group.group_id}?",
         body=f"{{{{ ti.xcom_pull(task_ids='{plan}', key='plan', map_indexes=-1) }}}}",
         fail_on_reject=True,
+        plan_task=plan,
         doc_md="Shows the plan and waits for a person's answer.",
         retries=0,
     )

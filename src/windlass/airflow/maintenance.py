@@ -7,6 +7,7 @@ unless its form says `yes`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from windlass.model.flow import resolve
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from windlass.airflow.acts import Order
+
 _ACTS, _FORMS = "windlass.airflow.acts", "windlass.airflow.past_forms"
 TEXT, NEEDLESS = "text", "needless"  # keys of an act's result
 
@@ -34,7 +37,8 @@ TEXT, NEEDLESS = "text", "needless"  # keys of an act's result
 class ActOperator(WindlassOperator):
     """One half of an act. `act` is the import path of a function in `windlass.airflow.acts`.
     `where` is that of a function which returns the database or the spec, from the run's params and
-    `given`. `approved_by` is the task whose result a person has approved."""
+    `given`. `approved_by` is the task whose result a person has approved, `asked_by` the one that
+    has asked them, and `recorded_as` what the journal records."""
 
     template_fields: Sequence[str] = ("given",)
 
@@ -45,11 +49,14 @@ class ActOperator(WindlassOperator):
         where: str,
         given: Mapping[str, Any] | None = None,
         approved_by: str = "",
+        asked_by: str = "",
+        recorded_as: str = "",
         only_if_asked: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(multiple_outputs=True, **kwargs)
         self.act, self.where, self.approved_by = act, where, approved_by
+        self.asked_by, self.recorded_as = asked_by, recorded_as
         self.only_if_asked = only_if_asked
         self.given = dict(given or {})
 
@@ -69,10 +76,21 @@ class ActOperator(WindlassOperator):
             if seen and seen.get(NEEDLESS):
                 log_lines(seen[TEXT])
                 return seen
-            result = small(resolve(self.act)(order))
+            with self._recorded(context, order):
+                result = small(resolve(self.act)(order))
             text = click.unstyle(str(result[TEXT]))
             log_lines(text)
             return {**result, TEXT: text}
+
+    def _recorded(self, context: Context, order: Order) -> AbstractContextManager[None]:
+        """Recorded in the target's journal, if it changes something."""
+        from windlass.airflow.board import Board
+        from windlass.airflow.recording import Doing, recorded
+
+        if not self.approved_by:
+            return nullcontext()
+        answer = Board(context["ti"]).result(self.asked_by) or {} if self.asked_by else {}
+        return recorded(order, Doing.of(context, self.recorded_as, answer))
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,7 @@ class _Act:
     foresee_task: str
     approve_task: str
     do: str
+    label: str
     subject: str
     where: str = f"{_FORMS}:journal_of"
     is_long: bool = False  # foreseeing it takes long, so that is done only if somebody is asked
@@ -93,6 +112,7 @@ _ROLLBACK = _Act(
     "foresee_rollback",
     "approve_rollback",
     "roll_back",
+    "Roll back",
     "Roll back run {{ params.run }} in {{ params.to or params.target_conn_id }}?",
 )
 _CLEAN = _Act(
@@ -100,6 +120,7 @@ _CLEAN = _Act(
     "list_what_is_left",
     "approve_clean",
     "clean",
+    "Remove what it left",
     "Remove what runs have left in {{ params.to or params.target_conn_id }}?",
 )
 _REPAIR = _Act(
@@ -107,6 +128,7 @@ _REPAIR = _Act(
     "compare_both_sides",
     "approve_repair",
     "repair",
+    "Repair differences",
     "Repair {{ params.target_conn_id }}?",
     where=f"{_FORMS}:selected_sides",
     is_long=True,
@@ -211,6 +233,8 @@ def _asking(
             task_id=act.do,
             act=f"{_ACTS}:{act.do}",
             approved_by=act.foresee_task,
+            asked_by=act.approve_task,
+            recorded_as=act.label,
             doc_md="Does it, and logs what was done.",
             **words,
         )

@@ -105,6 +105,7 @@ def macros(summary_task: str) -> dict[str, Any]:
         "windlass_done": lambda ti: summary(ti, summary_task),
         "windlass_failed": problems,
         "windlass_link": link,
+        "windlass_page": page,
     }
 
 
@@ -114,6 +115,13 @@ def link(dag_id: str, run_id: str) -> str:
 
     url = run_url(dag_id, run_id)
     return f"\n{url}" if url else ""
+
+
+def page(dag_id: str, run_id: str, place: str = "") -> str:
+    """The address of the run on the page within Airflow; `place`: of its `plan` or its `report`."""
+    from windlass.airflow.page_links import DAG_RUN, page_url
+
+    return page_url(f"{DAG_RUN}/{place}" if place else DAG_RUN, dag_id, run_id)
 
 
 def summary(ti: Any, summary_task: str) -> str:

@@ -54,6 +54,7 @@ def translation_dag(
             subject="Migrate {{ params.source_conn_id }} to {{ params.target_conn_id }}?",
             body="{{ ti.xcom_pull(task_ids='plan_migration', key='markdown') }}",
             fail_on_reject=True,
+            plan_task=PLAN,
             doc_md="Shows the plan and waits for a person's answer, if the run asks for one.",
             retries=0,
         )

@@ -32,6 +32,7 @@ from windlass.airflow.findings import (
 from windlass.airflow.form import as_field, as_key
 from windlass.airflow.lineage import Traced
 from windlass.airflow.links import ReportLink
+from windlass.airflow.plan_documents import push_plan
 from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, NoSlot, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
 from windlass.airflow.skipping import skip_gates
@@ -187,7 +188,8 @@ class FlowOperator(WindlassOperator):
             try:
                 yield
             except ABSENCES as error:
-                waited = (_pauses(context) + 1) * (SLOT_SECONDS + PAUSE_SECONDS)
+                pauses = int(context.get("task_reschedule_count") or 0)  # of this try
+                waited = (pauses + 1) * (SLOT_SECONDS + PAUSE_SECONDS)
                 if waited >= self._patience_seconds(context):
                     raise
                 log.warning("%s; looking again in %d s", error, PAUSE_SECONDS)
@@ -220,11 +222,6 @@ def push_problems(context: Context, problems: Sequence[str]) -> str:
         log.error("%s", problem)
     context["ti"].xcom_push(key="problems", value=list(problems))
     return "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
-
-
-def _pauses(context: Context) -> int:
-    """How often this try has given up its slot to wait."""
-    return int(context.get("task_reschedule_count") or 0)
 
 
 def resolve_place(place: str) -> Any:
@@ -263,6 +260,7 @@ class StepOperator(FlowOperator):
                 raise
             result = dict(small(summary_of(results) if part.step.items else results[""]))
             result = all_spelled(result, self._spelling)
+            push_plan(context, result.pop("document", None))
             for loss in result.get("losses", ()):
                 log.warning("loss: %s", loss)
             if found := found_differences(result):

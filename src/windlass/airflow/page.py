@@ -1,89 +1,149 @@
-"""The page within Airflow: which targets it shows, and who may look.
+"""The page within Airflow: which targets it shows, who may look, and who may act.
 
 Targets are Airflow connections that the setting ``[windlass] page_connections`` names
-(``AIRFLOW__WINDLASS__PAGE_CONNECTIONS``). Who may see the runs of all DAGs may look.
+(``AIRFLOW__WINDLASS__PAGE_CONNECTIONS``), alone or as ``source > target``. Who may see the runs of
+all DAGs may look at everything, who may see those of one DAG at the runs that it has started. With
+the setting ``page_actions``, who may trigger a DAG may do what it does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import resolve_user_from_token
 from airflow.configuration import conf
 from fastapi import HTTPException
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.requests import Request, cookie_parser
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from windlass.airflow.connections import address_of
 from windlass.airflow.form import as_field
-from windlass.web.access import Person, Policy
-from windlass.web.guard import OPEN_FOLDER, Guard
+from windlass.airflow.page_acts import Acts
+from windlass.airflow.page_dags import Sides, sides_in
+from windlass.airflow.page_ending import note_end, server_here
+from windlass.airflow.page_links import ACTIONS, CONNECTIONS, DAG_RUN, SECTION
+from windlass.airflow.page_rest import token_of
+from windlass.airflow.page_rights import USER, may_see
+from windlass.airflow.page_runs import dag_of, dag_run, dag_run_plan, dag_run_report
+from windlass.errors import WindlassError
+from windlass.web.access import Policy, is_from_here
+from windlass.web.guard import OPEN_FOLDER, UNGUARDED, Guard
 from windlass.web.pages import make_app
+from windlass.web.reading import why
 from windlass.web.site import Site
-from windlass.web.watched import watch_target, with_keys
+from windlass.web.watched import Watched, watch_target, with_keys
 
-SECTION, KEY = "windlass", "page_connections"
+_RUN = re.compile(r"/runs/([^/]+)/([^/]+)(/.*)?")
+
+
+@dataclass(slots=True)
+class _Ending:
+    """Notes the end of the server, from the first request on."""
+
+    stopping: asyncio.Event
+    task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        if self.task is None and (server := server_here()) is not None:
+            self.task = asyncio.create_task(note_end(server, self.stopping))
 
 
 def make_page() -> Starlette:
-    """The application, for Airflow's API server."""
-    named = conf.get(SECTION, KEY, fallback="")
-    ids = [one.strip() for one in named.split(",") if one.strip()]
-    targets = with_keys([watch_target(address_of(one)) for one in ids])
-    app = make_app(targets, Policy(), as_field, asyncio.Event(), Middleware(AirflowGuard))
-    app.router.routes.insert(0, Route("/dag-run", _of_dag_run))
+    """The application, for Airflow's API server.
+
+    Raises:
+        BadSpec: the setting is malformed.
+        WindlassError: it names a connection that does not exist.
+    """
+    sides = sides_in(conf.get(SECTION, CONNECTIONS, fallback="") or "")
+    targets = with_keys([_watched(one) for one in sides])
+    acts = Acts({watched.key: one for watched, one in zip(targets, sides, strict=True)})
+    policy = Policy(
+        allows_actions=conf.getboolean(SECTION, ACTIONS, fallback=False), form_key=_form_key()
+    )
+    ending = _Ending(asyncio.Event())
+    guard = Middleware(AirflowGuard, ending=ending)
+    app = make_app(targets, policy, as_field, ending.stopping, guard, acts.offered)
+    own = [
+        Route(DAG_RUN, dag_run),
+        Route(f"{DAG_RUN}/report", dag_run_report),
+        Route(f"{DAG_RUN}/plan", dag_run_plan),
+        *acts.routes(),
+    ]
+    app.router.routes[:0] = own
     return app
 
 
+def _watched(sides: Sides) -> Watched:
+    return watch_target(address_of(sides.target), address_of(sides.source) if sides.source else "")
+
+
+def _form_key() -> bytes:
+    """The same in all API servers: one makes a form, and another may get it."""
+    key = conf.get("api", "secret_key", fallback="") or ""
+    return hmac.new(key.encode(), b"windlass page", "sha256").digest() if key else b""
+
+
+def unmade(error: WindlassError) -> Response:
+    """The answer to a request as long as the page cannot be made."""
+    says, hint = why(error)
+    lines = [f"The page of Windlass cannot be shown: {says}", hint]
+    text = "\n".join(filter(None, lines))
+    return PlainTextResponse(f"{text}\n", 503, headers=UNGUARDED)
+
+
 class AirflowGuard(Guard):
-    """Airflow's login, and its right to see the runs of all DAGs."""
+    """Airflow's login, and its rights to see runs of DAGs."""
 
     framing = "'self'"
 
+    def __init__(self, app: ASGIApp, ending: _Ending) -> None:
+        super().__init__(app)
+        self._ending = ending
+
     async def answer(self, scope: Scope) -> Response | None:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        self._ending.begin()
+        path, headers = _path(scope), Headers(scope=scope)
         if path.startswith(OPEN_FOLDER):
             return None
         try:
-            user = await resolve_user_from_token(_token(Headers(scope=scope)))
+            user = await resolve_user_from_token(token_of(scope))
         except HTTPException as error:
             return PlainTextResponse(f"{error.detail}: log in to Airflow\n", error.status_code)
-        scope["person"] = Person(str(user.get_name()))
-        if get_auth_manager().is_authorized_dag(
-            method="GET", access_entity=DagAccessEntity.RUN, user=user
-        ):
+        if _changes(scope) and not is_from_here(headers, headers.get("host", "")):
+            return PlainTextResponse("The form was not sent by this page.\n", 403)
+        site: Site = scope["app"].state.site
+        scope["person"], scope[USER] = site.sessions.known(str(user.get_name())), user
+        if may_see(user) or await self._is_theirs(scope, site):
             return None
         return PlainTextResponse("In Airflow you may not see the runs of all DAGs.\n", 403)
 
+    @staticmethod
+    async def _is_theirs(scope: Scope, site: Site) -> bool:
+        """Whether it is about a single DAG whose runs they may see. What a DAG run shows is checked
+        where its DAG is known."""
+        if _path(scope).startswith(DAG_RUN):
+            return True
+        found = _RUN.fullmatch(_path(scope))
+        watched = site.target(found[1]) if found else None
+        if found is None or watched is None:
+            return False
+        read = await site.reader.run(watched, found[2])
+        dag_id = dag_of(read.value.status) if read.value else ""
+        return bool(dag_id) and may_see(scope[USER], dag_id)
 
-def _token(headers: Headers) -> str | None:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    return cookie_parser(headers.get("cookie", "")).get(COOKIE_NAME_JWT_TOKEN)
+
+def _path(scope: Mapping[str, str]) -> str:
+    return scope["path"].removeprefix(scope.get("root_path", ""))
 
 
-async def _of_dag_run(request: Request) -> Response:
-    """Redirect to the run that a DAG run has started; to the list if several or none are known."""
-    site: Site = request.app.state.site
-    root = request.scope.get("root_path", "")
-    wanted = f"airflow {request.query_params.get('dag', '')} {request.query_params.get('run', '')}"
-    found = []
-    for watched in site.targets:
-        read = await site.reader.runs(watched)
-        found += [
-            f"{root}/runs/{watched.key}/{one.run}"
-            for one in read.value or ()
-            if one.started_by.external_run == wanted
-        ]
-    if len(found) == 1:
-        return RedirectResponse(found[0], 303)
-    return RedirectResponse(f"{root}/", 303)
+def _changes(scope: Mapping[str, str]) -> bool:
+    return scope["method"] not in ("GET", "HEAD")

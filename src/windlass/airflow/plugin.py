@@ -1,8 +1,8 @@
-"""Airflow's plugin: the page of `windlass serve` within Airflow, under its login and its roles.
+"""Airflow's plugin: the page of `windlass serve` within Airflow, under its login and its roles; and
+links from tasks to it.
 
 Every process of Airflow imports plugins, so this module loads next to nothing; the page is made at
-the first request, in the API server. The page only shows runs. Airflow's DAGs act on them, under
-Airflow's rights.
+the first request, in the API server.
 """
 
 from __future__ import annotations
@@ -11,21 +11,34 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-PREFIX = "/windlass"
+from windlass.airflow.page_links import (
+    DAG_RUN,
+    OUTER,
+    PREFIX,
+    RunLink,
+    RunReportLink,
+    base_path,
+)
 
 
 class _Late:
-    """The application, made at the first request."""
+    """The application, made at the first request; again at the next one if that fails."""
 
     def __init__(self) -> None:
         self._app: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self._app is None:
-            from windlass.airflow.page import make_page
+        from windlass.errors import WindlassError
 
-            self._app = make_page()
-        await self._app(scope, receive, send)
+        if self._app is None:
+            from windlass.airflow.page import make_page, unmade
+
+            try:
+                self._app = make_page()
+            except WindlassError as error:
+                await unmade(error)(scope, receive, send)
+                return
+        await self._app({**scope, OUTER: scope.get("app")}, receive, send)
 
 
 class WindlassPlugin(AirflowPlugin):
@@ -33,18 +46,24 @@ class WindlassPlugin(AirflowPlugin):
 
     name = "windlass"
     fastapi_apps = [{"name": "Windlass", "app": _Late(), "url_prefix": PREFIX}]  # noqa: RUF012
-    external_views = [  # noqa: RUF012
-        {
-            "name": "Windlass",
-            "href": f"{PREFIX}/",
-            "destination": "nav",
-            "category": "browse",
-            "url_route": "windlass",
-        },
-        {
-            "name": "Windlass",
-            "href": f"{PREFIX}/dag-run?dag={{DAG_ID}}&run={{RUN_ID}}",
-            "destination": "dag_run",
-            "url_route": "windlass-run",
-        },
-    ]
+    global_operator_extra_links = [RunLink(), RunReportLink()]  # noqa: RUF012
+
+    @classmethod
+    def on_load(cls, *_: Any, **__: Any) -> None:
+        """Called by Airflow once. Frames need the path that Airflow's own address has."""
+        at = f"{base_path()}{PREFIX}"
+        cls.external_views = [
+            {
+                "name": "Windlass",
+                "href": f"{at}/",
+                "destination": "nav",
+                "category": "browse",
+                "url_route": "windlass",
+            },
+            {
+                "name": "Windlass",
+                "href": f"{at}{DAG_RUN}?dag={{DAG_ID}}&run={{RUN_ID}}",
+                "destination": "dag_run",
+                "url_route": "windlass-run",
+            },
+        ]

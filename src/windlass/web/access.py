@@ -52,6 +52,7 @@ class Policy:
     proxies: tuple[str, ...] = LOCAL_NAMES
     hosts: tuple[str, ...] = LOCAL_NAMES  # names by which the page is reached
     allows_actions: bool = False
+    form_key: bytes = field(default=b"", repr=False)  # of servers that take each other's forms
 
     @property
     def is_open(self) -> bool:
@@ -163,7 +164,8 @@ class Sessions:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._people: dict[str, tuple[Person, float]] = {}
-        self._key = secrets.token_bytes(32)  # makes the form secrets of people whom a proxy names
+        # makes the form secrets of people whom a proxy or another application names
+        self._key = policy.form_key or secrets.token_bytes(32)
 
     def begin(self, token: str) -> str:
         """A new session's cookie; empty if nobody has this token."""
@@ -190,7 +192,7 @@ class Sessions:
         if policy.is_open:
             return ANYBODY
         if policy.user_header and len(named) == 1 and named[0] and address in policy.proxies:
-            return self._proxied(named[0])
+            return self.known(named[0])
         self._end_old()
         if cookie in self._people:
             return self._people[cookie][0]
@@ -201,13 +203,14 @@ class Sessions:
 
     def is_over(self, person: Person, cookie: str) -> bool:
         """Whether the session of this person has ended: streams stay open longer."""
-        if not person.csrf or person == self._proxied(person.name):
-            return False  # a proxy names them in each request
+        if not person.csrf or person == self.known(person.name):
+            return False  # somebody else names them in each request
         self._end_old()
         return cookie not in self._people
 
-    def _proxied(self, name: str) -> Person:
-        """Stores nothing about people whom a proxy names, however many there are."""
+    def known(self, name: str) -> Person:
+        """Somebody whom a proxy or another application has authenticated. Stores nothing about
+        them, however many there are."""
         return Person(name, hmac.new(self._key, name.encode(), "sha256").hexdigest())
 
     def _holder(self, token: str) -> str:

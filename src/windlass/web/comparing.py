@@ -25,8 +25,8 @@ def comparing(watched: Watched, detail: RunDetail) -> tuple[str, ...]:
         Refused: only a spec file can hold the options; or the page's file has changed since it was
             read.
     """
-    asked = _about_rows(detail.options)
-    if isinstance(watched.spec, Spec) and _about_rows(watched.spec.options()) == asked:
+    asked = about_rows(detail.options)
+    if isinstance(watched.spec, Spec) and about_rows(watched.spec.options()) == asked:
         return watched.file_words
     if beyond := [word for word in asked if MIGRATE[word].option is None]:
         message = f"was made with {', '.join(beyond)}, which only a spec file can hold"
@@ -35,7 +35,7 @@ def comparing(watched: Watched, detail: RunDetail) -> tuple[str, ...]:
     return tuple(one for word, value in asked.items() for one in _written(MIGRATE[word], value))
 
 
-def _about_rows(options: Mapping[str, Any]) -> Mapping[str, Any]:
+def about_rows(options: Mapping[str, Any]) -> Mapping[str, Any]:
     """The options that decide what is compared."""
     return {
         word: options[word]

@@ -6,7 +6,7 @@ import asyncio
 import re
 import shlex
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -26,7 +26,7 @@ from windlass.errors import WindlassError
 from windlass.flows.registry import flow_named
 from windlass.metrics.live import live_samples
 from windlass.metrics.text import written
-from windlass.model.outcome import RunDetail
+from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.wording import Spelling, all_spelled, word
 from windlass.report.page import plan_page, run_page
 from windlass.run.published import outcome_json
@@ -40,6 +40,7 @@ from windlass.web.jobs import Job, Jobs
 from windlass.web.reading import Read, Reader, why
 from windlass.web.rendering import Renderer, statics
 from windlass.web.site import (
+    Offers,
     Site,
     fault,
     html,
@@ -66,11 +67,16 @@ def make_app(
     spelling: Spelling,
     stopping: asyncio.Event,
     guard: Middleware | None = None,
+    offers: Offers | None = None,
 ) -> Starlette:
     """The application. `spelling` writes options in messages; `stopping` is set when its streams
-    must end; `guard` decides who may look, in place of `windlass.web.guard`."""
+    must end; `guard` decides who may look, in place of `windlass.web.guard`, and `offers` what they
+    may do."""
     sessions = Sessions(policy)
-    site = Site(targets, policy, sessions, Reader(), Jobs(), stopping, Renderer(spelling), spelling)
+    site = Site(
+        targets, policy, sessions, Reader(), Jobs(), stopping, Renderer(spelling), spelling,
+        offers or _offered,
+    )  # fmt: skip
     run = "/runs/{key}/{run}"
     app = Starlette(
         routes=[
@@ -162,7 +168,6 @@ def _unread(request: Request, read: Read[RunDetail]) -> Response:
 def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[str, Any]:
     site, query = site_of(request), request.query_params
     status = detail.status
-    can_act = site.policy.allows_actions and bool(person_of(request).csrf)
     return {
         "watched": watched,
         "detail": detail,
@@ -174,12 +179,18 @@ def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[
         "tables": views.table_page(
             detail, query.get("search", "")[:MOST_SEARCHED], views.number_in(query.get("page", ""))
         ),
-        "actions": list(actions_of(watched, status)) if can_act else [],
+        "actions": list(site.offers(request, watched, status)),
         "jobs": site.jobs.of_run(watched, status.run),
         "has_plan": bool(detail.relations),
         "entries": views.log_lines(detail.log.entries[:LAST_ENTRIES]) if detail.log else [],
         "entries_all": detail.log.all if detail.log else 0,
     }
+
+
+def _offered(request: Request, watched: Watched, status: RunStatus) -> Iterable[Action]:
+    """Programs can only look: they have no form."""
+    can_act = site_of(request).policy.allows_actions and bool(person_of(request).csrf)
+    return actions_of(watched, status) if can_act else ()
 
 
 async def _live_run(request: Request) -> Response:
@@ -217,7 +228,7 @@ async def _report(request: Request) -> Response:
     if read.value is None or read.fault:
         return _unread(request, read)
     outcome = past_outcome(read.value, flow_named(read.value.status.flow))
-    return _whole(await in_thread(run_page, _spelled(site, outcome_json(outcome))))
+    return whole_page(await in_thread(run_page, _spelled(site, outcome_json(outcome))))
 
 
 async def _plan(request: Request) -> Response:
@@ -233,14 +244,14 @@ async def _plan(request: Request) -> Response:
         return fault(request, 404, "This plan cannot be shown", *why(error))
     if found is None:
         return fault(request, 404, "No plan", "Only plans of migrations are kept as a page.")
-    return _whole(await in_thread(plan_page, _spelled(site, found)))
+    return whole_page(await in_thread(plan_page, _spelled(site, found)))
 
 
 def _spelled(site: Site, document: Mapping[str, Any]) -> Mapping[str, Any]:
     return all_spelled(dict(document), site.spelling)
 
 
-def _whole(page: str) -> Response:
+def whole_page(page: str) -> Response:
     """A page with its own style, and without scripts."""
     style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
     digest = b64encode(sha256(style[1].encode() if style else b"").digest()).decode()

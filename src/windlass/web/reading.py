@@ -147,13 +147,15 @@ class Reader:
         self._logs: dict[tuple[str, LogKey], Shared[LogPart]] = {}
         self._limits: dict[str, asyncio.Semaphore] = {}
 
-    async def runs(self, watched: Watched) -> Read[Sequence[RunStatus]]:
+    async def runs(
+        self, watched: Watched, patience: float = LIST_PATIENCE_SECONDS
+    ) -> Read[Sequence[RunStatus]]:
         """The runs of a target, the newest first."""
         if watched.key not in self._runs:
             self._runs[watched.key] = Shared(
                 lambda: api.status(watched.where, looking=True), self._limit(watched)
             )
-        return await self._runs[watched.key].get(LIST_PATIENCE_SECONDS)
+        return await self._runs[watched.key].get(patience)
 
     async def run(self, watched: Watched, run: str) -> Read[RunDetail]:
         self._forget_idle()

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
+from windlass.model.outcome import RunStatus
 from windlass.model.wording import Spelling
 from windlass.web.access import COOKIE, Person, Policy, Sessions
+from windlass.web.actions import Action
 from windlass.web.jobs import Jobs
 from windlass.web.reading import Reader
 from windlass.web.rendering import Renderer
 from windlass.web.watched import Watched
+
+Offers = Callable[[Request, Watched, RunStatus], Iterable[Action]]
+"""What the person who makes a request may do with a run now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Site:
     stopping: asyncio.Event
     render: Renderer
     spelling: Spelling
+    offers: Offers
     guesses: asyncio.Lock = field(default_factory=asyncio.Lock)  # wrong tokens wait in line
 
     def target(self, key: str) -> Watched | None:
@@ -51,8 +57,10 @@ def html(request: Request, template: str, /, view: Mapping[str, Any], code: int 
 
 
 def render(request: Request, template: str, view: Mapping[str, Any]) -> str:
-    more = {"person": person_of(request), "root": root_of(request)}
-    return site_of(request).render(template, {**more, **view})
+    site = site_of(request)
+    more: dict[str, Any] = {"person": person_of(request), "root": root_of(request)}
+    more["logs_out"] = bool(site.policy.tokens)  # others log out where they have logged in
+    return site.render(template, {**more, **view})
 
 
 def root_of(request: Request) -> str:

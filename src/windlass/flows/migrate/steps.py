@@ -65,6 +65,7 @@ from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase, Statement
+from windlass.planning.document.as_json import document
 from windlass.planning.document.contents import Detail
 from windlass.planning.document.markdown import markdown
 from windlass.planning.reviewed import changes_since, digests
@@ -88,6 +89,7 @@ def extract_source_schema(run: Migration, _: Item) -> Result:
         "fingerprint": plan.fingerprint,
         "digests": digests(plan) if run.request.external_run else {},
         "run": plan.run,
+        **({"document": document(plan)} if run.request.external_run else {}),  # to be shown
     }
 
 

@@ -1,6 +1,19 @@
 // Replaces the fragments of a page as the server sends them. Without this script a page still shows
 // everything; it is then as old as its last loading.
 "use strict";
+// A page within Airflow's is in a frame that may not open another page in its place: the page around
+// it follows links that lead out.
+addEventListener("click", (event) => {
+  const link = window.top !== window && event.target.closest("a[data-outside]");
+  if (!link) return;
+  event.preventDefault();
+  const outer = window.top.document;
+  const again = outer.createElement("a");
+  again.href = link.href;
+  outer.body.append(again);
+  again.click();
+  again.remove();
+});
 (() => {
   const main = document.querySelector("main[data-live]");
   const shown = document.getElementById("connection");
