@@ -134,3 +134,17 @@ def _note(target: str, run: str, process: str, notes: Sequence[Noted]) -> bool:
         return False
     with JournalPast(target, "windlass log") as past:
         return past.note(run, process, notes)
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """An outcome as a journal holds it, for another process."""
+    from windlass.journal import records
+
+    return records.outcome_text(outcome)
+
+
+def read_outcome(text: str) -> Outcome:
+    """The outcome that `outcome_text` has made."""
+    from windlass.journal import records
+
+    return records.read_outcome(text)

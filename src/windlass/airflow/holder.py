@@ -119,7 +119,7 @@ class _ToParent(logging.Handler):
 def failure(error: WindlassError, outcome: Outcome | None = None) -> dict[str, Any]:
     """An error in the form that the resuming task reads. `outcome` is that of an unfinished run."""
     from windlass.airflow.work import ABSENCES
-    from windlass.journal.records import outcome_text
+    from windlass.recorded import outcome_text
 
     return {
         **({"outcome": outcome_text(outcome)} if outcome else {}),

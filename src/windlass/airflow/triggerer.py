@@ -98,7 +98,7 @@ class TriggererHoldOperator(HoldOperator):
         if not outcome:
             return
         from windlass.airflow.reports import keep_unfinished
-        from windlass.journal.records import read_outcome
+        from windlass.recorded import read_outcome
 
         part = _Unfinished(resolve_place(self.flow), read_outcome(outcome))
         keep_unfinished(context, part, self.reports, self._spelling, self.group)
