@@ -6,7 +6,8 @@ PYTHON ?= python3
 # of the tests; about twice the cores, as much of a test is waiting
 WORKERS ?= 4
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+# with uv, or with pip
+INSTALL := $(BIN)/python ci/install.py
 NEEDS := pyproject.toml constraints.txt
 # the distribution had another name: both at once would own one command
 WITHOUT_OLD_NAME := $(BIN)/python -m pip uninstall --quiet --yes windlass 2>/dev/null || true
@@ -88,24 +89,24 @@ clean: ## Remove the virtual environment and everything made from the sources
 .venv/.for-demo: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass into .venv; with the servers and the sample shop, the first time takes about a minute"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[demo]'
+	@$(INSTALL) -c constraints.txt -e '.[demo]'
 	@touch $@
 
 .venv/.for-airflow: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and Airflow into .venv"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[airflow,demo]'
+	@$(INSTALL) -c constraints.txt -e '.[airflow,demo]'
 	@touch $@
 
 .venv/.for-celery: $(NEEDS) | .venv/.for-airflow
 	@echo "installing what Celery needs into .venv"
-	@$(PIP) -e '.[airflow,celery,demo]'
+	@$(INSTALL) -c constraints.txt -e '.[airflow,celery,demo]'
 	@touch $@
 
 .venv/.for-docs: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and what builds its site into .venv"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[docs]'
+	@$(INSTALL) -c constraints.txt -e '.[docs]'
 	@touch $@
 
 # fakesnow needs another sqlglot: it is in a folder that only the tests' server looks into
@@ -113,13 +114,13 @@ FAKESNOW := tests/support/fakes/fakesnow.txt
 
 .venv/fakesnow: $(FAKESNOW) | .venv/bin/python
 	@rm -rf $@
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --target $@ -r $<
+	@$(INSTALL) --no-deps --target $@ -r $<
 	@touch $@
 
 .venv/.for-dev: $(NEEDS) .venv/fakesnow | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[airflow,bigquery,celery,demo,django,docs,duckdb,export,frames,iceberg,load,mongodb,mysql,odbc,openlineage,snowflake,sqlite,web,dev]'
+	@$(INSTALL) -c constraints.txt -e '.[airflow,bigquery,celery,demo,django,docs,duckdb,export,frames,iceberg,load,mongodb,mysql,odbc,openlineage,snowflake,sqlite,web,dev]'
 	@$(BIN)/python tests/support/npm_servers.py
 	@touch $@ .venv/.for-demo .venv/.for-airflow .venv/.for-celery .venv/.for-docs
 
