@@ -88,12 +88,17 @@ def run(*words: str) -> str:
 
 
 def take(browser: Browser, page: Path, into: Path) -> None:
-    """What is seen first, in few colours: a third of the size, and it looks the same."""
+    """What is seen first, in few colours: that is a third of the size, and looks the same."""
     context = browser.new_context(viewport=DESKTOP, color_scheme="light")
     shown = context.new_page()
     shown.goto(page.as_uri())
     shown.screenshot(path=into)
     context.close()
+    flatten(into)
+
+
+def flatten(into: Path) -> None:
+    """Keep fewer colours in a picture."""
     with Image.open(into) as picture:
         flat = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)
     flat.save(into, optimize=True)

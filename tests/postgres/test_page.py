@@ -100,6 +100,13 @@ def test_a_run_is_watched_to_its_end_by_two_tabs(pair: Pair, tab: Any) -> None:
             one.wait_for_selector("#tables th:has-text('shop.orders')")
         assert first.title() != "1"
         assert HOSTILE in first.inner_text("#tables")
+        first.click("#whole-log")
+        first.wait_for_selector("#log li:has-text('migration ended: done')")
+        assert "copy tables: done" in first.inner_text("#log")
+        first.click("text=With every item")
+        first.wait_for_selector("#log li:has-text('shop.orders, 500 rows')")
+        first.go_back()
+        first.go_back()
         run_page = first.url.partition("?")[0]
         refused: list[str] = []  # by the page's own policy
         first.on("console", lambda one: refused.append(one.text))
@@ -195,6 +202,8 @@ def test_a_cutover_and_its_flip_back_are_rehearsed_and_done_from_the_page(
         acting.click("#runs th a")
         acting.wait_for_selector(".verdict:has-text('Following')")
         run_page = acting.url
+        acting.wait_for_selector("#progress dd:has-text('lag')")
+        assert "of WAL kept" in acting.inner_text("#progress")
         for label, button, becomes in (
             ("Rehearse the cutover", "button.go", "following"),
             ("Cut over", "button.grave", "switched"),

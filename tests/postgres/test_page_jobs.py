@@ -66,7 +66,7 @@ def test_of_two_people_who_act_at_once_one_is_refused(pair: Pair) -> None:
 
     (refused,) = [one for one in asyncio.run(act()) if isinstance(one, BaseException)]
     assert isinstance(refused, Refused)
-    assert "windlass status is at work" in why(refused)[0]
+    assert "windlass status is running" in why(refused)[0]
     assert pair.target.value("select count(*) from windlass.act") == 1
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from grafana import Dashboard
 from monitoring import DASHBOARDS, NAMES, OTHERS, OURS, check, metrics_of, queries, rules
 from paths import DOCS
 from windlass.metrics.families import ENDS
@@ -63,6 +65,21 @@ def test_a_dashboard_s_panels_have_their_own_place_and_number(path: Path) -> Non
     variables = {one["name"] for one in board["templating"]["list"]}
     used = set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(board)))
     assert used == variables
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
+def test_a_dashboard_is_one_by_grafana_s_schema(path: Path) -> None:
+    found = Dashboard.model_validate_json(path.read_text())
+    assert found.panels
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("schemaVersion", "39"), ("graphTooltip", 3), ("panel", []), ("time", {})]
+)
+def test_a_dashboard_that_is_none_by_that_schema_is_found(name: str, value: object) -> None:
+    board = {**json.loads(DASHBOARDS[0].read_text()), name: value}
+    with pytest.raises(ValidationError):
+        Dashboard.model_validate_json(json.dumps(board))
 
 
 @pytest.mark.parametrize(

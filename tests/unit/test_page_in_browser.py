@@ -64,7 +64,9 @@ def test_axe_finds_nothing_on_any_page_and_a_phone_never_scrolls_it_sideways(
 ) -> None:
     for size in (PHONE, DESKTOP):
         tab.set_viewport_size(size)  # type: ignore[arg-type]
-        tab.goto(f"{page.url}{PAGES[name]}")
+        answer = tab.goto(f"{page.url}{PAGES[name]}")
+        assert answer
+        assert answer.status < 500, tab.inner_text("main")
         assert faults_of(tab) == []
 
 
@@ -81,6 +83,21 @@ def test_axe_finds_nothing_where_people_log_in(browser: Browser, page: Shown) ->
     context.close()
 
 
+def test_a_run_that_follows_shows_its_lag_room_for_the_log_and_what_blocks_a_cutover(
+    tab: Page, page: Shown
+) -> None:
+    tab.goto(f"{page.url}{PAGES['following']}")
+    text = tab.inner_text("#progress")
+    for words in (
+        "lag 240 ms",
+        "room for 10.0 GB",
+        "shop.basket: has no key",
+        "rehearsed",
+        "windlass cutover",
+    ):
+        assert words in text, text
+
+
 def test_the_keyboard_alone_reaches_a_run_and_its_cutover(tab: Page, page: Shown) -> None:
     """And what has the focus keeps it while the page changes."""
     tab.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
@@ -92,7 +109,7 @@ def test_the_keyboard_alone_reaches_a_run_and_its_cutover(tab: Page, page: Shown
     tab.wait_for_selector(".verdict:has-text('Following')")
     press_until(tab, "Cut over")
     tab.wait_for_selector("h1:has-text('Cut over?')")
-    assert "Writers of" in tab.inner_text("main")
+    assert "Writes to" in tab.inner_text("main")
 
 
 def press_until(tab: Page, text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
+from sample_outcome import sample_outcome
 from windlass.cli.spelling import as_option
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.web import pages
@@ -190,6 +191,19 @@ def test_the_header_of_a_proxy_counts_once_and_from_the_proxy(
 ) -> None:
     app = app_of(Policy(user_header="X-User"))
     assert ask(app, "/", HERE, *headers, client=client).status == status
+
+
+def test_a_run_with_losses_and_differences_is_shown() -> None:
+    app = app_of(reader=Known(RunDetail(STATUS, sample_outcome())))
+    answer = ask(app, "/runs/shop/x")
+    assert answer.status == 200
+    for words in (
+        "the role does not exist on the target",
+        "shop.table.note",
+        "name, email",
+        "id = 7",
+    ):
+        assert words in answer.text
 
 
 def test_what_a_run_is_called_is_text_everywhere() -> None:

@@ -43,6 +43,7 @@ Write = Callable[[str, str, Sequence[Noted]], bool]
 EVERY_SECONDS = 2.0
 PATIENCE_SECONDS = 20.0  # after an error
 LEAVE_SECONDS = 3.0  # at the end, for the last notes
+SHORTEST_STEP_SECONDS = 0.005  # shorter ones had nothing to do
 MOST_PENDING = 1000  # notes that could not be written yet
 
 
@@ -53,6 +54,7 @@ class Logbook:
         """`noun` is the flow's word for a run; `hidden` are passwords, which no note has."""
         self._noun, self._emit, self._write, self._hidden = noun, emit, write, hidden
         self._process = secrets.token_hex(4)
+        self._started = time.monotonic()
         self._run = ""  # whose log it is, once it has begun
         self._number = 0
         self._pending: list[tuple[float, int, Kind, str]] = []
@@ -74,7 +76,8 @@ class Logbook:
         by = this_process()
         kind, word = (Kind.RESUMED, "resumed") if event.resumed else (Kind.BEGAN, "began")
         who = f"{by.user} on {socket.gethostname()}, process {os.getpid()}"
-        self._note(kind, f"{self._noun} {word}: windlass {by.version}, {who}")
+        at = None if self._run else self._started  # before its first steps
+        self._note(kind, f"{self._noun} {word}: windlass {by.version}, {who}", at=at)
         if not self._run:
             self._run = event.run
             self._thread = threading.Thread(
@@ -86,7 +89,7 @@ class Logbook:
         match event:
             case StepStarted(step, items) if items > 1:
                 yield Kind.STEP, f"{step_text(step)}: started, {plural(items, 'item')}"
-            case StepFinished():
+            case StepFinished() if event.seconds >= SHORTEST_STEP_SECONDS:
                 yield Kind.STEP, f"{step_text(event.step)}: done in {seconds_text(event.seconds)}"
             case ItemRetried():
                 what = f"{step_text(event.step)} {event.item}".strip()
@@ -108,13 +111,13 @@ class Logbook:
         says += [f"{one.object}: {one.message}" for one in reason.problems]
         self._note(Kind.ENDED, ": ".join([f"{self._noun} ended: {outcome.state}", *says[:5]]))
 
-    def _note(self, kind: Kind, said: str) -> None:
+    def _note(self, kind: Kind, said: str, *, at: float | None = None) -> None:
         text = one_line(mask(said, self._hidden))
         text = text if len(text) <= LONGEST_SAID else f"{text[: LONGEST_SAID - 1]}…"
         with self._lock:
             self._number += 1
             if len(self._pending) < MOST_PENDING or kind is Kind.ENDED:
-                self._pending.append((time.monotonic(), self._number, kind, text))
+                self._pending.append((at or time.monotonic(), self._number, kind, text))
 
     def close(self) -> None:
         """Write what is left, as far as that is quick."""

@@ -123,13 +123,13 @@ def _rollback(watched: Watched, status: RunStatus) -> Question:
 def _cutover(watched: Watched, status: RunStatus) -> Question:
     assert status.following is not None
     says = [
-        f"Writers of {status.source} are stopped, their last changes arrive, sequences are set,"
-        f" and applications write to {watched.title}.",
-        f"If that takes longer than the limit ({_limit(watched)}), it is taken back, and"
-        " applications write where they did before.",
+        f"Writes to {status.source} are stopped, the last changes are applied, sequences are set,"
+        f" and from then on applications write to {watched.title}.",
+        f"If that takes longer than the limit ({_limit(watched)}), it is undone, and"
+        " applications keep writing where they do now.",
         f"Rehearsed {status.following.rehearsed}."
         if status.following.rehearsed
-        else "Nothing was rehearsed.",
+        else "It has not been rehearsed.",
     ]
     return Question(says, list(status.following.blockers))
 
@@ -182,9 +182,9 @@ ACTIONS = (
         _cut_over("--back", "--yes"),
         _in(Phase.SWITCHED),
         _says(
-            "Writers of {target} are stopped, their last changes arrive, and applications write to"
-            " {source} again.",
-            "If that takes longer than the limit ({limit}), it is taken back.",
+            "Writes to {target} are stopped, the last changes are applied, and applications write"
+            " to {source} again.",
+            "If that takes longer than the limit ({limit}), it is undone.",
         ),
         is_grave=True,
     ),

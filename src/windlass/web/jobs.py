@@ -121,7 +121,7 @@ class Jobs:
             raise Refused([Problem(watched.title, "this page is being stopped")])
         busy = next((one for one in self.running if one.watched == watched), None)
         if busy is not None:
-            message = f"windlass {busy.words[0]} is at work"
+            message = f"windlass {busy.words[0]} is running"
             raise Refused([Problem(watched.title, message, "wait until it has ended")])
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         job = Job(secrets.token_urlsafe(12), watched, run, action, person, words, now)

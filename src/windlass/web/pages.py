@@ -175,6 +175,8 @@ def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[
         "line": views.run_line(status),
         "way_on": views.way_on(status),
         "steps": list(views.step_lines(detail)),
+        "losses": views.loss_lines(detail.outcome.losses) if detail.outcome else (),
+        "noun": flow_named(status.flow).words.noun,
         "streams": views.stream_lines(status),
         "tables": views.table_page(
             detail, query.get("search", "")[:MOST_SEARCHED], views.number_in(query.get("page", ""))

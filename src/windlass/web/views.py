@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from windlass.model.following import Phase
 from windlass.model.logged import Happened, Kind
 from windlass.model.outcome import RelationProgress, RunDetail, RunStatus, State
+from windlass.model.report import Loss
 from windlass.model.step_text import step_text
 from windlass.model.units import bytes_text, seconds_text
 from windlass.progress.streams import stream_text
@@ -107,7 +108,7 @@ def step_lines(detail: RunDetail) -> Iterator[StepLine]:
             if step.done >= step.items
             else ("●", "in progress")
             if step.done
-            else ("○", "not begun")
+            else ("○", "not started")
         )
         count = f"{step.done:,} of {step.items:,}" if step.items > 1 else ""
         took = seconds_text(step.seconds) if step.seconds else ""
@@ -191,6 +192,22 @@ def _table(one: RelationProgress, proof: tuple[str, str]) -> TableLine:
         seconds_text(one.seconds) if one.seconds else "",
         differs or verified,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LossLine:
+    """Losses of one kind that say the same."""
+
+    kind: str
+    message: str
+    objects: Sequence[str]
+
+
+def loss_lines(losses: Iterable[Loss]) -> Sequence[LossLine]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in losses:
+        found.setdefault((one.kind.value, one.message), []).append(one.object)
+    return [LossLine(kind, message, objects) for (kind, message), objects in found.items()]
 
 
 @dataclass(frozen=True, slots=True)
