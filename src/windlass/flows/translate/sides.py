@@ -15,6 +15,7 @@ from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import SourceSchema, SourceTable, SourceView
 from windlass.model.units import several
+from windlass.model.wording import word
 from windlass.planning.postgres.inputs import Request
 from windlass.planning.postgres.notices import UNMAPPED
 from windlass.planning.postgres.select import is_wanted
@@ -35,6 +36,7 @@ from windlass.spec.migrate import Spec
 from windlass.transfer.hashing import hasher_of_environment
 
 MOST_NAMED = 10
+_TYPES = word("types")[:-2]  # how an option for a column's type begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,15 @@ class Both:
             yield from problems_of(self.project, self.schema.tables, chosen)
 
     def misfits(self, one: Fitted) -> Iterator[Problem]:
-        yield from one.fit.problems
-        if self.project is not None:
-            yield from orphans_of(one.table, one.fit)
+        if self.project is None:
+            yield from one.fit.problems
+            return
+        for problem in one.fit.problems:
+            if problem.hint.startswith(_TYPES):
+                hint = "the model decides the type: correct them on the source"
+                problem = replace(problem, hint=hint)
+            yield problem
+        yield from orphans_of(one.table, one.fit)
 
     def losses_of(self, one: Fitted) -> Iterator[Loss]:
         """The losses of a table. For a Django project, keys that rows break are problems instead,
