@@ -190,6 +190,30 @@ def test_a_plan_in_an_xcom_is_small_and_what_is_none_is_not_shown(process: Execu
     assert process.submit(all_plans).result() == [True, True, *[None] * 5]
 
 
+def asked(plan: str | None, connections: str) -> tuple[list[str], str]:
+    """The tasks that make the plans which `windlass_follow` asks about, and what it shows."""
+    from windlass.airflow import follow_dag
+    from windlass.airflow.gates import _with_pages
+
+    dag: Any = follow_dag()
+    tasks = [dag.get_task(f"await_{what}").plan_task for what in ("cutover", "settle")]
+    ti = SimpleNamespace(dag_id="windlass_follow", run_id="r1", xcom_pull=lambda **_: plan)
+    context: Any = {"ti": ti}
+    with options(api__base_url="https://flow.example", windlass__page_connections=connections):
+        return tasks, _with_pages(context, "the rehearsal", tasks[0], has_run=True)
+
+
+def test_the_question_about_a_cutover_links_the_plan_and_the_run(process: Executor) -> None:
+    at = "https://flow.example/windlass/dag-run"
+    plan = f"[The plan as a page]({at}/plan?dag=windlass_follow&run=r1&task=plan)"
+    run = f"[The run]({at}?dag=windlass_follow&run=r1)"
+    tasks, shown = process.submit(asked, "packed", "shop").result()
+    assert tasks == ["plan", "plan"]
+    assert shown == f"{plan}, to read, to print and to sign · {run}\n\nthe rehearsal"
+    _, shown = process.submit(asked, None, "").result()
+    assert shown == "the rehearsal"
+
+
 def test_what_a_dag_does_is_recorded_with_how_it_ended(pair: Pair) -> None:
     pair.source.run("create table sale as select 1 as n")
     run = str(migrate(pair).expect(DONE).result["run"])
