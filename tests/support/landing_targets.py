@@ -135,7 +135,7 @@ def snowflake_target(schema: FakeSnowflake) -> Target:
 def has_enough(target: Target, seen: list[None]) -> bool:
     """Whether there were enough examples: one into Snowflake is some 150 statements over HTTP."""
     seen.append(None)
-    return target.name == "snowflake" and len(seen) > settings().max_examples // 10
+    return target.name == "snowflake" and len(seen) > settings().max_examples // 20
 
 
 _NUMBERS = itertools.count(1)
