@@ -76,6 +76,7 @@ def test_a_busy_stream_is_not_read_for_each_change() -> None:
         ([b"x" * 100] * 6, 0.00001, False),  # a transaction that is just sent
         ([b"x" * 100] * 600, 0.01, False),  # a backlog
         ([b"x" * 100_000], 0.01, False),  # large rows
+        ([b"x" * 100] * 400, 0.018, False),  # we are what is slow
     ],
 )
 def test_only_a_stream_that_brings_little_is_waited_for(

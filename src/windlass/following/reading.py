@@ -25,7 +25,9 @@ _JOIN_SECONDS = 30.0
 # more. So while a stream brings less than this, a read waits until more has come. What comes in
 # the wait has to fit into the buffers of the socket.
 _GATHER_SECONDS = 0.01
-_MOST_BYTES_PER_SECOND, _MOST_FRAMES = 4 << 20, 500
+_MOST_BYTES_PER_SECOND = 4 << 20
+# A read that takes more than this may have emptied a full buffer: then nothing waits.
+_MOST_BYTES, _MOST_FRAMES = 32 << 10, 500
 
 
 class Frames(Protocol):
@@ -196,4 +198,4 @@ def may_gather(frames: Sequence[bytes], passed_seconds: float) -> bool:
     `passed_seconds` is the time since the read before this one."""
     if passed_seconds > 2 * _GATHER_SECONDS or len(frames) > _MOST_FRAMES:
         return False
-    return sum(map(len, frames)) < passed_seconds * _MOST_BYTES_PER_SECOND
+    return sum(map(len, frames)) < min(passed_seconds * _MOST_BYTES_PER_SECOND, _MOST_BYTES)
