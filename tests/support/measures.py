@@ -7,6 +7,7 @@ checker follows, counts as any other.
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,17 @@ class Source:
 
 
 def read_sources(root: Path) -> list[Source]:
-    """Every module below a folder that is in the import path."""
-    return [_read(path, root) for path in sorted(root.rglob("*.py"))]
+    """Every module below a folder that is in the import path.
+
+    No garbage is looked for in the trees, neither while they are made, which takes 5 seconds
+    instead of 2, nor later, as they are kept until the end.
+    """
+    gc.disable()
+    try:
+        return [_read(path, root) for path in sorted(root.rglob("*.py"))]
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _read(path: Path, root: Path) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -29,6 +29,7 @@ from windlass.model.wording import word
 from windlass.run.hints import SAME, way_on
 
 ROOT = Path(package.__file__).parent
+COMMAND = re.compile(r"windlass [a-z{\"']|windlass[\"']")
 RUN = "20261130_0700_ab12"
 NAMED = re.compile(r"windlass (rollback|abandon|finish|cutover|verify|migrate|status)\b([^;:|]*)")
 THE_RUN = Run(RUN, "follow", State.STOPPED, "", "", {}, StartedBy(), 0, "2026-11-30", "", None, 0.0)
@@ -152,11 +153,16 @@ def test_no_other_module_names_rollback() -> None:
     assert found == ROLLBACK_NAMED_IN
 
 
-def literals() -> Iterator[tuple[str, str]]:
+@cache
+def literals() -> list[tuple[str, str]]:
+    """Every string of the code that names a command, with its file."""
+    found = []
     for path in ROOT.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if COMMAND.search(text) else ():
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield str(path.relative_to(ROOT)), node.value
+                found.append((str(path.relative_to(ROOT)), node.value))
+    return found
 
 
 def test_every_command_that_a_text_names_exists() -> None:
