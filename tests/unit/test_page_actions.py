@@ -163,7 +163,9 @@ def test_the_record_has_who_has_interrupted_a_command() -> None:
     assert job.ending(130) == "exit code 130, interrupted by bob"
 
 
-@pytest.mark.parametrize("url", ["mysql://app:hunter22/secret@db/shop", "mysql://[app:hunter22"])
+@pytest.mark.parametrize(
+    "url", ["mysql://app:hunter22/secret@db/shop", "mysql://[app:hunter22", "mysql://app:hunter22"]
+)
 def test_what_is_no_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(BadSpec) as error:
         title_of(url)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from windlass.engines.names import name_of
 from windlass.model.following import FollowingStatus, Phase
 from windlass.model.outcome import Progress, RelationProgress, RunDetail, RunStatus, State
 from windlass.web.actions import actions_of
@@ -107,18 +108,20 @@ def test_without_the_source_only_a_rollback_is_possible() -> None:
     [
         (f"postgresql://app:{PASSWORD}@db.example.com:5433/shop", "shop on db.example.com:5433"),
         (f"host=db dbname=shop password={PASSWORD}", "shop on db:5432"),
-        (f"mysql://app:{PASSWORD}@db/shop", "shop on db"),
-        ("sqlite:///srv/shop.db", "shop.db"),
+        (f"mysql://app:{PASSWORD}@db/shop", "mysql://db/shop"),
+        ("sqlite:///srv/shop.db", "sqlite:///srv/shop.db"),
+        (f"odbc:DSN=shop;UID=app;PWD={PASSWORD}", "ODBC shop"),
     ],
 )
 def test_a_title_has_no_password(url: str, title: str) -> None:
-    assert title_of(url) == title
+    assert title_of(url) == title == name_of(url)
     assert PASSWORD not in repr(watch_target(url, url))
 
 
 def test_targets_of_the_same_name_have_different_keys() -> None:
-    found = with_keys([watch_target(f"postgresql://{host}/shop") for host in ("a", "b")])
-    assert [one.key for one in found] == ["shop", "shop-2"]
+    urls = ["postgresql://a/shop", "postgresql://b/shop", "mysql://c/shop", "sqlite:///srv/shop.db"]
+    found = with_keys([watch_target(one) for one in urls])
+    assert [one.key for one in found] == ["shop", "shop-2", "shop-3", "shop-db"]
 
 
 def test_targets_with_one_title_are_told_apart() -> None:

@@ -1,4 +1,5 @@
-"""The name of a database, a folder of files or a store, without login: a label for metrics.
+"""The name of a database, a folder of files or a store, without login: for reports, the page, and
+metrics, where it is a label.
 
 It is made from the address alone, so a run that could not connect has the same label as one that
 could.
@@ -81,6 +82,7 @@ def _url(address: str) -> str:
     """The URL without login, options and fragment, each of which may hold a secret."""
     try:
         parts = urlsplit(address.strip())
+        _ = parts.port  # what is no number may be a part of a password
     except ValueError:
         return ""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")

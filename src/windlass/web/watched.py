@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from windlass.engines.names import name_of
 from windlass.engines.postgres.session import Address
 from windlass.errors import BadSpec, Refused
 from windlass.model.report import Problem
@@ -93,21 +93,16 @@ def watch_spec(spec: SpecModel, file: Path) -> Watched:
 
 
 def title_of(url: str) -> str:
-    """A database as people name it: ``shop on db.example.com:5432``.
+    """A database as reports and metrics name it: ``shop on db.example.com:5432``.
 
     Raises:
         BadSpec: it looks like the address of a database, but is not valid.
     """
     if POSTGRES.match(url):
-        place, _, name = Address.parse("target", url).place.partition("/")
-        return f"{name} on {place}" if name else place
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:  # whose text may contain part of a password
-        raise BadSpec(["target: not a URL: its host or port cannot be read"]) from None
-    name = parts.path.rpartition("/")[2] or parts.path
-    return f"{name} on {parts.hostname}{port}" if parts.hostname else name
+        Address.parse("target", url)
+    if name := name_of(url):
+        return name
+    raise BadSpec(["target: not a URL: its host or port cannot be read"])
 
 
 def with_keys(found: Sequence[Watched]) -> tuple[Watched, ...]:
@@ -123,7 +118,8 @@ def with_keys(found: Sequence[Watched]) -> tuple[Watched, ...]:
             number += 1
             title = f"{one.title} ({number})"
         titles.add(title)
-        stem = re.sub(r"[^a-z0-9]+", "-", one.title.partition(" on ")[0].lower()).strip("-") or "db"
+        database = one.title.partition(" on ")[0].rpartition("/")[2]
+        stem = re.sub(r"[^a-z0-9]+", "-", database.lower()).strip("-") or "db"
         key, number = stem, 1
         while key in kept:
             number += 1
