@@ -212,6 +212,15 @@ BENCHMARKS = (
         uses_servers=False,
     ),
     Benchmark(
+        "page",
+        "how soon the page is seen",
+        "benchmarks-page.md",
+        "bench.benchmarks.page:measure_page",
+        repeat=5,
+        needs=("chromium",),
+        never_run="measured only on a busy machine so far, which counts for nothing",
+    ),
+    Benchmark(
         "estimates",
         "what plans estimate, and what migrations take",
         "estimates.md",
@@ -230,6 +239,7 @@ PAGES = (
     Page(_ENGINES, "bench.pages.engines:render"),
     Page("benchmarks-slow-link.md", "bench.pages.slow_link:render"),
     Page("benchmarks-startup.md", "bench.pages.startup:render"),
+    Page("benchmarks-page.md", "bench.pages.page:render"),
     Page("estimates.md", "bench.pages.estimates:render"),
 )
 

@@ -43,6 +43,8 @@ class Metric(Enum):
     VALUES_RIGHT = "values_right"
     VALUES_REFUSED = "values_refused"
     VALUES_WRONG = "values_wrong"
+    FIRST_PAINT_SECONDS = "first_paint_seconds"
+    LARGEST_RESPONSE_KB = "largest_response_kb"
 
     @property
     def title(self) -> str:
@@ -51,6 +53,8 @@ class Metric(Enum):
 
 
 _TITLES = {
+    Metric.FIRST_PAINT_SECONDS: "seconds until the first paint",
+    Metric.LARGEST_RESPONSE_KB: "largest response, kB",
     Metric.VALUES_RIGHT: "right",
     Metric.VALUES_REFUSED: "refused",
     Metric.VALUES_WRONG: "silently wrong",
