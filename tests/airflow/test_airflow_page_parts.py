@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from command import DONE, migrate
 from servers import Pair
@@ -243,6 +244,7 @@ def test_what_a_dag_does_is_recorded_with_how_it_ended(pair: Pair) -> None:
 STREAM = """
 import asyncio, sys, uvicorn
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from windlass.airflow.page_ending import note_end, server_here
@@ -312,6 +314,40 @@ def statuses(url: str, paths: list[str], dags: list[str] | None) -> list[int]:
         patch.setattr(page_rights, "get_auth_manager", Manager)
         patch.setattr(page, "resolve_user_from_token", somebody)
         return asyncio.run(all_answers())
+
+
+def answers_without_its_target(paths: list[str]) -> list[int]:
+    import windlass.airflow.page as page
+    from windlass.airflow import page_rights
+    from windlass.airflow.plugin import _Late
+
+    class Manager:
+        def is_authorized_dag(self, **_: Any) -> bool:
+            return True
+
+    async def somebody(token: Any) -> Any:
+        return SimpleNamespace(get_name=lambda: "ada")
+
+    async def all_answers() -> list[int]:
+        outer = Starlette(routes=[Mount("/windlass", _Late())])
+        transport = httpx.ASGITransport(outer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as client:
+            return [(await client.get(f"/windlass{path}")).status_code for path in paths]
+
+    with (
+        options(windlass__page_connections="nowhere"),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(page_rights, "get_auth_manager", Manager)
+        patch.setattr(page, "resolve_user_from_token", somebody)
+        return asyncio.run(all_answers())
+
+
+def test_a_connection_that_is_missing_hides_no_plan_and_no_report(process: Executor) -> None:
+    asked = "?dag=daily&run=r1"
+    paths = ["/", f"/dag-run{asked}", f"/dag-run/plan{asked}", f"/dag-run/report{asked}"]
+    found = process.submit(answers_without_its_target, paths).result()
+    assert found == [503, 503, 404, 404]  # Airflow, which is not there, knows no plan
 
 
 def test_who_may_see_one_dag_sees_what_it_has_started_and_nothing_else(

@@ -39,8 +39,10 @@ LEFT = {
         " same kind",
     },
     "test_airflow_page_parts": {
+        "test_a_connection_that_is_missing_hides_no_plan_and_no_report": "test_airflow_runs, whose"
+        " Airflow lacks such a connection",
         "test_who_may_see_one_dag_sees_what_it_has_started_and_nothing_else": "roles of a real"
-        " Airflow, in test_airflow_page"
+        " Airflow, in test_airflow_page",
     },
     "test_airflow_runs": {
         "test_clearing_every_task_of_a_finished_run_changes_nothing": "test_run and test_resume"

@@ -56,14 +56,16 @@ class _Ending:
             self.task = asyncio.create_task(note_end(server, self.stopping))
 
 
-def make_page() -> Starlette:
-    """The application, for Airflow's API server.
+def make_page(*, with_targets: bool = True) -> Starlette:
+    """The application, for Airflow's API server. Plans and reports that tasks have left need no
+    target.
 
     Raises:
         BadSpec: the setting is malformed.
         WindlassError: it names a connection that does not exist.
     """
-    sides = sides_in(conf.get(SECTION, CONNECTIONS, fallback="") or "")
+    named = conf.get(SECTION, CONNECTIONS, fallback="") if with_targets else ""
+    sides = sides_in(named or "")
     targets = with_keys([_watched(one) for one in sides])
     acts = Acts({watched.key: one for watched, one in zip(targets, sides, strict=True)})
     policy = Policy(

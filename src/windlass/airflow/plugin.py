@@ -14,7 +14,9 @@ from airflow.plugins_manager import AirflowPlugin
 from windlass.airflow.page_links import (
     DAG_RUN,
     OUTER,
+    PLAN,
     PREFIX,
+    REPORT,
     RunLink,
     RunReportLink,
     base_path,
@@ -36,7 +38,9 @@ class _Late:
             try:
                 self._app = make_page()
             except WindlassError as error:
-                await unmade(error)(scope, receive, send)
+                needs_target = not scope["path"].endswith((PLAN, REPORT))
+                app: Any = unmade(error) if needs_target else make_page(with_targets=False)
+                await app({**scope, OUTER: scope.get("app")}, receive, send)
                 return
         await self._app({**scope, OUTER: scope.get("app")}, receive, send)
 
