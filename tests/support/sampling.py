@@ -186,6 +186,7 @@ SAMPLED = {
     "test_iceberg": {"test_a_killed_run_is_resumed_and_loads_once": 3},
     "test_into_existing": {
         "test_killed_anywhere_nothing_of_the_earlier_tables_is_lost": 1,
+        "test_a_file_is_replaced_in_one_step": 1,
         "test_killed_anywhere_mariadb_has_both": 1,
         "test_a_killed_rollback_is_ended_by_the_same_command": 1,
     },

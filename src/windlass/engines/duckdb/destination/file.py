@@ -14,7 +14,7 @@ from windlass.engines.duckdb.destination import asides
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.landing.file import DIALECT
 from windlass.engines.duckdb.memory import Memory
-from windlass.engines.duckdb.session import explaining
+from windlass.engines.duckdb.session import MEMORY_MB, explaining
 from windlass.engines.embedded.converting.file import TargetFile, flush
 from windlass.engines.stopping import Stops
 from windlass.errors import WindlassError
@@ -24,7 +24,6 @@ from windlass.model.report import Problem
 
 Result = TypeVar("Result")
 
-LEAST_MB = 64  # the process itself has 160, with the libraries
 LEAST_VERSION = 2  # older ones alter no table that others refer to
 _MOST_LOG_BYTES = 16 << 20  # DuckDB's own threshold for a checkpoint
 _OBJECTS = """
@@ -95,7 +94,10 @@ class DuckDbFile(TargetFile):
                 session.execute("checkpoint")  # or whoever opens the file needs as much memory
 
     def with_memory(self, call: Callable[[], Result]) -> Result:
-        return self.memory.enough(call, LEAST_MB)
+        """At first no less than other sessions get: with 64 MB, the commit of 5 million rows with a
+        primary key ran out of memory, and DuckDB took them for duplicates when they were inserted
+        again."""
+        return self.memory.enough(call, MEMORY_MB)
 
     def found(self, session: Any) -> tuple[frozenset[str], list[Problem]]:
         found = session.execute(_OBJECTS).fetchall()
