@@ -28,6 +28,7 @@ class _Late:
 
     def __init__(self) -> None:
         self._app: Any = None
+        self._without_targets: Any = None  # as long as that cannot be made
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         from windlass.errors import WindlassError
@@ -38,8 +39,10 @@ class _Late:
             try:
                 self._app = make_page()
             except WindlassError as error:
+                if self._without_targets is None:
+                    self._without_targets = make_page(with_targets=False)
                 needs_target = not scope["path"].endswith((PLAN, REPORT))
-                app: Any = unmade(error) if needs_target else make_page(with_targets=False)
+                app: Any = unmade(error) if needs_target else self._without_targets
                 await app({**scope, OUTER: scope.get("app")}, receive, send)
                 return
         await self._app({**scope, OUTER: scope.get("app")}, receive, send)
