@@ -140,7 +140,7 @@ def _look(browser: Any, url: str, kind: Kind, run: str) -> Figures:
 
 
 def _size(response: Any) -> int:
-    """Bytes of a response; events go on for ever and are not counted."""
+    """Bytes of a response; a stream of events has no end, and is not counted."""
     if "event-stream" in response.headers.get("content-type", ""):
         return 0
     return len(response.body())

@@ -17,7 +17,7 @@ from windlass.engines.postgres.replication.messages import (
     RelationColumn,
 )
 from windlass.following.assembling import Limits, Rules
-from windlass.following.reading import Reader, may_gather
+from windlass.following.reading import Pace, Reader
 
 TABLE = Relation(1, "public", "a", "f", (RelationColumn("id", 25, -1, True),))
 EACH_SECONDS = 0.0005
@@ -27,7 +27,7 @@ class Trickle:
     """A stream to which a transaction is added all the time; each read takes what is there."""
 
     def __init__(self) -> None:
-        self.log_end, self.quiet_lsn = NOWHERE, NOWHERE
+        self.quiet_lsn = NOWHERE
         self.reads = self.sent = 0
         self._began = time.monotonic()
         self._ended = threading.Event()
@@ -44,6 +44,9 @@ class Trickle:
             found.append(HEADER + encoded(Commit(at, Lsn(at + 5), 99)))
         self.sent = max(due, self.sent)
         return found
+
+    def has_more(self) -> bool:
+        return False
 
     def wake(self) -> None:
         self._ended.set()
@@ -68,18 +71,29 @@ def test_a_busy_stream_is_not_read_for_each_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "passed_seconds", "gathers"),
+    ("size_bytes", "passed_seconds", "has_more", "is_slow"),
     [
-        ([b"x" * 100] * 6, 0.001, True),  # writers at work
-        ([b"x" * 100] * 100, 0.01, True),  # after a wait
-        ([b"x" * 100] * 6, 1.0, False),  # a writer now and then
-        ([b"x" * 100] * 6, 0.00001, False),  # a transaction that is just sent
-        ([b"x" * 100] * 600, 0.01, False),  # a backlog
-        ([b"x" * 100_000], 0.01, False),  # large rows
-        ([b"x" * 100] * 400, 0.018, False),  # we are what is slow
+        (600, 0.001, False, True),  # writers at work
+        (15_000, 0.01, False, True),  # after a wait
+        (600, 1.0, False, False),  # a writer now and then
+        (600, 0.00001, False, False),  # a transaction that is just sent
+        (600, 0.001, True, False),  # a part of what has come
+        (60_000, 0.01, False, False),  # a backlog
     ],
 )
 def test_only_a_stream_that_brings_little_is_waited_for(
-    frames: list[bytes], passed_seconds: float, gathers: bool
+    size_bytes: int, passed_seconds: float, has_more: bool, is_slow: bool
 ) -> None:
-    assert may_gather(frames, passed_seconds) is gathers
+    pace = Pace()
+    pace.is_slow(1, 100.0, has_more=False)
+    assert pace.is_slow(size_bytes, 100.0 + passed_seconds, has_more=has_more) is is_slow
+
+
+def test_a_backlog_in_many_small_reads_is_never_waited_for() -> None:
+    """libpq takes some kilobytes at a time from the socket, however much is there."""
+    pace, now = Pace(), 100.0
+    pace.is_slow(1, now, has_more=False)
+    for _ in range(8):
+        now += 0.0005
+        assert not pace.is_slow(8_000, now, has_more=True)
+    assert not pace.is_slow(8_000, now + 0.0005, has_more=False)

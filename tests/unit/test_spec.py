@@ -66,6 +66,15 @@ FAULTS = [
     ({"map_schema": {"a": "x", "b": "x"}}, "map-schema gives two schemas the same new name"),
     ({"schema_only": True, "data_only": True}, "schema-only and data-only exclude each other"),
     ({"data_only": True, "existing": "replace"}, "data-only fills relations that exist"),
+    (
+        {"no_reverse": True, "apply_ddl": True},
+        "no-reverse, apply-ddl: only for a run that follows, so give follow",
+    ),
+    ({"max_retained_wal": "1GB"}, "max-retained-wal: only for a run that follows"),
+    (
+        {"source": "postgresql://a/b", "target": "postgresql://c/d", "types": {"t.a": "text"}},
+        "types are for a source or a target of another engine",
+    ),
 ]
 
 
@@ -167,8 +176,9 @@ NEEDS = {
     **dict.fromkeys(HOOKS, "warehouse"),
     "django-folder": "django",
     "django-python": "django",
+    **dict.fromkeys(("no-reverse", "set-identity", "max-retained-wal", "apply-ddl"), "follow"),
 }
-OF_OTHERS = ("django", "django-folder", "django-python")  # for a source of another engine
+OF_OTHERS = ("django", "django-folder", "django-python", "types")  # for a source of another engine
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -183,8 +193,9 @@ def test_an_example_loads_and_so_does_each_of_its_comments(tmp_path: Path, flow:
         if one.split(":")[0] in keys
     }
     for key, line in comments.items():
-        needed = [comments[NEEDS[key]]] if key in NEEDS else []
+        needed = [comments[NEEDS[key]]] if NEEDS.get(key) in comments else []
         text = "\n".join([*bare, *needed, line])
+        text = re.sub("(?m)^follow: false", "follow: true", text)
         if key in OF_OTHERS:
             text = re.sub("(?m)^source: .*", "source: sqlite:///shop.db", text)
         read_any(written(tmp_path, text))

@@ -22,12 +22,9 @@ _IDLE_SECONDS = 1.0  # how long a read waits; a stop wakes it
 _JOIN_SECONDS = 30.0
 # The server sends each change by itself, and reading a single one costs more than decoding it. With
 # 1,500 transactions of TPC-B a second, reading took 0.2 of a core, and waking us cost the server
-# more. So while a stream brings less than this, a read waits until more has come. What comes in
-# the wait has to fit into the buffers of the socket.
+# more. So while a stream brings less than this, and nothing is there, a read waits for more.
 _GATHER_SECONDS = 0.01
 _MOST_BYTES_PER_SECOND = 4 << 20
-# A read that takes more than this may have emptied a full buffer: then nothing waits.
-_MOST_BYTES, _MOST_FRAMES = 32 << 10, 500
 
 
 class Frames(Protocol):
@@ -36,6 +33,7 @@ class Frames(Protocol):
     quiet_lsn: Lsn
 
     def read(self, timeout_seconds: float) -> list[bytes]: ...
+    def has_more(self) -> bool: ...
     def confirm(self, lsn: Lsn) -> None: ...
     def report(self) -> None: ...
     def wake(self) -> None: ...
@@ -63,7 +61,7 @@ class Reader:
         self._stream: Frames | None = None
         self._held_since: float | None = None  # when the first of the waiting transactions came
         self._through = NOWHERE
-        self._read_at = 0.0  # when frames last came while transactions waited
+        self._pace = Pace()
         self._thread = threading.Thread(target=self._run, name="windlass reader", daemon=True)
         self._thread.start()
 
@@ -147,18 +145,17 @@ class Reader:
         if due_at is not None and time.monotonic() >= due_at:
             assembler.flush()
         elif frames and due_at is not None:
-            self._let_gather(frames)
+            self._let_gather(stream, frames)
         if not assembler.is_holding:
             self._held_since = None
             with self._changed:
                 self._through = assembler.through
         self._wait_for_room(stream)
 
-    def _let_gather(self, frames: Sequence[bytes]) -> None:
+    def _let_gather(self, stream: Frames, frames: Sequence[bytes]) -> None:
         """Wait a moment before the next read of a stream that brings little at a time."""
-        now = time.monotonic()
-        passed_seconds, self._read_at = now - self._read_at, now
-        if may_gather(frames, passed_seconds) and not self._stopping:
+        size_bytes = sum(map(len, frames))
+        if self._pace.is_slow(size_bytes, time.monotonic(), has_more=stream.has_more()):
             time.sleep(_GATHER_SECONDS)
 
     @property
@@ -193,9 +190,20 @@ class Reader:
         return self._ready_rows >= rows or self._ready_bytes >= size_bytes
 
 
-def may_gather(frames: Sequence[bytes], passed_seconds: float) -> bool:
-    """Whether the next read should wait: frames come all the time, but few of them.
-    `passed_seconds` is the time since the read before this one."""
-    if passed_seconds > 2 * _GATHER_SECONDS or len(frames) > _MOST_FRAMES:
-        return False
-    return sum(map(len, frames)) < min(passed_seconds * _MOST_BYTES_PER_SECOND, _MOST_BYTES)
+class Pace:
+    """How much a stream brings, measured from one moment when nothing was there to the next."""
+
+    def __init__(self) -> None:
+        self._since_seconds, self._size_bytes = 0.0, 0
+
+    def is_slow(self, size_bytes: int, now_seconds: float, *, has_more: bool) -> bool:
+        """Whether the next read should wait, after one of this size: a stream that brings something
+        all the time, but little. A backlog, and a stream that is read too slowly, have more."""
+        self._size_bytes += size_bytes
+        if has_more:
+            return False
+        passed_seconds = now_seconds - self._since_seconds
+        most = passed_seconds * _MOST_BYTES_PER_SECOND
+        is_slow = passed_seconds <= 2 * _GATHER_SECONDS and self._size_bytes < most
+        self._since_seconds, self._size_bytes = now_seconds, 0
+        return is_slow

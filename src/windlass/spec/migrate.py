@@ -115,22 +115,20 @@ class Spec(SpecModel):
                 "one of the two has to be PostgreSQL: migrate into a PostgreSQL database first,"
                 " then from there"
             )
-        if self.follow and self.is_converted:
-            raise ValueError("follow applies changes to PostgreSQL only: leave it out")
-        if self.follow and self.is_translated:
-            raise ValueError("follow reads PostgreSQL's log: a source of another engine has none")
         if self.snapshot and self.is_translated:
             raise ValueError("snapshot is PostgreSQL's: leave it out for another engine")
         if self.django:
             self._agrees_with_a_project()
         elif self.django_folder or self.django_python:
             raise ValueError("django-folder and django-python are about a project: give django")
-        if self.follow and self.schema_only:
-            raise ValueError("follow applies rows: schema-only excludes it")
-        if self.follow and self.mapping:
+        if self.follow:
+            self._can_follow()
+        elif words := [word for word, given in self._about_following if given]:
+            raise ValueError(f"{', '.join(words)}: only for a run that follows, so give follow")
+        if self.types and self._is_within_postgres:
             raise ValueError(
-                "follow applies the source's changes as they are, column by column: leave out"
-                " mapping, or migrate without follow"
+                "types are for a source or a target of another engine: between PostgreSQL databases"
+                " the types of a mapping's columns decide"
             )
         if self.mapping and self.django:
             raise ValueError("django decides what becomes of tables: leave out mapping")
@@ -138,11 +136,43 @@ class Spec(SpecModel):
             raise ValueError(
                 "mapping is of a migration into PostgreSQL: leave it out for this target"
             )
-        if self.follow and self.snapshot:
+        return self
+
+    def _can_follow(self) -> None:
+        """Raises:
+        ValueError: it cannot.
+        """
+        if self.is_converted:
+            raise ValueError("follow applies changes to PostgreSQL only: leave it out")
+        if self.is_translated:
+            raise ValueError("follow reads PostgreSQL's log: a source of another engine has none")
+        if self.schema_only:
+            raise ValueError("follow applies rows: schema-only excludes it")
+        if self.mapping:
+            raise ValueError(
+                "follow applies the source's changes as they are, column by column: leave out"
+                " mapping, or migrate without follow"
+            )
+        if self.snapshot:
             raise ValueError(
                 "follow takes the snapshot in which its stream begins: leave out snapshot"
             )
-        return self
+
+    @property
+    def _about_following(self) -> tuple[tuple[str, object], ...]:
+        """Options that have a meaning for a run that follows, by their words."""
+        return (
+            ("no-reverse", self.no_reverse),
+            ("set-identity", self.set_identity),
+            ("max-retained-wal", self.max_retained_wal),
+            ("apply-ddl", self.apply_ddl),
+        )
+
+    @property
+    def _is_within_postgres(self) -> bool:
+        """Whether both sides are known, and are PostgreSQL."""
+        is_known = self.source is not None and self.target is not None
+        return is_known and not (self.is_translated or self.is_converted)
 
     def _agrees_with_a_project(self) -> None:
         """Raises:

@@ -86,6 +86,11 @@ class Stream:
                 if frames or self.quiet_lsn or left <= 0 or self._await(left):
                     return frames
 
+    def has_more(self) -> bool:
+        """Whether the server has sent more than was read."""
+        sent = self._pgconn.socket
+        return any(handle == sent for handle, _ in self._poll.poll(0))
+
     def confirm(self, lsn: Lsn) -> None:
         """Everything before `lsn` is safe on the other side: the server may forget it."""
         if lsn > self._confirmed:
