@@ -25,7 +25,7 @@ MADE = (
 )
 IDENTITIES = (
     "select relname::text, relreplident::text from pg_class"
-    " where relname in ('log', 'codes', 'kept') order by relname"
+    " where relnamespace = 'public'::regnamespace and relname in ('log', 'codes', 'kept') order by 1"
 )
 BEFORE = [("codes", "d"), ("kept", "n"), ("log", "d")]
 SET = [("codes", "i"), ("kept", "d"), ("log", "f")]

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from windlass.airflow.pools import NoSlot
+from windlass.airflow import acts
 from windlass.airflow.project import Stopped
 from windlass.cli.spelling import as_option
 from windlass.engines.postgres.errors import explain
@@ -76,6 +77,7 @@ SAMPLES = [
     NoSlot("no task of it has started", hint="make the pool"),
     Failed("the server answers with 503"),
     Stopped("the project's process ended", hint="see its log"),
+    acts.Stopped("the roll back stopped halfway", hint="run it again"),
     SyntaxProblem('syntax error at or near "form"'),
 ]
 

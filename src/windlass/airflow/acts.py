@@ -19,7 +19,7 @@ from windlass import api
 from windlass.airflow.ending import WIDTH, block_lines
 from windlass.airflow.findings import MOST_SHOWN, rollback_text
 from windlass.airflow.work import log, log_event
-from windlass.errors import Different, Refused, WindlassError
+from windlass.errors import ConnectionLost, Different, Refused, WindlassError
 from windlass.flows.registry import RESTORE, ROLLBACK, flow_named
 from windlass.model.flow import Result, Words
 from windlass.model.outcome import A_COMMAND, Outcome, StartedBy, State
@@ -54,10 +54,8 @@ class Order:
         return str(self.params.get("run") or "").strip()
 
 
-class Stopped(WindlassError):
+class Stopped(ConnectionLost):
     """The act stopped halfway; running it again finishes it."""
-
-    retryable = True
 
 
 def list_runs(order: Order) -> Result:

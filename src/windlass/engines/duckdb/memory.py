@@ -6,6 +6,7 @@ needs depends on how long the rows are, not on how many there are.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ STAGING_MB = 32
 ADDING_MB = 48
 STEPS_MB = (128, 512, 2048, None)
 """None is DuckDB's own limit: most of the machine's memory."""
+_MACHINE_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 _LINES_MB = {128: 2, 512: 32, 2048: 128, None: 1024}  # 2 is DuckDB's own limit
 
 
@@ -38,6 +40,14 @@ class Memory:
     def settings(self) -> str:
         """For a session. One thread needs half of the memory of two, and takes a tenth longer."""
         return f"set threads = 1; {limit(getattr(self._call, 'limit_mb', MEMORY_MB))}"
+
+    def at_least(self, limit_mb: int) -> str:
+        """A statement that gives a session this much, if its call has less; never more than
+        DuckDB's own limit."""
+        now = getattr(self._call, "limit_mb", MEMORY_MB)
+        if now is None or limit_mb > _MACHINE_MB * 0.8:
+            return limit(None)
+        return limit(max(now, limit_mb))
 
     @property
     def settings_of_export(self) -> str:

@@ -156,6 +156,8 @@ class DuckDbDestination(FileDestination):
 
     def insert(self, session: Any, table: TableConversion, rows: Rows) -> None:
         columns = [(one.target, one.carried) for one in table.columns if not one.is_generated]
+        if table.key:
+            session.execute(self._duckdb.memory.at_least(filling.memory_mb(table)))
         if table.itself:
             filling.fill(session, ordering.stage(session, table), columns, rows)
         else:

@@ -14,13 +14,14 @@ from windlass.engines.duckdb.destination import asides
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.landing.file import DIALECT
 from windlass.engines.duckdb.memory import Memory
-from windlass.engines.duckdb.session import MEMORY_MB, explaining
+from windlass.engines.duckdb.session import MEMORY_MB, explaining, has_too_little_memory
 from windlass.engines.embedded.converting.file import TargetFile, flush
 from windlass.engines.stopping import Stops
 from windlass.errors import WindlassError
 from windlass.model.conversion import SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+from windlass.model.wording import word
 
 Result = TypeVar("Result")
 
@@ -88,15 +89,28 @@ class DuckDbFile(TargetFile):
         with self.session(path, doing) as session:
             session.execute("begin")
             yield session
-            session.execute("commit")
+            self._commit(session, path, doing)
             log = Path(f"{path}.wal")
             if log.exists() and log.stat().st_size > _MOST_LOG_BYTES:
                 session.execute("checkpoint")  # or whoever opens the file needs as much memory
 
+    def _commit(self, session: Any, path: Path, doing: str) -> None:
+        """Raises:
+        WindlassError: DuckDB lacks memory. It then takes the rows for duplicates when they are
+            inserted again, also in another process, so no attempt with more memory can help.
+        """
+        try:
+            session.execute("commit")
+        except duckdb.Error as error:
+            if not has_too_little_memory(error):
+                raise
+            raise WindlassError(
+                f"{path}: {doing}: DuckDB lacks memory for the commit, and cannot insert these rows"
+                " any more",
+                hint=f"free memory on this machine; then undo the run, or {word('restart')}",
+            ) from None
+
     def with_memory(self, call: Callable[[], Result]) -> Result:
-        """At first no less than other sessions get: with 64 MB, the commit of 5 million rows with a
-        primary key ran out of memory, and DuckDB took them for duplicates when they were inserted
-        again."""
         return self.memory.enough(call, MEMORY_MB)
 
     def found(self, session: Any) -> tuple[frozenset[str], list[Problem]]:

@@ -11,18 +11,26 @@ from psycopg import sql
 
 from windlass.engines.destination import Rows
 from windlass.engines.duckdb.destination.forms import stored
+from windlass.engines.duckdb.session import MEMORY_MB
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.errors import WindlassError
-from windlass.model.conversion import Carried
+from windlass.model.conversion import Carried, TableConversion
 from windlass.model.relation import Name
 from windlass.model.translation import Sort
 from windlass.model.wording import word
 
 _BATCH = "_windlass_batch"
+_BYTES_OF_KEY = 64
 _ARROW = {
     Sort.INTEGER: pa.int64(), Sort.FLOAT: pa.float64(), Sort.TEXT: pa.string(),
     Sort.BYTES: pa.binary(),
 }  # fmt: skip
+
+
+def memory_mb(table: TableConversion) -> int:
+    """What inserting a table with a key takes: DuckDB holds the keys of all new rows in memory, and
+    the commit again. Rows themselves are written to the disk."""
+    return MEMORY_MB + (max(table.rows, 0) * _BYTES_OF_KEY >> 20)
 
 
 def fill(session: Any, table: Name, columns: Sequence[tuple[str, Carried]], rows: Rows) -> None:
