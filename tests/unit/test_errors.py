@@ -11,8 +11,8 @@ import asyncpg
 import psycopg
 import pytest
 
-from windlass.airflow.pools import NoSlot
 from windlass.airflow import acts
+from windlass.airflow.pools import NoSlot
 from windlass.airflow.project import Stopped
 from windlass.cli.spelling import as_option
 from windlass.engines.postgres.errors import explain
