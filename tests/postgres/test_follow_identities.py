@@ -25,7 +25,8 @@ MADE = (
 )
 IDENTITIES = (
     "select relname::text, relreplident::text from pg_class"
-    " where relnamespace = 'public'::regnamespace and relname in ('log', 'codes', 'kept') order by 1"
+    " where relnamespace = 'public'::regnamespace and relname in ('log', 'codes', 'kept')"
+    " order by relname"
 )
 BEFORE = [("codes", "d"), ("kept", "n"), ("log", "d")]
 SET = [("codes", "i"), ("kept", "d"), ("log", "f")]
