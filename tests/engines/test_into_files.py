@@ -227,12 +227,12 @@ def test_what_cannot_be_is_refused_before_anything_is_written(move: Moved) -> No
         "public.d": f"has no columns, which {one.engine} needs",
     }
     only = ("--include", "a")
-    words = ("--type", "a.id=date", "--type", "a.no=text", "--existing", "replace")
+    words = ("--type", "a.id=date", "--type", "a.no=text", "--existing", "fill")
     found = dict(one.problems(*only, *words))
     none_of = f"'date' is none of the types of {one.engine} that can be chosen: "
     assert found.pop("types: a.id").startswith(none_of)
     assert found == {
-        "existing": f"replace is not possible in {one.engine}",
+        "existing": f"fill is not possible in {one.engine}",
         "types: a.no": "is no column of a selected table",
     }
     assert one.beside() == []

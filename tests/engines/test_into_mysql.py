@@ -388,7 +388,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(move: Callable[...
         "public.d": "has no columns, which MariaDB needs",
     }
     only = ("--include", "a")
-    words = ("--type", "a.id=date", "--existing", "replace", "--map-schema", "public=x")
+    words = ("--type", "a.id=date", "--existing", "fill", "--map-schema", "public=x")
     found = dict(one.problems(*only, *words))
     assert set(found) == {"existing", "types: a.id", "map-schema"}
     one.run("create table a (x int)")
