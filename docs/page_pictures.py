@@ -152,7 +152,7 @@ def hold_halfway(stage: Stage) -> None:
     stage.run(name, "rollback", str(stage.value(name, NEWEST)), "--yes")
     locking = stage.stack.enter_context(closing(psycopg.connect(stage.address(name))))
     stage.stack.enter_context(stage.running(name, "migrate", "--jobs", "2"))
-    while not locking.execute(COPIED).fetchone()[0]:  # type: ignore[index]
+    while (row := locking.execute(COPIED).fetchone()) is None or not row[0]:
         locking.rollback()
         time.sleep(0.005)
     locking.rollback()

@@ -117,7 +117,7 @@ def test_an_object_with_the_same_etag_is_not_downloaded_again(
     bucket.put_object(Key="a.csv", Body=b"id,a\n1,x\n")
     words: dict[str, Any] = {
         "from": "s3://lake/a.csv", "target": f"sqlite:///{tmp_path}/shop.db", "into": "t",
-        "create": True, "load": "merge", "key": ["id"],
+        "create": True, "census": True, "load": "merge", "key": ["id"],
     }  # fmt: skip
     assert windlass.load(windlass.LoadSpec(**words)).totals.counts["inserted"] == 1
 

@@ -6,14 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from psycopg import sql
-from pydantic import TypeAdapter
 
 from windlass.engines.embedded.dialect import Dialect, Session, fetch
 from windlass.engines.embedded.names import FAILING, LINES, REFUSED, RUNS
+from windlass.engines.run_rows import json_text, outcome_text, run_of
 from windlass.engines.statements import each, listed, names, statement
 from windlass.errors import WindlassError
 from windlass.model.load import LoadRun
@@ -29,11 +28,6 @@ _TABLES: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 _KEYS = {RUNS: ("run",), LINES: ("run", "step", "item")}
 _INTEGERS = ("record", "line")
-
-
-@cache
-def _outcomes() -> TypeAdapter[Outcome]:
-    return TypeAdapter(Outcome)
 
 
 def now() -> str:
@@ -134,7 +128,7 @@ class Books:
             runs=self._table(RUNS),
         )
         session.execute(query, [
-            run.run, State.RUNNING.value, run.source, _json(run.config), _json(run.plan),
+            run.run, State.RUNNING.value, run.source, json_text(run.config), json_text(run.plan),
             run.external_run, run.external_url, run.started_at or now(), "", "",
         ])  # fmt: skip
 
@@ -142,7 +136,7 @@ class Books:
         self, session: Session, run: str, state: State, outcome: Outcome | None = None
     ) -> None:
         finished = "" if state is State.RUNNING else now()
-        written = _outcomes().dump_json(outcome).decode() if outcome else ""
+        written = outcome_text(outcome) if outcome else ""
         query = (
             "update {runs} set state = ?, finished_at = ?,"
             " outcome = case when ? = '' then outcome else ? end where run = ?"
@@ -174,7 +168,7 @@ class Books:
     ) -> None:
         query = "insert into {lines} (run, step, item, note, done_at) values (?, ?, ?, ?, ?)"
         session.execute(
-            statement(query, lines=self._table(LINES)), [run, step, item, _json(note), now()]
+            statement(query, lines=self._table(LINES)), [run, step, item, json_text(note), now()]
         )
 
     def notes_of(self, session: Session, step: str, item: str) -> list[tuple[LoadRun, Any]]:
@@ -187,17 +181,7 @@ class Books:
         return found
 
 
-def _json(words: Mapping[str, Any]) -> str:
-    return json.dumps(words, ensure_ascii=False, default=str)
-
-
 def _run(
     row: Sequence[Any], lines: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
 ) -> LoadRun:
-    words = dict(zip(_TABLES[RUNS], row, strict=True))
-    return LoadRun(
-        words["run"], State(words["state"]), words["source"], json.loads(words["config"]),
-        json.loads(words["plan"]), words["external_run"], words["external_url"],
-        words["started_at"], words["finished_at"],
-        _outcomes().validate_json(words["outcome"]) if words["outcome"] else None, lines or {},
-    )  # fmt: skip
+    return run_of(dict(zip(_TABLES[RUNS], row, strict=True)), lines)

@@ -7,14 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from windlass.engines.mysql.destination.server import Server
 from windlass.engines.mysql.destination.session import TargetSession
 from windlass.engines.mysql.quoting import Quoted, Text, listed, part
+from windlass.engines.run_rows import json_text, outcome_text, run_of
 from windlass.engines.statements import verbatim
 from windlass.errors import WindlassError
 from windlass.model.load import LoadRun
@@ -51,11 +49,6 @@ class MadeLine:
     relation: str
     state: str
     shape: str
-
-
-@cache
-def _outcomes() -> TypeAdapter[Outcome]:
-    return TypeAdapter(Outcome)
 
 
 def now() -> str:
@@ -179,7 +172,7 @@ class Journal:
 
     def insert(self, session: TargetSession, run: LoadRun) -> None:
         values = [
-            run.run, State.RUNNING.value, run.source, _json(run.config), _json(run.plan),
+            run.run, State.RUNNING.value, run.source, json_text(run.config), json_text(run.plan),
             run.external_run, run.external_url, run.started_at or now(), "", "",
         ]  # fmt: skip
         self._add(session, RUNS, values)
@@ -193,7 +186,7 @@ class Journal:
             part("finished_at = {}", Text(finished)),
         ]
         if outcome is not None:
-            sets.append(part("outcome = {}", Text(_outcomes().dump_json(outcome).decode())))
+            sets.append(part("outcome = {}", Text(outcome_text(outcome))))
         session.run(part("update {} set {} where run = {}", Quoted(RUNS), listed(sets), Text(run)))
 
     # lines
@@ -211,7 +204,7 @@ class Journal:
     def add_line(
         self, session: TargetSession, run: str, step: str, item: str, note: Mapping[str, Any]
     ) -> None:
-        self._add(session, LINES, [run, step, item, _json(note), now()])
+        self._add(session, LINES, [run, step, item, json_text(note), now()])
 
     # what is made
 
@@ -277,17 +270,7 @@ def _texts(row: Sequence[bytes | None]) -> tuple[str, ...]:
     return tuple((one or b"").decode() for one in row)
 
 
-def _json(words: Mapping[str, Any]) -> str:
-    return json.dumps(words, ensure_ascii=False, default=str)
-
-
 def _run(
     row: Sequence[str], lines: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
 ) -> LoadRun:
-    words = dict(zip(_TABLES[RUNS], row, strict=True))
-    return LoadRun(
-        words["run"], State(words["state"]), words["source"], json.loads(words["config"]),
-        json.loads(words["plan"]), words["external_run"], words["external_url"],
-        words["started_at"], words["finished_at"],
-        _outcomes().validate_json(words["outcome"]) if words["outcome"] else None, lines or {},
-    )  # fmt: skip
+    return run_of(dict(zip(_TABLES[RUNS], row, strict=True)), lines)

@@ -10,12 +10,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from pydantic import TypeAdapter
-
+from windlass.engines.run_rows import json_text, outcome_text, run_of
 from windlass.engines.snowflake.landing.naming import LINES, LOCK, REFUSED, RUNS, WORKERS
 from windlass.engines.snowflake.landing.refused import Row
 from windlass.engines.snowflake.names import stored
@@ -37,11 +35,6 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     LOCK: ("n",),
 }  # fmt: skip
 _WHOLE = ("record", "line", "pid", "n")
-
-
-@cache
-def _outcomes() -> TypeAdapter[Outcome]:
-    return TypeAdapter(Outcome)
 
 
 def now() -> str:
@@ -105,13 +98,13 @@ class Books:
 
     def insert(self, run: LoadRun) -> None:
         self._insert(RUNS, [
-            run.run, State.RUNNING.value, run.source, _json(run.config), _json(run.plan),
+            run.run, State.RUNNING.value, run.source, json_text(run.config), json_text(run.plan),
             run.external_run, run.external_url, run.started_at or now(), "", "",
         ])  # fmt: skip
 
     def set_state(self, run: str, state: State, outcome: Outcome | None = None) -> None:
         finished = "" if state is State.RUNNING else now()
-        written = _outcomes().dump_json(outcome).decode() if outcome else ""
+        written = outcome_text(outcome) if outcome else ""
         text = "update {t} set state = ?, finished_at = ? where run = ?"
         self._run(statement(text, t=self._table(RUNS)), [state.value, finished, run])
         if written:
@@ -133,7 +126,7 @@ class Books:
         return None
 
     def add_line(self, run: str, step: str, item: str, note: Mapping[str, Any]) -> None:
-        self._insert(LINES, [run, step, item, _json(note), now()])
+        self._insert(LINES, [run, step, item, json_text(note), now()])
 
     def notes_of(self, step: str, item: str) -> list[tuple[LoadRun, dict[str, Any]]]:
         """The lines of all runs, the newest first."""
@@ -218,17 +211,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _json(words: Mapping[str, Any]) -> str:
-    return json.dumps(words, ensure_ascii=False, default=str)
-
-
 def _made(
     row: Sequence[Any], lines: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
 ) -> LoadRun:
-    words = dict(zip(_TABLES[RUNS], row, strict=True))
-    return LoadRun(
-        words["run"], State(words["state"]), words["source"], json.loads(words["config"]),
-        json.loads(words["plan"]), words["external_run"], words["external_url"],
-        words["started_at"], words["finished_at"],
-        _outcomes().validate_json(words["outcome"]) if words["outcome"] else None, lines or {},
-    )  # fmt: skip
+    return run_of(dict(zip(_TABLES[RUNS], row, strict=True)), lines)
