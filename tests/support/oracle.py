@@ -40,6 +40,8 @@ SETTINGS = {
 }
 # before 17, what 17 calls ALL: MAINTAIN is new
 ALL_BEFORE_17 = "SELECT,INSERT,REFERENCES,DELETE,TRIGGER,TRUNCATE,UPDATE"
+# roles whose names hold no blank; others stay where they are
+ROLES_OF_POLICY = re.compile(r"(?<= TO )[^ ,]+(?:, [^ ,]+)+(?=;| USING | WITH CHECK )")
 # 18 names every NOT NULL, and cuts a long name elsewhere than pg_dump thinks
 NAMED_NOT_NULL = re.compile(r' CONSTRAINT (?:"(?:[^"]|"")*"|\w+) NOT NULL')
 
@@ -149,6 +151,8 @@ def _echo(source: Database, server: Server) -> Iterator[Database]:
 def _leveled(entry: Entry, versions: range) -> list[str]:
     """The entry's lines without what only one of the two versions has a word for."""
     lines = OWN_BOOKKEEPING.sub("", "\n".join(entry.lines) + "\n").splitlines()
+    if entry.kind == "POLICY":
+        lines = [ROLES_OF_POLICY.sub(_in_order, line) for line in lines]
     if 17 in versions and "TABLE" in entry.kind:
         lines = [NAMED_NOT_NULL.sub(" NOT NULL", line) for line in lines]
     if 16 in versions and "ACL" in entry.kind:
@@ -156,6 +160,11 @@ def _leveled(entry: Entry, versions: range) -> list[str]:
         lines = [line.replace(ALL_BEFORE_17, "ALL") for line in lines if "MAINTAIN" not in line]
         lines.sort()
     return lines
+
+
+def _in_order(roles: re.Match[str]) -> str:
+    """pg_dump names the roles of a policy in the order in which the server happens to read them."""
+    return ", ".join(sorted(roles[0].split(", ")))
 
 
 @dataclass(frozen=True, slots=True)
