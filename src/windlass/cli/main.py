@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -98,6 +99,8 @@ def main() -> None:
         _leave(code)
     for number in (signal.SIGINT, signal.SIGTERM):  # the interpreter's end would put them back
         signal.signal(number, signal.SIG_IGN)
+    # Otherwise the interpreter looks at every object for garbage as it ends: 0.2 s of CPU.
+    gc.freeze()
     sys.exit(code)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import psycopg
+from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
@@ -79,7 +81,7 @@ def try_statement(connection: Connection, statement: Statement, consequence: str
     return None
 
 
-MEMORY_FOR_BUILDS = (
+_MEMORY_FOR_BUILDS = (
     "select set_config('maintenance_work_mem', greatest("
     " (select setting::bigint from pg_settings where name = 'maintenance_work_mem'),"
     " least(1048576, greatest(65536, (select setting::bigint * 8 / 4 from pg_settings"
@@ -89,3 +91,31 @@ MEMORY_FOR_BUILDS = (
 
 Only the server knows how much memory there is; shared_buffers is what its owner has given it.
 """
+_BUILDS_IN_PARALLEL = 11_00_00
+_WORKERS_FOR_BUILDS = sql.SQL(
+    "select set_config('max_parallel_maintenance_workers', least({}, (select setting::int"
+    " from pg_settings where name = 'max_parallel_maintenance_workers'))::text, true);\n"
+)
+
+
+def settings_for_builds(connection: Connection, at_once: int) -> str:
+    """Settings of the caller's transaction that builds an index, while others build as well:
+    `at_once` in all.
+
+    With parallel workers a build takes up to 1.8 times the CPU (1M rows: 0.46 s or 0.82 s for keys
+    in order, 0.6 s or 0.95 s for texts; 15.18). That is lost where builds use all cores anyway. How
+    many cores there are is known only if the server is on this machine; otherwise its owner's
+    setting is kept.
+    """
+    cores = _cores(connection)
+    if not cores or connection.info.server_version < _BUILDS_IN_PARALLEL:
+        return _MEMORY_FOR_BUILDS
+    workers = _WORKERS_FOR_BUILDS.format(max(0, cores // at_once - 1))
+    return _MEMORY_FOR_BUILDS + workers.as_string(connection)
+
+
+def _cores(connection: Connection) -> int:
+    """The server's; 0 if it is on another machine."""
+    address = connection.info.hostaddr
+    is_here = not address or address == "::1" or address.startswith("127.")
+    return (os.cpu_count() or 0) if is_here else 0

@@ -18,8 +18,8 @@ from windlass.aside.sequences import read_states
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.ddl import (
-    MEMORY_FOR_BUILDS,
     run_statements,
+    settings_for_builds,
     try_statement,
     try_statements,
 )
@@ -309,7 +309,8 @@ def create_primary_keys(run: Work, item: Item) -> Result:
 
 
 def _build(run: Work, step: str, item: Item, target: Connection) -> Result:
-    run_statements(target, _statements(run, step, item), first=MEMORY_FOR_BUILDS)
+    first = settings_for_builds(target, run.spec.jobs)
+    run_statements(target, _statements(run, step, item), first=first)
     return {}
 
 

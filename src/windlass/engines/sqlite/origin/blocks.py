@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg import sql
@@ -58,24 +59,48 @@ class Blocks:
         self._width = 200  # in numbers, of which few may have rows
         parts = {"number": names(order.number), "table": order.rows}
         self._first = statement("select min({number}) from {table} where {number} >= ?", **parts)
-        self._query = statement(
+        self._parts, self._at = parts, (0, 0)
+        self._most = session.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
+        self.use(aggregates)
+
+    def use(self, aggregates: sql.Composable) -> None:
+        """Other aggregates, over the blocks that follow."""
+        self._query = self._composed(aggregates)
+
+    def again(self, aggregates: sql.Composable) -> Row:
+        """Other aggregates, which are short, over the rows of the last block."""
+        with self._unlimited():
+            return self._fetched(self._composed(aggregates), *self._at)[:-1]
+
+    @contextmanager
+    def _unlimited(self) -> Iterator[None]:
+        """A value of any size can be read."""
+        self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._most)
+        try:
+            yield
+        finally:
+            self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_BYTES)
+
+    def _composed(self, aggregates: sql.Composable) -> str:
+        return statement(
             "select {aggregates}, count(*) from {table} where {number} between ? and ?",
             aggregates=aggregates,
-            **parts,
+            **self._parts,
         )
 
     def read(self, range_: Range, size: Callable[[Row], int]) -> Iterator[Row]:
         """The aggregates of each block that has rows. `size` is the approximate size in bytes."""
         low, high = numbers_of(range_)
-        most = self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_BYTES)
+        self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_BYTES)
         try:
             while low <= high:
                 last = min(high, low + self._width - 1)
-                found = self._one(low, last, most)
+                found = self._one(low, last)
                 if found is None:
                     self._width = max(1, self._width // 8)
                     continue
                 *values, rows = found
+                self._at = low, last
                 low = last + 1
                 if rows:
                     self._adapt(size(tuple(values)), rows)
@@ -83,20 +108,17 @@ class Blocks:
                 elif low <= high:
                     low = self._after_gap(low, high)
         finally:
-            self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
+            self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._most)
 
-    def _one(self, low: int, last: int, most: int) -> Row | None:
+    def _one(self, low: int, last: int) -> Row | None:
         """The aggregates of one block; None if they are too large."""
         try:
             return self._fetched(self._query, low, last)
         except sqlite3.DataError:
             if last > low:
                 return None
-        self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
-        try:
+        with self._unlimited():
             return self._fetched(self._query, low, last)
-        finally:
-            self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_BYTES)
 
     def _after_gap(self, low: int, high: int) -> int:
         """The next number that has a row."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from windlass.engines.sqlite.origin.choosing import Choice, choose
-from windlass.engines.sqlite.origin.counting import Counted, count_forms
+from windlass.engines.sqlite.origin.counted import Counted
+from windlass.engines.sqlite.origin.counting import count_forms
 from windlass.engines.sqlite.origin.forms import FORMS, merges
 from windlass.engines.sqlite.origin.functions import is_printed
 from windlass.engines.sqlite.origin.keys import look_at_keys

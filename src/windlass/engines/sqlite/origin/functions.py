@@ -224,6 +224,7 @@ ODD = "not ({0} between 1e-20 and 1e20 or {0} between -1e20 and -1e-20)"
 # zero, which only its bits show
 SIMPLE = "({0} between 1e-20 and 9007199254740991 or {0} between -9007199254740991 and -1e-20)"
 SMALL = "({0} > -0.00390625 and {0} < 0.00390625)"
+NEGATIVE = "({0} < 0)"
 FRACTIONAL = f"not ({SIMPLE} or ({{0}} = 0 and windlass_bits({{0}}) = '0000000000000000'))"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from windlass.engines.mapped_rows import unkept
-from windlass.engines.sqlite.origin.counting import Counted
+from windlass.engines.sqlite.origin.counted import Counted
 from windlass.engines.sqlite.origin.selecting import rows_of
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.report import Loss, LossClass, Problem

@@ -11,7 +11,7 @@ from psycopg import sql
 from windlass.engines.sqlite.census import Counts, take_census
 from windlass.engines.sqlite.origin.blocks import batches
 from windlass.engines.sqlite.origin.choosing import Choice
-from windlass.engines.sqlite.origin.counting import Counted, is_utf8
+from windlass.engines.sqlite.origin.counted import Counted, is_utf8
 from windlass.engines.sqlite.origin.forms import fits, hashed, merges
 from windlass.engines.sqlite.origin.ranges import Order
 from windlass.engines.statements import each, listed, names, statement, verbatim

@@ -4,7 +4,8 @@ table WITHOUT ROWID."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -106,6 +107,20 @@ def parts(session: sqlite3.Connection, order: Order, count: int) -> Sequence[Ran
         return [Whole()]
     bounds = [(str(low + (high - low) * at // count),) for at in range(1, count)]
     return [KeyRange(order.named, *pair) for pair in pairwise([None, *bounds, None])]
+
+
+def in_parts(
+    sessions: Sequence[sqlite3.Connection],
+    order: Order,
+    work: Callable[[sqlite3.Connection, Range], None],
+) -> None:
+    """Read all rows; of a table with row numbers, each session reads a part in its thread."""
+    ranges = parts(sessions[0], order, len(sessions)) if order.number else [Whole()]
+    if len(ranges) == 1:
+        work(sessions[0], ranges[0])
+        return
+    with ThreadPoolExecutor(len(ranges), "windlass-scan") as pool:
+        list(pool.map(work, sessions, ranges))
 
 
 def _numbers(session: sqlite3.Connection, order: Order, count: int) -> list[tuple[str, ...]]:
