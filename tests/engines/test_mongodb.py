@@ -17,11 +17,24 @@ from repairs import expect_repair, rows_of
 from servers import PASSWORD
 from servers import Database as Target
 from translating import Move, Source
+from windlass.engines.mongodb.colliding import Keyed, Part, collisions
 from windlass.engines.mongodb.origin import MongoOrigin
+from windlass.engines.mongodb.selecting import reader_of
 from windlass.engines.registry import open_origin
 from windlass.errors import BadSpec, ConnectionLost, WindlassError
 from windlass.model.chunk import KeyRange, Whole
-from windlass.model.translation import Answers, Digest, Fit, Reading, Sort, SourceTable
+from windlass.model.relation import Name
+from windlass.model.translation import (
+    Answers,
+    Digest,
+    Field,
+    Fit,
+    Key,
+    Reading,
+    Sort,
+    SourceTable,
+    Type,
+)
 
 pytest.importorskip("bson")
 if TYPE_CHECKING:
@@ -191,6 +204,57 @@ def test_the_key_s_type_is_that_of_all_keys(
         there.t.insert_one({"_id": Binary(one.bytes, 4) if isinstance(one, UUID) else one})
     _, fit = fitted(origin, "t")
     assert fit.fields[0].type.sort is sort and not fit.problems
+
+
+def test_keys_that_only_mongodb_tells_apart_are_counted(
+    held: Callable[..., tuple[MongoOrigin, Database[Any]]],
+) -> None:
+    from bson.objectid import ObjectId
+
+    origin, there = held()
+    one, other = ObjectId(), ObjectId()
+    there.mixed.insert_many({"_id": at} for at in (1, "1", 2, "3"))
+    there.texts.create_index([("who", 1), ("n", 1)], unique=True, name="by_who")
+    there.texts.insert_many(
+        [
+            {"who": one, "n": 1},
+            {"who": str(one), "n": 1},
+            {"who": other, "n": 1},
+            {"who": str(other), "n": 2},
+            {"who": str(other)},
+            {"who": other},
+        ]
+    )
+    assert not fitted(origin, "mixed")[1].problems
+    (problem,) = fitted(origin, "mixed", _id="text")[1].problems
+    assert problem.message.startswith(
+        "1 document with a key that differs from another's in MongoDB, and is the same as text"
+    )
+    assert not fitted(origin, "texts")[1].problems
+    (problem,) = fitted(origin, "texts", who="text", n="integer")[1].problems
+    assert "1 document with a key in unique index by_who that differs from" in problem.message
+    assert not fitted(origin, "texts", who="jsonb", n="integer")[1].problems
+
+
+def test_a_double_and_a_decimal_become_one_number() -> None:
+    """MongoDB tells them apart; the server that the tests run on does not."""
+    from bson import encode
+    from bson.decimal128 import Decimal128
+
+    number = Field("_id", Type(Sort.DECIMAL), "_id")
+    table = SourceTable(Name("shop", "t"), (), Key("", ("_id",)))
+
+    def found(*ids: object) -> list[str]:
+        part = Part(number, reader_of(number, None, None), {1, 0x13})  # double and decimal
+        documents = [encode({"_id": one}) for one in ids]
+        key = Keyed("key", [part])
+        problems = collisions(table, [key], lambda: iter(documents), lambda _: "this one")
+        return [one.message.partition(" with")[0] for one in problems]
+
+    assert found(0.1, Decimal128("0.10"), 1.5) == ["1 document"]
+    assert found(300.0, Decimal128("3E2"), 0.0, Decimal128("-0"), 7.0) == ["2 documents"]
+    long = "1.000000000000000000000000000000001"
+    assert found(0.1, Decimal128("0.11"), 1.0, Decimal128(long)) == []
 
 
 def test_all_that_is_wrong_is_said_at_once_with_counts_and_the_first_key(

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from windlass.engines.answers import read_type
 from windlass.engines.mongodb.catalog import Found
 from windlass.engines.mongodb.census import MOST_PATHS, Ids, Paths, described
+from windlass.engines.mongodb.colliding import Keyed, Part, collisions
 from windlass.engines.mongodb.elements import DOCUMENT, KINDS, NULL, UNDEFINED, Unfit, find
 from windlass.engines.mongodb.extended import Notes, extended, path_of
 from windlass.engines.mongodb.selecting import (
@@ -104,6 +106,10 @@ def fit_table(
         losses += _absent(table, one)
     ids = scan.ids.field()
     made = tuple(field or replace(ids, name=column) for column, field in fields.items())
+    if not problems:
+        keys = _keys(table, made, scan, origins, hashed)
+        again = partial(session.documents, name, in_snapshot=in_snapshot, where=where)
+        problems += collisions(table, keys, again, lambda data: str(_Key(data)))
     fit = Fit(made, scan.rows, scan.size_bytes, tuple(problems), tuple(losses))
     return Fitted(fit, _notice(table, scan, {one.column.form for one in lifted}))
 
@@ -242,6 +248,34 @@ def _problems(
             else:
                 hint = f"{word('accept', str(LossClass.VALUES))}: {becomes}"
                 yield Problem(name, f"{message} (first: {counted.first})", hint)
+
+
+def _keys(
+    table: SourceTable,
+    fields: Sequence[Field],
+    scan: _Scan,
+    origins: Origins,
+    hashed: Hashed | None,
+) -> Iterator[Keyed]:
+    """The keys that the target will have."""
+    kinds = {path: set(found) - {NULL, UNDEFINED} for path, found in scan.paths.found()}
+    kinds[ID] = set(scan.ids.kinds)
+    by_name = {one.name: one for one in fields}
+
+    def part(column: str) -> Part:
+        found = by_name[column]
+        known = set() if column in origins.fixed else kinds.get(origins.places.get(column, ""))
+        read = reader_of(found, table.selected, hashed)
+        return Part(found, read, known, is_ambiguous=bool(scan.ambiguous.many))
+
+    if table.primary_key:
+        yield Keyed("key", [part(one) for one in table.primary_key.columns])
+    for index in table.indexes:
+        columns = [one.column for one in index.parts]
+        if index.is_unique and columns and all(one in by_name for one in columns):
+            parts = [part(one) for one in columns]
+            if all(one.field.type.sort is not Sort.JSON for one in parts):
+                yield Keyed(f"key in unique index {index.name}", parts)
 
 
 def _misfits(table: SourceTable, one: _Lifted) -> Iterator[Problem]:
