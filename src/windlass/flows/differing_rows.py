@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from windlass.model.report import Difference, DifferenceKind
 from windlass.model.translation import Field, Row, Sort
+
+MOST_NAMED = 1_000  # of a table
+_WHERE = {
+    DifferenceKind.MISSING: "on the source only",
+    DifferenceKind.EXTRA: "on the target only",
+    DifferenceKind.CHANGED: "not the same",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,22 @@ def differing_rows(
         yield from _keyed(compared, ours, theirs, show_values=show_values)
     else:
         yield from _unkeyed(compared, ours, theirs)
+
+
+def named(
+    found: Iterable[Difference], name: str, on_difference: Callable[[Difference], None] | None
+) -> Iterator[Difference]:
+    """The first of a table's rows, then how many more of each kind. `on_difference` gets all."""
+    more: Counter[DifferenceKind] = Counter()
+    for number, one in enumerate(found):
+        if on_difference is not None:
+            on_difference(one)
+        if number < MOST_NAMED:
+            yield one
+        else:
+            more[one.kind] += one.rows or 1
+    for kind, count in sorted(more.items()):
+        yield Difference(kind, name, f"and {count:,} more {_WHERE[kind]}", rows=count)
 
 
 def _keyed(

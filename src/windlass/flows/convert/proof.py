@@ -8,7 +8,7 @@ from typing import Protocol
 
 from windlass.engines.destination import Destination
 from windlass.engines.postgres.projecting import ProjectedSource
-from windlass.flows.differing_rows import Compared, differing_rows
+from windlass.flows.differing_rows import Compared, differing_rows, named
 from windlass.model.conversion import ConversionPlan, Projection, TableConversion, ViewConversion
 from windlass.model.flow import Item, Result
 from windlass.model.report import Difference, DifferenceKind
@@ -16,7 +16,6 @@ from windlass.model.translation import Field, Type
 from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
 
-MOST_NAMED = 1_000  # differing rows of a table
 _AT_ONCE = 64  # buckets
 
 
@@ -114,14 +113,11 @@ def _explained(run: Reads, table: TableConversion, here: int, there: int) -> Ite
         yield Difference(DifferenceKind.COUNT, name, message)
     if run.spec.verify_ is not Verify.FULL:
         return
-    named = 0
-    for one in _rows(run, table):
-        if run.on_difference is not None:
-            run.on_difference(one)
-        if named < MOST_NAMED:
-            yield one
-        named += 1
-    if not named and here == there:
+    is_found = False
+    for one in named(_rows(run, table), name, run.on_difference):
+        is_found = True
+        yield one
+    if not is_found and here == there:
         message = "has rows that differ from those that were copied; the source has changed since"
         yield Difference(DifferenceKind.CONTENT, name, message)
 

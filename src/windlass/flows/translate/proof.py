@@ -18,7 +18,7 @@ from windlass.engines.postgres.foreign.digests import (
 from windlass.engines.postgres.session import Address
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import WindlassError
-from windlass.flows.differing_rows import Compared, differing_rows
+from windlass.flows.differing_rows import Compared, differing_rows, named
 from windlass.flows.mapped.calling import is_late
 from windlass.flows.mapped.proving import unsteady
 from windlass.flows.translate.made import MadeAgain
@@ -35,7 +35,6 @@ from windlass.spec.migrate import Spec
 
 _PART_BYTES = 32 << 20
 _READS_BLOCKS = 14_00_00  # a server that does not read a whole table for a range of its blocks
-MOST_NAMED = 1_000  # rows that differ, of a relation
 
 
 class Holds(Protocol):
@@ -217,13 +216,11 @@ def _explained(
         message = f"has {source.rows:,} rows on the source and {target.rows:,} on the target"
         yield Difference(DifferenceKind.COUNT, name, message)
     if run.spec.verify_ is Verify.FULL:
-        number = -1
-        for number, one in enumerate(_rows(run, item, source)):
-            if run.on_difference is not None:
-                run.on_difference(one)
-            if number < MOST_NAMED:
-                yield one
-        if number < 0:
+        is_found = False
+        for one in named(_rows(run, item, source), name, run.on_difference):
+            is_found = True
+            yield one
+        if not is_found:
             message = "does not have the rows that were copied, though both sides have the same now"
             yield Difference(DifferenceKind.CHANGED, name, message)
 
