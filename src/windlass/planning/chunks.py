@@ -13,6 +13,7 @@ from windlass.model.export import Piece
 from windlass.model.plan import Load
 from windlass.model.relation import Name, Relation
 from windlass.spec.choices import ChunkBy
+from windlass.spec.migrate import Spec
 
 # Smaller relations share a transaction: 2,000 of them with a commit each took 2,000 commits, and
 # twice as many round trips.
@@ -25,6 +26,7 @@ _SHARED = "small relations "
 # included). The price is paid after a kill: such a piece is copied again as a whole.
 WHOLE_CHUNKS = 8
 WHOLE_FROM_BYTES = 16 << 20  # smaller chunks were requested, to lose less in a kill
+CUT_FROM_BYTES = 8 << 20  # between engines: a smaller table is read by one session
 
 
 def is_better_whole(size_bytes: int, total_bytes: int, jobs: int, chunk_size_bytes: int) -> bool:
@@ -56,6 +58,16 @@ class Limits:
         if rows >= 0 and self.least_rows:
             count = min(count, max(rows // self.least_rows, 1))
         return min(count, self.most_chunks) if self.most_chunks else count
+
+
+def count_between_engines(spec: Spec, size_bytes: int, rows: int) -> int:
+    """How many chunks a table is cut into that another engine reads or writes: each job has some of
+    a large table."""
+    if spec.chunk_by is ChunkBy.WHOLE:
+        return 1
+    by_size = max(1, ceil(size_bytes / spec.chunk_size))
+    limits = Limits(spec.chunk_threshold, spec.max_chunks, spec.min_chunk_rows)
+    return limits.apply(max(by_size, spec.jobs if size_bytes >= CUT_FROM_BYTES else 1), rows)
 
 
 def split(

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
-from math import ceil
 
 from windlass.engines.origin import Origin
 from windlass.engines.postgres import catalog
@@ -36,12 +35,15 @@ from windlass.model.translation import (
     Fit,
     Reading,
     Sort,
+    SourceColumn,
     SourceSchema,
     SourceTable,
     SourceView,
     Type,
 )
-from windlass.planning.chunks import Limits
+from windlass.planning.answering import problems_of_unused, spellings
+from windlass.planning.chunks import count_between_engines
+from windlass.planning.naming import target_name
 from windlass.planning.postgres.inputs import (
     Questions,
     Read,
@@ -50,19 +52,17 @@ from windlass.planning.postgres.inputs import (
     TargetRead,
 )
 from windlass.planning.postgres.make import make_plan
-from windlass.planning.postgres.select import Wanted, is_wanted
+from windlass.planning.postgres.select import is_wanted
 from windlass.planning.postgres.translated.archive import Archive, Fitted, Trials, unscanned
 from windlass.planning.postgres.translated.finish import Sources, as_read
 from windlass.planning.postgres.translated.modelled import losses_of
 from windlass.planning.postgres.translated.naming import folded, folded_name, in_schema
 from windlass.planning.postgres.translated.source import catalog_of
 from windlass.planning.postgres.translated.views import after_rows, relations_of
-from windlass.spec.choices import ChunkBy
 from windlass.spec.migrate import Spec
 from windlass.trust.planted import read_foreign_schemas
 from windlass.version import __version__
 
-CUT_FROM_BYTES = 8 << 20  # a smaller table is read by one session
 SAMPLE_BYTES = 1 << 20  # of rows that expressions are tried with
 
 
@@ -79,10 +79,10 @@ def read_and_translate(
         request = Request(
             run, _in_postgres(spec, sides.schema, sides.default), purpose, sides.called
         )
-        wanted, problems = _chosen(sides.schema, spec, sides.default, request.wanted)
+        wanted, problems = _chosen(sides, request)
         chosen = [one for one in wanted if sides.takes(one)]
         reading_target = start_reading(beside, target, sides.there)
-        fits = _fit_all(hold, chosen, spec, sides)
+        fits = _fit_all(hold, chosen, request.spec, sides)
         target_read = reading_target()
     views = sides.views(request)
     problems += [*sides.problems(wanted, views), *(p for one in fits for p in sides.misfits(one))]
@@ -99,7 +99,7 @@ def read_and_translate(
         pg_dump="",
         entries=archive.entries,
     )
-    sources = Sources(fits, origin.server, origin.cut, partial(_chunks, spec))
+    sources = Sources(fits, origin.server, origin.cut, partial(count_between_engines, spec))
     plan = sides.labelled(after_rows(as_read(make_plan(request, read, problems), sources)))
     losses = list(_losses(fits, archive, sides, request, wanted))
     plan = _finished(plan, spec, losses, origin, states)
@@ -114,15 +114,6 @@ def read_and_translate(
     )
     problems = [*plan.findings.problems, *planted]
     return replace(plan, findings=replace(plan.findings, problems=tuple(problems)))
-
-
-def _chunks(spec: Spec, size_bytes: int, rows: int) -> int:
-    """How many chunks a table is cut into: each job reads some of a large table."""
-    if spec.chunk_by is ChunkBy.WHOLE:
-        return 1
-    by_size = max(1, ceil(size_bytes / spec.chunk_size))
-    limits = Limits(spec.chunk_threshold, spec.max_chunks, spec.min_chunk_rows)
-    return limits.apply(max(by_size, spec.jobs if size_bytes >= CUT_FROM_BYTES else 1), rows)
 
 
 @contextmanager
@@ -221,33 +212,32 @@ def _in_postgres(spec: Spec, schema: SourceSchema, default: str) -> Spec:
     return spec.model_copy(update=words)
 
 
-def _chosen(
-    schema: SourceSchema, spec: Spec, default: str, options: Wanted
-) -> tuple[list[SourceTable], list[Problem]]:
+def _chosen(sides: Both, request: Request) -> tuple[list[SourceTable], list[Problem]]:
     """The selected tables, and problems for answers whose column is in no selected table."""
-    chosen = [one for one in schema.tables if is_wanted(folded_name(one.name, default), options)]
-    known = {
-        name
-        for one in chosen
-        for column in one.columns
-        for name in _spellings(one.name, column.written)
-    }
-    unused = [
-        Problem(f"types: {name}", "is no column of a selected table", "give table.column")
-        for name in spec.types
-        if name.lower() not in known
+    chosen = [
+        one
+        for one in sides.schema.tables
+        if is_wanted(folded_name(one.name, sides.default), request.wanted)
     ]
-    return chosen, unused
+    known = {}
+    for one in chosen:
+        for column in one.columns:
+            names = _names(one, column, sides, request.spec)
+            known.update(dict.fromkeys(names, names))
+    return chosen, list(problems_of_unused(request.spec.types, known))
 
 
-def _spellings(table: Name, column: str) -> tuple[str, str]:
-    return f"{table.name}.{column}".lower(), f"{table.plain}.{column}".lower()
+def _names(table: SourceTable, column: SourceColumn, sides: Both, spec: Spec) -> tuple[str, ...]:
+    """By which the user may call a column. `spec` has the target's schemas."""
+    into = table.mapping.into if table.mapping else folded_name(table.name, sides.default)
+    return spellings(table.name, target_name(into, spec.map_schema), column.written)
 
 
 def _fit_all(
     hold: TranslateHold, tables: Sequence[SourceTable], spec: Spec, sides: Both
 ) -> list[Fitted]:
-    """Scan the tables, the largest first, so that a long scan does not start last."""
+    """Scan the tables, the largest first, so that a long scan does not start last. `spec` has the
+    target's schemas."""
     types = {name.lower(): value for name, value in spec.types.items()}
     accepts = LossClass.VALUES in spec.accept
 
@@ -255,7 +245,7 @@ def _fit_all(
         mine = sides.types(one) | {
             column.name: types[name]
             for column in one.columns
-            for name in _spellings(one.name, column.written)
+            for name in _names(one, column, sides, spec)
             if name in types
         }
         return Fitted(one, _fit(hold, one, Answers(mine, accepts)), sides.default)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from windlass.engines.destination import Columns, Destination
 from windlass.model.conversion import Carried, ColumnPlan, PgColumn, PgTable
+from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.units import several
 from windlass.model.wording import word
+from windlass.planning.answering import problems_of_unused, spellings
 
 Counts = Callable[[PgTable, Sequence[tuple[str, str]]], Sequence[int]]
 """For a table, how many rows it has, and how many meet each condition on a column."""
@@ -34,21 +36,22 @@ class Arriving:
 
 def arrive(
     tables: Sequence[PgTable],
+    names: Mapping[Name, Name],
     answers: Mapping[str, str],
     target: Destination,
     counts: Counts | None,
 ) -> Arriving:
-    """`answers` are types by column, as the user wrote them. Without `counts`, no rows are
-    counted."""
+    """`names` are the target's by the source's; `answers` are types by column, as the user wrote
+    them. Without `counts`, no rows are counted."""
     found = Arriving()
     given = {name.lower(): type_ for name, type_ in answers.items()}
-    used: set[str] = set()
+    known: dict[str, tuple[str, ...]] = {}
     noted: dict[str, list[str]] = defaultdict(list)
     for table in tables:
         plans = []
         for column in table.columns:
-            spelled = _spellings(table, column)
-            used.update(spelled)
+            spelled = spellings(table.name, names[table.name], column.name)
+            known.update(dict.fromkeys(spelled, spelled))
             answer = next((given[one] for one in spelled if one in given), "")
             carried = target.carry(column, answer)
             if isinstance(carried, str):
@@ -66,27 +69,13 @@ def arrive(
         found.columns[str(table.name)] = tuple(plans)
         if counts is not None:
             _count(table, plans, counts, found)
-    found.problems += _unused(answers, used)
+    found.problems += problems_of_unused(answers, known)
     found.notices += [f"{several(names, 3)}: {notice}" for notice, names in noted.items()]
     return found
 
 
 def column_plan(column: PgColumn, carried: Carried) -> ColumnPlan:
     return ColumnPlan(column.name, column.name, column.type.text, carried, not_null=column.not_null)
-
-
-def _spellings(table: PgTable, column: PgColumn) -> tuple[str, str]:
-    return (
-        f"{table.name.plain}.{column.name}".lower(),
-        f"{table.name.name}.{column.name}".lower(),
-    )
-
-
-def _unused(answers: Mapping[str, str], used: set[str]) -> Iterator[Problem]:
-    for name in answers:
-        if name.lower() not in used:
-            message = "is no column of a selected table"
-            yield Problem(f"types: {name}", message, "give table.column")
 
 
 def _count(table: PgTable, plans: Sequence[ColumnPlan], counts: Counts, found: Arriving) -> None:

@@ -50,7 +50,7 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
     found = read.standing if migrates else Standing(True)
     replaced = replacing(run, spec, scope.names, found, target)
     standing = replaced.standing
-    arriving = arrive(scope.tables, spec.types, target, read.counts)
+    arriving = arrive(scope.tables, scope.names, spec.types, target, read.counts)
     taken = {folded(target, one) for one in scope.names.values()} | set(standing.names)
     known: dict[Name, TableDraft] = {}
     tables: list[TableConversion] = []
