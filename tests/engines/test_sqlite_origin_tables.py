@@ -199,7 +199,7 @@ def test_structure_is_what_the_statements_say(tmp_path: Path) -> None:
             is_unique=True,
             where="price > 1",
         ),
-        Index("by_word", (IndexPart("word"),)),
+        Index("by_word", (IndexPart("word", is_exact=True),)),
         Index("without_case", (IndexPart(expression='lower("b")'),)),
     )
     assert (parents.pages_by, things.pages_by) == (("a", "b"), ("id",))
@@ -260,3 +260,17 @@ def test_a_cancel_stops_readers(tmp_path: Path) -> None:
         origin.cancel()
         thread.join(60)
     assert len(raised) == 1
+
+
+def test_a_collation_of_an_application_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    with closing(sqlite3.connect(path)) as session, session:
+        session.create_collation("german", lambda one, other: (one > other) - (one < other))
+        session.execute("create table t (a text collate german primary key)")
+        session.execute("create table u (a int)")
+    with held(f"sqlite:///{path}") as origin:
+        tables = tables_of(origin)
+        with pytest.raises(WindlassError, match=r"main\.t: no such collation .*german") as error:
+            fitted(origin, tables["t"])
+        assert "leave this table out" in error.value.hint
+        fitted(origin, tables["u"])

@@ -103,7 +103,6 @@ def test_every_planted_difference_is_found(shop: Callable[..., Move]) -> None:
     move.target.run(f"delete from {items} where id > {ITEMS - 1_500}")
     found = move.command("verify").expect(DIFFERENT).result
     assert found["differing_rows"] == {"changed": 3, "extra": 1, "missing": 1_501}
-    assert any(one["message"].endswith(" more on the source only") for one in found["differences"])
 
 
 def test_a_repair_makes_the_rows_equal_and_can_be_undone(shop: Callable[..., Move]) -> None:

@@ -309,6 +309,130 @@ def test_an_index_that_is_not_made_is_named_with_its_text(
     assert "by_shape" in said and "(printf('%5s', name)) DESC) WHERE id > 3" in said
 
 
+def test_what_a_conflict_does_and_how_keys_are_ordered_is_named_with_its_text(
+    sqlite_move: Callable[..., Move],
+) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key on conflict replace, Name text constraint named"
+        " not null on conflict ignore check (Name <> ''), code text unique on conflict abort,"
+        " other text unique /* odd */ on conflict rollback, a int, b int,"
+        " constraint pair unique (a desc, b) on conflict fail)",
+        "create table u (a int, primary key (a) on conflict ignore) without rowid",
+        "pragma user_version = 7",
+    )
+    found = losses(move)
+    said = "what a conflict does is not kept, it is an error: "
+    assert found["behaviour"] == [
+        f"main.t: column id: {said}primary key on conflict replace",
+        f"main.t: column Name: {said}constraint named not null on conflict ignore",
+        f"main.t: column other: {said}unique /* odd */ on conflict rollback",
+        f"main.t: {said}constraint pair unique (a desc, b) on conflict fail",
+        f"main.u: {said}primary key (a) on conflict ignore",
+    ]
+    assert found["storage"] == ["main.t: the index of key (a DESC, b) ascends on the target"]
+    assert move.command("plan", "--exclude", "main.t").result["losses"][0]["object"] == "main.u"
+    notices = move.command("plan").result["notices"]
+    assert any("user_version = 7 of the file is not carried over" in one for one in notices)
+
+
+def test_a_key_compares_texts_as_its_own_definition_says(sqlite_move: Callable[..., Move]) -> None:
+    move = sqlite_move(
+        "create table loose (a text, b int, unique (a collate nocase, b))",
+        "create table exact (a text collate nocase, unique (a collate binary))",
+        "insert into exact values ('x'), ('X')",
+        "create table indexed (a text collate nocase, b text collate nocase)",
+        "create unique index by_a on indexed (a)",
+        "create unique index by_b on indexed (b collate binary)",
+        "insert into indexed values ('1', 'x'), ('2', 'X')",
+        "create table blanks (a text, unique (a collate rtrim))",
+    )
+    (lost,) = losses(move)["constraints"]
+    assert lost == "main.blanks: key (a) compares a by RTRIM: the target compares all characters"
+    words = ("--accept", "behaviour", "--accept", "constraints")
+    assert move.command("migrate", *words).expect(DONE).result["verified"] == "full"
+    move.target.run("insert into loose values ('a', 1), ('a', 2), ('B', 1)")
+    for taken in ("insert into loose values ('A', 1)", "insert into indexed values ('1', 'y')"):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            move.target.run(taken)
+    move.target.run("insert into indexed values ('q', 'z'), ('r', 'Z')")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        move.target.run("insert into indexed values ('Q', 'w')")
+
+
+def test_a_foreign_key_that_sets_a_default_stays_deferred(
+    sqlite_move: Callable[..., Move],
+) -> None:
+    move = sqlite_move(
+        "create table t (id integer primary key, parent int default 1 references t (id)"
+        " on delete set default deferrable initially deferred)"
+    )
+    move.command("migrate").expect(DONE)
+    key = (
+        "select condeferrable, condeferred, confdeltype from pg_constraint"
+        " where contype = 'f' and conrelid = 't'::regclass"
+    )
+    assert move.target.rows(key) == [(True, True, "d")]
+
+
+def test_what_only_mariadb_has_is_named(
+    mariadb: MariaServer, maria_database: Callable[..., str], database: Callable[[int], Database]
+) -> None:
+    name = maria_database(
+        "create table t (id int primary key, hidden int invisible default 3,"
+        " padded int(5) zerofill, key unused (padded) ignored,"
+        " key noted (hidden) comment 'IGNORED, it''s said')",
+        "create table spans (id int, s date, e date, period for app (s, e),"
+        " unique (id, app without overlaps))",
+        "create table own (a int) engine=MyISAM",
+        "create table theirs (a int) engine=MRG_MyISAM union=(own)",
+        "create view checked as select id from t where id > 3 with check option",
+        "create sql security invoker view invoking as select id from t",
+    )
+    move = Move(Source(mariadb.url(name), lambda: None, name), database(18))
+    found = losses(move)
+    assert {kind: sorted(said) for kind, said in found.items()} == {
+        "behaviour": [
+            f"{name}.t: column hidden is INVISIBLE: on the target, select * and an INSERT without"
+            " names of columns see it",
+            f"{name}.t: column padded is int(5) unsigned zerofill: the target shows no zeros in"
+            " front",
+            f"{name}.theirs: its storage engine MRG_MyISAM has no rows of this table: what it"
+            " shows when it is read is copied into an ordinary table",
+            f"view {name}.invoking: SQL SECURITY INVOKER is not kept: on the target it reads with"
+            " the rights of its owner",
+        ],
+        "constraints": [
+            f"{name}.spans: key id (`id`,`app` WITHOUT OVERLAPS): the target accepts periods that"
+            " overlap",
+            f"{name}.spans: period app (`s`, `e`) is not made on the target, which does not check"
+            " that it ends after its begin",
+            f"view {name}.checked: WITH CASCADED CHECK OPTION is not kept: rows that it does not"
+            " show can be written through it",
+        ],
+        "comments": [
+            f"{name}.t: the comment of index noted is not carried over: 'IGNORED, it''s said'"
+        ],
+        "storage": [
+            f"{name}.t: index unused is not used by the source, and is an ordinary one on the"
+            " target"
+        ],
+    }
+    notices = move.command("plan").result["notices"]
+    assert "not looked for, as the user lacks the right to see them: events (EVENT)" in notices
+
+
+def test_a_type_is_given_by_any_name_of_its_column(sqlite_move: Callable[..., Move]) -> None:
+    move = sqlite_move("create table T (id integer primary key, C int)")
+    words = ("--map-schema", "public=shop")
+    for name in ("t.c", "MAIN.T.c", "shop.t.c"):
+        plan = move.command("plan", *words, "--type", f"{name}=smallint").expect(DONE).result
+        (table,) = plan["relations"]
+        assert [one["target_type"] for one in table["columns"]] == ["bigint", "smallint"]
+    (problem,) = move.command("plan", *words, "--type", "public.t.c=text").result["problems"]
+    assert problem["object"] == "types: public.t.c"
+    assert problem["hint"].endswith("main.t.c, t.c or shop.t.c")
+
+
 def test_the_last_number_has_no_next_one(sqlite_move: Callable[..., Move]) -> None:
     move = sqlite_move(
         "create table t (id integer primary key, x text)",

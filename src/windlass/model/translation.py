@@ -95,11 +95,13 @@ class SourceColumn:
 @dataclass(frozen=True, slots=True)
 class Key:
     """A primary key or unique constraint. `nulls_are_equal`: two rows with NULL in the same column
-    collide, if their other columns are equal."""
+    collide, if their other columns are equal. `ignoring_case` are columns whose texts it compares
+    without case; None: those whose types do."""
 
     name: str
     columns: tuple[str, ...]
     nulls_are_equal: bool = False
+    ignoring_case: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class IndexPart:
     expression: str = ""  # in the source's SQL, if it is not a column
     prefix: int = 0  # only the first characters, or bytes
     descends: bool = False
+    is_exact: bool = False  # it tells texts apart that are equal to the column's type
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +184,18 @@ class SourceView:
     columns: tuple[str, ...]
     query: str  # in the source's SQL
     described: tuple[SourceColumn, ...] = ()  # the same columns, with their types
+    lost: tuple[Loss, ...] = ()  # parts of its definition that no target has
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSchema:
     """All that a source has. `others` are kinds and names of what is never translated, such as
-    triggers and routines."""
+    triggers and routines; `lost`, parts of tables' definitions that no target has."""
 
     tables: tuple[SourceTable, ...]
     views: tuple[SourceView, ...] = ()
     others: tuple[tuple[str, Name], ...] = ()
+    lost: tuple[tuple[Name, Loss], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

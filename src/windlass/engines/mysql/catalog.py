@@ -13,9 +13,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
 
+from windlass.engines.mysql.beyond import lost_of, lost_of_view, unseen_by
 from windlass.engines.mysql.quoting import Quoted, part
 from windlass.engines.mysql.session import Session
 from windlass.model.relation import Name
+from windlass.model.report import Loss
 from windlass.model.translation import (
     Check,
     ForeignKey,
@@ -55,10 +57,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`unsafe` are tables that a snapshot does not cover, with their storage engines."""
+    """`unsafe` are tables that a snapshot does not cover, with their storage engines; `unseen`,
+    what the user may not see of the database."""
 
     schema: SourceSchema
     unsafe: tuple[tuple[Name, str], ...]
+    unseen: tuple[str, ...] = ()
 
 
 def read_names(session: Session) -> tuple[Name, ...]:
@@ -75,17 +79,20 @@ def read_schema(session: Session) -> Found:
     database = session.address.database
     tables = _read(session, "tables")
     parts = _Parts(session)
-    found = [
-        _table(Name(database, one["name"]), one, parts, read_foreign_keys(session, one["name"]))
-        for one in tables
-        if _is_table(one)
-    ]
+    found: list[SourceTable] = []
+    lost: list[tuple[Name, Loss]] = []
+    for one in filter(_is_table, tables):
+        name, text = Name(database, one["name"]), _definition(session, one["name"])
+        found.append(_table(name, one, parts, text))
+        columns = parts.columns[name.name]
+        lost += [(name, loss) for loss in lost_of(name, text, columns, one["engine"])]
     views = [
         SourceView(
             Name(database, one["name"]),
             tuple(column["name"] for column in parts.columns[one["name"]]),
             _plain(one["query"]),
             tuple(_column(each, parts.is_mariadb, set()) for each in parts.columns[one["name"]]),
+            tuple(lost_of_view(Name(database, one["name"]), one)),
         )
         for one in _read(session, "views")
     ]
@@ -95,13 +102,21 @@ def read_schema(session: Session) -> Found:
     for one in tables:
         others += [(kind, Name(database, one["name"])) for kind in _beyond(one)]
     return Found(
-        SourceSchema(tuple(found), tuple(one for one in views if one.query), tuple(others)),
+        SourceSchema(
+            tuple(found), tuple(one for one in views if one.query), tuple(others), tuple(lost)
+        ),
         tuple(
             (Name(database, one["name"]), one["engine"])
             for one in tables
             if _is_table(one) and one["engine"] not in IN_SNAPSHOT
         ),
+        unseen_by(_grants(session), database),
     )
+
+
+def _grants(session: Session) -> list[str]:
+    rows, _ = session.named("show grants")
+    return [(row[0] or b"").decode("utf-8", "surrogateescape") for row in rows]
 
 
 def _is_table(one: Fields) -> bool:
@@ -135,12 +150,15 @@ class _Parts:
         self.checks = _by_table(one for one in checks if one["is_enforced"] == "1")
 
 
-def read_foreign_keys(session: Session, name: str) -> tuple[ForeignKey, ...]:
+def _definition(session: Session, name: str) -> str:
+    row = session.one(part("show create table {}", Quoted(session.address.database, name)))
+    return (row[1] or b"").decode("utf-8", "surrogateescape")
+
+
+def _foreign_keys(text: str, database: str) -> tuple[ForeignKey, ...]:
     """Read from SHOW CREATE TABLE: the catalog's views are empty for users that may only read the
     table."""
-    row = session.one(part("show create table {}", Quoted(session.address.database, name)))
-    text = (row[1] or b"").decode("utf-8", "surrogateescape")
-    return tuple(_foreign_key(found, session.address.database) for found in _FOREIGN.finditer(text))
+    return tuple(_foreign_key(found, database) for found in _FOREIGN.finditer(text))
 
 
 def _foreign_key(found: re.Match[str], database: str) -> ForeignKey:
@@ -160,9 +178,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(one.replace("``", "`") for one in _NAME.findall(text))
 
 
-def _table(
-    name: Name, one: Fields, parts: _Parts, foreign_keys: tuple[ForeignKey, ...]
-) -> SourceTable:
+def _table(name: Name, one: Fields, parts: _Parts, text: str) -> SourceTable:
     checks = [(one["name"], _plain(one["expression"])) for one in parts.checks[name.name]]
     # MariaDB's JSON is longtext with this check
     json = {found[1].replace("``", "`") for _, text in checks if (found := _JSON.fullmatch(text))}
@@ -174,7 +190,7 @@ def _table(
         columns=columns,
         primary_key=primary,
         uniques=uniques,
-        foreign_keys=foreign_keys,
+        foreign_keys=_foreign_keys(text, name.schema),
         checks=tuple(Check(*each) for each in checks if not _JSON.fullmatch(each[1])),
         indexes=indexes,
         comment=one["comment"],

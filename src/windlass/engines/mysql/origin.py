@@ -109,6 +109,11 @@ class MysqlOrigin(Closing):
         if self._found.unsafe:
             listed = ", ".join(f"{name.name} ({engine})" for name, engine in self._found.unsafe)
             found.append(f"others can change these tables while they are read: {listed}")
+        if self._found.unseen:
+            found.append(
+                f"not looked for, as the user lacks the right to see them:"
+                f" {', '.join(self._found.unseen)}"
+            )
         found.append(
             "ALTER, DROP and TRUNCATE of its tables wait until everything has been"
             " read, and what uses them waits behind"

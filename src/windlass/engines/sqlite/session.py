@@ -109,4 +109,10 @@ class File:
                 side="source",
             )
         message = f"{self.place}: {doing}: {error}"
+        if "no such collation sequence" in str(error):
+            hint = (
+                "only its application has it: leave this table out, or make a copy of the file in"
+                " which no column and no index uses it"
+            )
+            return WindlassError(message, hint=hint, side="source")
         return WindlassError(message, hint=_HINTS.get(code, "see the file"), side="source")

@@ -303,6 +303,8 @@ def _losses(
     if sides.project is not None:
         yield from losses_of(sides.project, wanted)
         return
+    names = {one.name for one in wanted}
+    yield from (loss for name, loss in schema.lost if name in names)
     for kind, name in schema.others:
         # the table of a trigger is not known: it may be a selected one
         wanted_ = is_wanted(folded_name(name, sides.default), request.wanted)

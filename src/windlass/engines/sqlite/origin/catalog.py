@@ -4,6 +4,7 @@ find the next number of a column that counts up."""
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from windlass.engines.sqlite.origin.definitions import (
 from windlass.engines.sqlite.origin.ranges import read_order
 from windlass.engines.statements import names, statement
 from windlass.model.relation import Name
+from windlass.model.report import Loss, LossClass
 from windlass.model.translation import (
     Check,
     ForeignKey,
@@ -39,9 +41,12 @@ def read_schema(session: sqlite3.Connection) -> SourceSchema:
     """The schema. The tables that a virtual table uses internally are left out, as its engine makes
     them."""
     tables, views, others = [], [], []
+    lost: list[tuple[Name, Loss]] = []
     for name, kind, without_rowid, text in _rows(session, _RELATIONS):
         if kind == "table":
-            tables.append(_Reader(session, name, text or "", bool(without_rowid)).table())
+            reader = _Reader(session, name, text or "", bool(without_rowid))
+            tables.append(reader.table())
+            lost += [(Name(SCHEMA, name), one) for one in reader.lost()]
         elif kind == "view":
             try:
                 rows = _rows(session, "select name, type from pragma_table_xinfo(?)", name)
@@ -55,7 +60,7 @@ def read_schema(session: sqlite3.Connection) -> SourceSchema:
             others.append(("virtual table", Name(SCHEMA, name)))
     triggers = "select name from sqlite_schema where type = 'trigger' order by name"
     others += [("trigger", Name(SCHEMA, name)) for (name,) in _rows(session, triggers)]
-    return SourceSchema(tuple(tables), tuple(views), tuple(others))
+    return SourceSchema(tuple(tables), tuple(views), tuple(others), tuple(lost))
 
 
 _RELATIONS = (
@@ -101,7 +106,7 @@ class _Reader:
         return SourceTable(
             name=Name(SCHEMA, self._name),
             columns=tuple(self._column(row, counting) for row in self._info if row[5] != 1),
-            primary_key=Key(named, key) if key else None,
+            primary_key=self._key(named, key, self._primary_parts()) if key else None,
             uniques=tuple(self._uniques()),
             foreign_keys=tuple(self._foreign_keys()),
             checks=tuple(self._checks()),
@@ -154,11 +159,51 @@ class _Reader:
         found = []
         for index, _, origin, _ in self._indexes:
             if origin == "u":
-                columns = tuple(part[1] for part in self._parts(index))
+                parts = self._parts(index)
+                columns = tuple(part[1] for part in parts)
                 lower = tuple(column.lower() for column in columns)
                 default = "_".join((self._name, *columns, "key"))
-                found.append(Key(self._text.uniques.get(lower, "") or default, columns))
+                name = self._text.uniques.get(lower, "") or default
+                found.append(self._key(name, columns, parts))
         return found
+
+    def _primary_parts(self) -> list[_Row]:
+        """Those of the primary key's index; a key that is the row's number has none."""
+        indexes = [index for index, _, origin, _ in self._indexes if origin == "pk"]
+        return self._parts(indexes[0]) if indexes else []
+
+    def _key(self, name: str, columns: tuple[str, ...], parts: list[_Row]) -> Key:
+        """A key may compare a column in another way than the column says."""
+        ignoring = tuple(part[1] for part in parts if part[3].upper() == "NOCASE")
+        like_columns = all(part[3].upper() == self._compares(part[1]) for part in parts)
+        return Key(name, columns, ignoring_case=None if like_columns else ignoring)
+
+    def _compares(self, column: str) -> str:
+        return self._collation(column) or "BINARY"
+
+    def lost(self) -> Iterator[Loss]:
+        """What the definition has, and no other engine."""
+        table = str(Name(SCHEMA, self._name))
+        for column, text in self._text.conflicts:
+            place = f"column {column}: " if column else ""
+            message = f"{place}what a conflict does is not kept, it is an error: {text}"
+            yield Loss(table, message, LossClass.BEHAVIOUR)
+        for index, _, origin, _ in self._indexes:
+            if origin == "c":
+                continue
+            parts = self._parts(index)
+            listed = ", ".join(f"{part[1]}{' DESC' if part[2] else ''}" for part in parts)
+            if any(part[2] for part in parts):
+                message = f"the index of key ({listed}) ascends on the target"
+                yield Loss(table, message, LossClass.STORAGE)
+            for part in parts:
+                collation = part[3].upper()
+                if collation not in ("BINARY", "NOCASE", self._compares(part[1])):
+                    message = (
+                        f"key ({listed}) compares {part[1]} by {collation}: the target compares all"
+                        " characters"
+                    )
+                    yield Loss(table, message, LossClass.CONSTRAINTS)
 
     def _foreign_keys(self) -> list[ForeignKey]:
         rows = _rows(
@@ -233,19 +278,22 @@ class _Reader:
             )
             written = read_index(text, self._names)
             parts = [
-                self._part(part, expression)
+                self._part(part, expression, bool(unique))
                 for part, expression in zip(self._parts(index), written.parts, strict=True)
             ]
             found.append(Index(index, tuple(parts), bool(unique), written.where))
         return found
 
-    def _part(self, part: _Row, expression: str) -> IndexPart:
+    def _part(self, part: _Row, expression: str, is_unique: bool) -> IndexPart:
         _, column, descends, collation = part
         collation = collation.upper()
         if column is None:
             return IndexPart(expression=expression, descends=bool(descends))
-        if collation != (self._collation(column) or "BINARY") and collation in _BY_CASE:
+        is_other = collation != self._compares(column)
+        if (is_other and collation != "BINARY") or (is_unique and collation == "RTRIM"):
             quoted = names(column).as_string(None)
-            made = _BY_CASE[collation].format(quoted)
+            # one that an application defines cannot be translated, and is named so
+            made = _BY_CASE.get(collation, f"{{}} collate {collation}").format(quoted)
             return IndexPart(expression=made, descends=bool(descends))
-        return IndexPart(column, descends=bool(descends))
+        is_exact = is_other and collation == "BINARY"
+        return IndexPart(column, descends=bool(descends), is_exact=is_exact)

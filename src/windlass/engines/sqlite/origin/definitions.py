@@ -13,9 +13,11 @@ from windlass.engines.sqlite.origin.tokens import (
     group_end,
     parts_of,
     tokens_of,
+    written,
 )
 
 _OF_TABLES = {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"}
+_BEGINNINGS = {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "NOT"}
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Definition:
     foreign: list[Foreign] = field(default_factory=list)
     primary_key: str = ""  # its name
     counts_up: bool = False  # AUTOINCREMENT
+    conflicts: list[tuple[str, str]] = field(default_factory=list)  # column; constraint as written
 
 
 def read_table(sql: str, columns: Collection[str]) -> Definition:
@@ -68,10 +71,13 @@ class _Part:
         self._sql, self._tokens, self._column = sql, tokens, column
         self._columns, self._into = columns, into
         self._name = ""  # the name of the next constraint
+        self._begin = 0  # of the constraint that is being read
         self._referring: tuple[str, ...] = (column,)
 
     def read(self, at: int) -> None:
         while at < len(self._tokens):
+            if self._word(at) in _BEGINNINGS and not self._name:
+                self._begin = at
             at = self._one(at)
 
     def _one(self, at: int) -> int:
@@ -92,7 +98,8 @@ class _Part:
             case "COLLATE" if self._column:
                 into.collations[self._column] = self._tokens[at + 1].name.upper()
                 return at + 2
-            case "DEFAULT":
+            case "DEFAULT" if self._word(at - 1) != "SET":
+                self._taken()
                 return self._after_default(at + 1)
             case "PRIMARY":
                 into.primary_key = self._taken()
@@ -111,6 +118,14 @@ class _Part:
                 into.foreign[-1].is_deferrable = True
             case "DEFERRED" if into.foreign and into.foreign[-1].is_deferrable:
                 into.foreign[-1].is_deferred = True
+            case "NOT":
+                self._taken()
+            case "ON" if self._word(at + 1) == "CONFLICT":
+                if self._word(at + 2) != "ABORT":  # what every database does
+                    text = written(self._sql, self._tokens[self._begin : at + 3])
+                    column = self._tokens[0].name if self._column else ""
+                    into.conflicts.append((column, text))
+                return at + 3
         if self._tokens[at].text == "(":  # of a type's arguments, or a list of columns
             return group_end(self._tokens, at) + 1
         return at + 1

@@ -120,6 +120,13 @@ class SqliteOrigin(Closing):
             )
         if self._sessions.count == 1:
             found.append(f"{self.place} is written to all the time: it is read by one session")
+        if self._is_held:
+            with self._reading("its header") as session:
+                for setting in ("user_version", "application_id"):
+                    (value,) = session.execute(f"pragma {setting}").fetchone()
+                    if value:
+                        message = f"{setting} = {value} of the file is not carried over"
+                        found.append(f"{message}, as PostgreSQL has nothing like it")
         return found
 
     def check(self) -> None:

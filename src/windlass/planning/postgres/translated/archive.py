@@ -12,7 +12,7 @@ from windlass.engines.postgres.quoting import quote_identifier
 from windlass.engines.postgres.trial import Count, Refusal, TryOut
 from windlass.model.relation import Name
 from windlass.model.report import Loss, Problem
-from windlass.model.translation import Field, Fit, Sort, SourceTable, Type
+from windlass.model.translation import Field, Fit, Key, Sort, SourceTable, Type
 from windlass.model.units import plural
 from windlass.planning.postgres.translated.expressions import translated
 from windlass.planning.postgres.translated.naming import folded, folded_name, given_names
@@ -37,6 +37,13 @@ class Fitted:
 
     def field(self, column: str) -> Field:
         return next(one for one in self.fit.fields if one.name == column)
+
+    def ignoring_case(self, key: Key) -> set[str]:
+        """The columns whose texts a key compares without case."""
+        types = {one: self.field(one).type for one in key.columns}
+        if key.ignoring_case is None:
+            return {one for one, type_ in types.items() if type_.ignores_case}
+        return {one for one in key.ignoring_case if types[one].sort is Sort.TEXT}
 
     def translated(self, text: str, dialect: str) -> str | None:
         """An expression over the table's columns in PostgreSQL's SQL; None if it cannot be

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from psycopg import sql
 
 from windlass.model.relation import Name
@@ -83,14 +85,12 @@ def add_on_update(archive: Archive, one: Fitted, table: int) -> None:
     )
 
 
-def add_ignoring_case(archive: Archive, one: Fitted, key: Key, table: int, free: Free) -> None:
-    """The source treats texts that differ only by case as equal. A second index refuses them. To
-    SQLite only letters of ASCII have a case."""
-    collation = ' COLLATE "C"' if archive.dialect == "sqlite" else ""
+def add_ignoring_case(
+    archive: Archive, one: Fitted, key: Key, ignoring: Collection[str], table: int, free: Free
+) -> None:
+    """The source treats texts that differ only by case as equal. A second index refuses them."""
     parts = [
-        f"lower({quoted(folded(name))}{collation})"
-        if one.field(name).type.ignores_case
-        else quoted(folded(name))
+        without_case(archive, quoted(folded(name))) if name in ignoring else quoted(folded(name))
         for name in key.columns
     ]
     name = free.take(f"{one.name.name}_{'_'.join(map(folded, key.columns))}_lower_key")
@@ -101,3 +101,9 @@ def add_ignoring_case(archive: Archive, one: Fitted, key: Key, table: int, free:
         f"DROP INDEX {quoted(one.name.schema, name)}",
         depends_on=[table],
     )
+
+
+def without_case(archive: Archive, text: str) -> str:
+    """Equal for texts that differ only by case. To SQLite only letters of ASCII have one."""
+    collation = ' COLLATE "C"' if archive.dialect == "sqlite" else ""
+    return f"lower({text}{collation})"

@@ -263,7 +263,12 @@ class _Mapping:
         if other := [one for one in key.columns if one in changed]:
             message = f"column {other[0]} is part of key {key.name}: its values cannot be replaced"
             self.faults.append((message, "leave it as it is, or drop it"))
-        return replace(key, columns=tuple(names[one] for one in key.columns))
+        ignoring = key.ignoring_case
+        return replace(
+            key,
+            columns=tuple(names[one] for one in key.columns),
+            ignoring_case=None if ignoring is None else tuple(names[one] for one in ignoring),
+        )
 
     def _index(self, one: Index, names: Mapping[str, str], changed: set[str]) -> Index | None:
         used = {part.column for part in one.parts if part.column}

@@ -38,6 +38,7 @@ from windlass.planning.postgres.translated.beside import (
     add_ignoring_case,
     add_limits,
     add_on_update,
+    without_case,
 )
 from windlass.planning.postgres.translated.defaults import Defaults
 from windlass.planning.postgres.translated.naming import Free, folded
@@ -247,8 +248,8 @@ def _keys(archive: Archive, one: Fitted, table: int, free: Free) -> Iterator[tup
         of = archive.entries[table - 1].oid
         archive.keys.append(KeyConstraint(oid, of, one.name, name, is_primary, index, ""))
         yield key, id_
-        if any(one.field(column).type.ignores_case for column in key.columns):
-            add_ignoring_case(archive, one, key, table, free)
+        if ignoring := one.ignoring_case(key):
+            add_ignoring_case(archive, one, key, ignoring, table, free)
 
 
 def _nulls(archive: Archive, one: Fitted, key: Key, columns: str) -> str:
@@ -276,7 +277,7 @@ def _indexes(archive: Archive, one: Fitted, table: int, free: Free) -> None:
             message = f"index {index.name} ({index.kind}) is not made on the target"
             archive.losses.append(Loss(str(one.table.name), message, LossClass.BEHAVIOUR))
             continue
-        parts = [_part(archive, one, part) for part in index.parts]
+        parts = [_part(archive, one, part, index.is_unique) for part in index.parts]
         where = one.translated(index.where, archive.dialect) if index.where else ""
         columns = ", ".join(part for part in parts if part)
         condition = f" WHERE ({where})" if where else ""
@@ -299,18 +300,20 @@ def _indexes(archive: Archive, one: Fitted, table: int, free: Free) -> None:
         )
 
 
-def _part(archive: Archive, one: Fitted, part: IndexPart) -> str | None:
+def _part(archive: Archive, one: Fitted, part: IndexPart, is_unique: bool) -> str | None:
     order = " DESC" if part.descends else ""
     if not part.column:
         expression = one.translated(part.expression, archive.dialect)
         return expression and f"({expression}){order}"
     name = quoted(folded(part.column))
-    sort = one.field(part.column).type.sort
-    if sort is Sort.JSON:
+    type_ = one.field(part.column).type
+    if type_.sort is Sort.JSON:
         return None
-    if part.prefix and sort is Sort.TEXT:
-        return f'("left"({name}, {part.prefix})){order}'
-    return f"{name}{order}"
+    if part.prefix and type_.sort is Sort.TEXT:
+        name = f'"left"({name}, {part.prefix})'
+    if is_unique and type_.ignores_case and not part.is_exact:
+        return f"({without_case(archive, name)}){order}"
+    return f"({name}){order}" if part.prefix and type_.sort is Sort.TEXT else f"{name}{order}"
 
 
 def _described(index: Index) -> str:

@@ -180,6 +180,7 @@ class _Adding:
         )
         self._scripts[name.name], self._schemas[name.name] = script, name.schema
         self._archive.views[view.name] = name
+        self._archive.losses += view.lost
 
     def _lose(self, view: SourceView, why: str) -> None:
         message = f"is not made on the target, as {why}: {one_line(view.query)}"
