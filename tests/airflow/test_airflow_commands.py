@@ -17,9 +17,12 @@ from operator_runs import Done, Task, executed
 from oracle import content_difference
 from reading_dags import Read, serialized
 from servers import PASSWORD, Database, Pair
+from steps import Work, step
 from windlass.airflow.work import log_event
-from windlass.errors import BadSpec
+from windlass.errors import BadSpec, ConnectionLost
 from windlass.model.event import ItemFinished, ItemRetried
+from windlass.model.flow import Flow, Item, Result
+from windlass.run import local
 
 SHOP = (
     "create schema shop",
@@ -403,3 +406,22 @@ def test_a_line_of_the_log_has_no_words_without_a_value(caplog: pytest.LogCaptur
         "step=copy_tables item=shop.item state=done rows=7 bytes=2.00 kB seconds=1.00",
         "step=extract_source_schema attempt=1 target: connection refused",
     ]
+
+
+def test_a_retry_is_one_line_of_a_task_s_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "FIRST_WAIT_SECONDS", 0.0)
+    tries: list[int] = []
+
+    def fail_once(_: Work, __: Item) -> Result:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ConnectionLost("source: the server hung up")
+        return {}
+
+    with caplog.at_level("INFO", "windlass"):
+        flow = Flow("test", (step("copy", items="shop.item", do=fail_once),))
+        local.run_flow(flow, Work(), jobs=1, emit=log_event)
+    lines = [one for one in caplog.messages if "hung up" in one]
+    assert lines == ["step=copy item=shop.item attempt=1 source: the server hung up"]

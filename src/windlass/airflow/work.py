@@ -39,6 +39,8 @@ from windlass.run.context import Held
 from windlass.run.local import run_flow
 
 log = logging.getLogger(__name__)
+# each retry is an event as well, which `log_event` logs: a task's log would have it twice
+logging.getLogger("windlass.run.local").setLevel(logging.WARNING)
 T = TypeVar("T")
 
 ATTEMPTS = 3  # in one context, before a new one is opened
