@@ -51,6 +51,7 @@ AIRFLOW = (
     "test_rewrite_airflow",
     "test_export_airflow",
     "test_airflow_page",
+    "test_airflow_follow",
     "test_airflow_update",
     "test_airflow_local",
     "test_airflow_translated",

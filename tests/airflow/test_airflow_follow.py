@@ -13,11 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
-import psycopg
 import pytest
 
-from airflow_runs import Ended, client, connect, expect_no_secret, until, wait
+from airflow_following import Following, phase
+from airflow_runs import Ended, connect, expect_no_secret, until, wait
 from command import DONE, Running, finish, start
 from demo.airflow.local import LocalAirflow
 from reading_dags import Read, dag_file, dag_of
@@ -217,13 +216,6 @@ def desk(logical: Callable[[int], Database], process: Executor) -> Desk:
     return Desk(Pair(logical(16), logical(18)), process)
 
 
-def phase(pair: Pair) -> str:
-    try:
-        return str(pair.target.value("select phase from windlass.following"))
-    except psycopg.errors.UndefinedTable:
-        return ""
-
-
 @contextmanager
 def following(pair: Pair) -> Iterator[Running]:
     follower = start("migrate", "--follow", "--json", "--jobs", "2", pair=pair)
@@ -291,6 +283,8 @@ def test_each_command_in_one_task(desk: Desk) -> None:
         assert finished.result["state"] == "done", finished.failed
         assert desk.tried("WatchLagOperator", {}).result == {"phase": "over"}
         finish(follower).expect(DONE)
+    acts = pair.target.rows("select what, who, result from windlass.act order by at")
+    assert acts == [("Cut over", "Airflow", "done"), ("Finish", "Airflow", "done")]
     assert pair.source.value(LEFT_OPEN) == pair.target.value(LEFT_OPEN) == 0
 
 
@@ -310,80 +304,6 @@ def test_a_cutover_that_nobody_follows_is_refused_and_its_rehearsal_tried_again(
 
 
 # a whole run
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of the DAG `follow` of a real Airflow."""
-
-    airflow: LocalAirflow
-    pair: Pair
-    run_id: str
-
-    @property
-    def place(self) -> str:
-        return f"/dags/follow/dagRuns/{self.run_id}"
-
-    def state(self, task: str) -> tuple[str, int]:
-        found = self.airflow.client.api("GET", f"{self.place}/taskInstances/{task}")
-        return str(found["state"]), int(found["try_number"])
-
-    def until_asked(self, task: str, times: int = 1) -> str:
-        """Until a person is asked for the so-manieth time; returns what is shown."""
-        self.until_state(task, "awaiting_input")
-        # a blocker to what the answer may begin: on a busy machine nothing may come for seconds
-        until(lambda: applied_lately(self.pair), "changes are applied")
-        log = self.airflow.folder / "logs" / "components" / "scheduler.log"
-        # an answer that comes before the scheduler has heard of the parked task is lost on it
-        heard = (
-            "Received executor event with state success for task instance TaskInstanceKey("
-            f"dag_id='follow', task_id='{task}', run_id='{self.run_id}'"
-        )
-        # it hears of each question twice: when the task is parked, and when it has been answered
-        is_heard = 2 * times - 1
-        until(lambda: log.read_text().count(heard) >= is_heard, "the scheduler has heard of it")
-        asked = self.airflow.client.api("GET", f"{self.place}/hitlDetails")["hitl_details"]
-        return str(next(one["body"] for one in asked if one["task_instance"]["task_id"] == task))
-
-    def answer(self, task: str, choice: str) -> None:
-        words = {"chosen_options": [choice], "params_input": {}}
-        task = f"{self.place}/taskInstances/{task}/-1/hitlDetails"
-        self.airflow.client.api("PATCH", task, words)
-
-    def until_state(self, task: str, state: str) -> None:
-        other = {"failed", "upstream_failed", "success"} - {state}
-
-        def has_come() -> bool:
-            now = self.state(task)[0]
-            assert now not in other, f"{task} is {now}, not {state}: {self.why()}"
-            return now == state
-
-        until(has_come, f"{task} is {state}", seconds=400)
-
-    def why(self) -> str:
-        ended = Ended(self.airflow, "follow", self.run_id, "")
-        return f"{ended.states()} {ended.why()}"
-
-    def clear(self, task: str) -> None:
-        words = {
-            "dry_run": False,
-            "dag_run_id": self.run_id,
-            "task_ids": [task],
-            "include_downstream": True,
-            "only_failed": False,
-            "reset_dag_runs": False,
-        }
-        self.airflow.client.api("POST", "/dags/follow/clearTaskInstances", words)
-
-    def process(self, name: str) -> psutil.Process:
-        """The process that has a session of this name on the target."""
-        query = (
-            "select host(client_addr), client_port from pg_stat_activity"
-            f" where application_name like '{name}' and datname = current_database()"
-        )
-        host, port = until(lambda: self.pair.target.rows(query), f"a session {name}")[0]
-        found: psutil.Process = until(lambda: client(host, port), "its process")
-        return found
 
 
 def test_a_run_killed_again_and_again_loses_nothing(
@@ -407,7 +327,7 @@ def test_a_run_killed_again_and_again_loses_nothing(
             assert written() is side and faults(side.url, tmp_path) == []
 
         conf = {**connect(running, pair), "lead_to": str(port)}
-        run = Run(running, pair, running.client.trigger("follow", conf))
+        run = Following(running, pair, running.client.trigger("follow", conf))
         shown = run.until_asked("await_cutover")
         assert Ended(running, "follow", run.run_id, "").names("verify_follow") == ["all tables"]
         assert "would be stopped for about" in shown
@@ -435,7 +355,7 @@ def test_a_run_killed_again_and_again_loses_nothing(
 
         # asked again: to the target, and back
         run.clear("rehearse_cutover")
-        run.until_asked("await_cutover", 2)
+        run.until_asked("await_cutover", 3)
         run.answer("await_cutover", "Cut over")
         assert "were stopped for" in run.until_asked("await_settle")
         check(pair.target)
@@ -446,22 +366,15 @@ def test_a_run_killed_again_and_again_loses_nothing(
 
         # and once more, for good
         run.clear("rehearse_cutover")
-        run.until_asked("await_cutover", 3)
+        run.until_asked("await_cutover", 5)
         run.answer("await_cutover", "Cut over")
-        run.until_asked("await_settle", 2)
+        run.until_asked("await_settle", 3)
         run.answer("await_settle", "Finish")
         ended = wait(running, "follow", run.run_id).expect("success")
         check(pair.target)
     assert ended.states()["follow"] == ended.states()["watch_lag"] == {"success"}
     assert pair.source.value(LEFT_OPEN) == pair.target.value(LEFT_OPEN) == 0
     expect_no_secret(ended.said())
-
-
-def applied_lately(pair: Pair) -> bool:
-    """Whether the stream that applies now has done so in the last seconds."""
-    side, way = (pair.source, "back") if phase(pair) == "switched" else (pair.target, "forward")
-    age = "select extract(epoch from clock_timestamp() - at) < 2 from windlass.applied"
-    return bool(side.value(f"{age} where direction = %s", (way,)))
 
 
 def fresh(pair: Pair) -> bool:

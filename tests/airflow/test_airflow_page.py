@@ -7,13 +7,15 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 
+from airflow_following import Following, phase
 from airflow_runs import until, wait
 from airflow_server import VIEWER
 from browsing import DESKTOP, chromium
@@ -21,7 +23,9 @@ from command import DONE, migrate
 from demo.airflow import processes
 from demo.airflow.client import USER
 from demo.airflow.local import LocalAirflow, Record, revive
-from servers import PASSWORD, Pair
+from servers import PASSWORD, Database, Pair
+from windlass.demo.ledger import make_ledger
+from windlass.web.watched import title_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator, Page
@@ -52,9 +56,11 @@ def run_of(pair: Pair, dag_id: str = DAG, run_id: str = RUN_ID) -> str:
 
 
 def connect_page(airflow: LocalAirflow, pair: Pair) -> str:
-    """Make this pair the one that the page shows; returns the path of its runs."""
+    """Make this pair the one that the page shows, as it does soon; returns the path of its runs."""
     for name, database in (("page_source", pair.source), ("page_target", pair.target)):
         airflow.client.set_connection(name, database.url)
+    title = title_of(pair.target.url)
+    until(lambda: title in airflow.client.page("/windlass/")[1], "its target is shown")
     return f"/windlass/runs/{pair.target.name.replace('_', '-')}"
 
 
@@ -111,6 +117,93 @@ def test_the_page_is_within_airflow_under_its_login_and_its_roles(
     assert (led.status_code, led.headers["location"]) == (303, place)
 
 
+def trigger_repair(page: httpx.Client, place: str) -> httpx.QueryParams:
+    """Confirm a repair on a run's page; returns what the page that follows shows."""
+    do = f"{place}/do/repair"
+    until(lambda: do in page.get(place).text, "a repair is offered")
+    asked = page.get(do)
+    assert "windlass_repair" in asked.text
+    done = page.post(do, data=form_of(asked.text))
+    assert done.status_code == 303, done.text
+    return httpx.URL(done.headers["location"]).params
+
+
+def test_differences_are_repaired_from_the_page(running: LocalAirflow, pair: Pair) -> None:
+    run = run_of(pair)
+    place, admin = f"{connect_page(running, pair)}/{run}", person(running, USER)
+    pair.target.run("update s.orders set id = 7")
+    found = trigger_repair(admin, place)
+    ended = wait(running, found["dag"], found["dag_run"]).expect("success")
+    assert pair.target.rows("select id from s.orders") == [(1,)]
+    result = ended.xcom("repair")
+    (act,) = pair.target.rows("select run, what, who, result from windlass.act")
+    assert act == (run, "Repair differences", USER, "done")
+    repair = str(result["run"])
+    assert repair != run
+    shown = admin.get(f"{place.rpartition('/')[0]}/{repair}").text
+    assert f"{repair}/do/rollback" in shown
+
+
+def test_a_run_that_follows_is_cut_over_and_back_from_the_page(
+    running: LocalAirflow, logical: Callable[[int], Database], tmp_path: Path
+) -> None:
+    pair = Pair(logical(16), logical(18))
+    make_ledger(pair.source.url)
+    runs = connect_page(running, pair)
+    viewer, admin = person(running, VIEWER), person(running, USER)
+    conf = {f"{side}_conn_id": f"page_{side}" for side in ("source", "target")}
+    words = {**conf, "lead_to": str(tmp_path / "port")}
+    following = Following(running, pair, running.client.trigger("follow", words))
+    following.until_asked("await_cutover")
+    run = str(pair.target.value("select run from windlass.following"))
+    place = f"{runs}/{run}"
+
+    def do(name: str) -> None:
+        """Confirm an action on the run's page."""
+        path = f"{place}/do/{name}"
+        until(lambda: path in admin.get(place).text, f"{name} is offered")
+        asked = admin.get(path)
+        assert following.run_id in asked.text  # the request to Airflow
+        done = admin.post(path, data=form_of(asked.text))
+        assert (done.status_code, done.headers["location"]) == (303, place), done.text
+
+    question = f"/dags/follow/runs/{following.run_id}/tasks/await_cutover/required_actions"
+    until(lambda: question in viewer.get(place).text, "the question is linked")
+    shown = viewer.get(place).text
+    assert "/do/" not in shown
+    for name in ("rehearse", "cutover", "abandon"):
+        assert viewer.get(f"{place}/do/{name}").status_code == 403
+    csrf = form_of(admin.get(f"{place}/do/cutover").text)
+    assert viewer.post(f"{place}/do/cutover", data=csrf).status_code == 403
+    assert admin.get(f"{place}/do/back").status_code == 409  # it is not asked
+    assert "max_freeze in the spec of follow" in admin.get(f"{place}/do/cutover").text
+
+    do("rehearse")
+    following.until_asked("await_cutover", 2)
+    do("cutover")
+    twice = admin.post(f"{place}/do/cutover", data=csrf)
+    assert twice.status_code == 409, twice.text
+    following.until_asked("await_settle")
+    assert phase(pair) == "switched"
+    do("back")
+    following.until_state("flip_back", "success")
+    assert phase(pair) == "following"
+    until(lambda: "which asks nothing now" in viewer.get(place).text, "nothing is asked")
+    do("rehearse")
+    following.until_asked("await_cutover", 4)
+    do("abandon")
+    ended = wait(running, "follow", following.run_id).expect("success")
+    assert ended.states()["abandon"] == {"success"}
+    acts = pair.target.rows("select run, what, who, result from windlass.act order by at")
+    again = f"DAG run {following.run_id} rehearses again"
+    assert {one[:3] for one in acts} == {(run, what, USER) for _, what, *_ in acts}
+    done = [(what, result) for _, what, _, result in acts]
+    assert [one for one in done if one[0] != "Rehearse the cutover"] == [
+        ("Cut over", "done"), ("Flip back", "done"), ("Abandon", "done")
+    ]  # fmt: skip
+    assert done[0] == ("Rehearse the cutover", again)
+
+
 @pytest.fixture
 def tab(running: LocalAirflow) -> Iterator[Page]:
     """A tab of a real browser, in which `admin` has logged in to Airflow."""
@@ -156,7 +249,7 @@ def test_in_a_browser_the_page_is_in_the_frames_of_airflow_and_leads_out_of_them
     tab.goto(f"{client.url}/dags/{dag}/runs/{asking}/tasks/approve_rollback/required_actions")
     with tab.context.expect_page() as opened:
         tab.get_by_role("link", name="The run", exact=True).click()
-    opened.value.get_by_role("heading", name="Migrate into").wait_for()
+    opened.value.get_by_role("heading", name="Migration into").wait_for()
     assert run in opened.value.url
     inside = framed(tab, f"{client.url}/dags/{dag}/runs/{asking}/plugin/windlass-run")
     inside.get_by_role("link", name="Report").click()

@@ -24,6 +24,7 @@ from windlass.airflow.acts import Order
 from windlass.airflow.recording import Doing, recorded
 from windlass.errors import Refused
 from windlass.model.report import Problem
+from windlass.web.watched import title_of
 
 
 @contextmanager
@@ -300,7 +301,7 @@ def statuses(url: str, paths: list[str], dags: list[str] | None) -> list[int]:
         return SimpleNamespace(get_name=lambda: "ada")
 
     async def all_answers() -> list[int]:
-        app = page.make_page()
+        app = page.make_page(page.read_shown())
 
         async def mounted(scope: Any, receive: Any, send: Any) -> None:
             await app({**scope, OUTER: Starlette()}, receive, send)
@@ -316,10 +317,11 @@ def statuses(url: str, paths: list[str], dags: list[str] | None) -> list[int]:
         return asyncio.run(all_answers())
 
 
-def answers_without_its_target(paths: list[str]) -> list[int]:
+def late_answers(paths: list[str], urls: list[str]) -> list[tuple[int, str]]:
+    """Status and page of each path, while the connection of its target has each of these addresses;
+    an empty one is none."""
     import windlass.airflow.page as page
-    from windlass.airflow import page_rights
-    from windlass.airflow.plugin import _Late
+    from windlass.airflow import page_rights, plugin
 
     class Manager:
         def is_authorized_dag(self, **_: Any) -> bool:
@@ -328,16 +330,25 @@ def answers_without_its_target(paths: list[str]) -> list[int]:
     async def somebody(token: Any) -> Any:
         return SimpleNamespace(get_name=lambda: "ada")
 
-    async def all_answers() -> list[int]:
-        outer = Starlette(routes=[Mount("/windlass", _Late())])
+    async def all_answers() -> list[tuple[int, str]]:
+        outer = Starlette(routes=[Mount("/windlass", plugin._Late())])
         transport = httpx.ASGITransport(outer)
+        found = []
         async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as client:
-            return [(await client.get(f"/windlass{path}")).status_code for path in paths]
+            for url in urls:
+                patch.setenv("AIRFLOW_CONN_MOVING", url) if url else patch.delenv(
+                    "AIRFLOW_CONN_MOVING", raising=False
+                )
+                for path in paths:
+                    answer = await client.get(f"/windlass{path}")
+                    found.append((answer.status_code, answer.text))
+        return found
 
     with (
-        options(windlass__page_connections="nowhere"),
+        options(windlass__page_connections="moving"),
         pytest.MonkeyPatch.context() as patch,
     ):
+        patch.setattr(plugin, "AGAIN_SECONDS", 0.0)
         patch.setattr(page_rights, "get_auth_manager", Manager)
         patch.setattr(page, "resolve_user_from_token", somebody)
         return asyncio.run(all_answers())
@@ -346,8 +357,22 @@ def answers_without_its_target(paths: list[str]) -> list[int]:
 def test_a_connection_that_is_missing_hides_no_plan_and_no_report(process: Executor) -> None:
     asked = "?dag=daily&run=r1"
     paths = ["/", f"/dag-run{asked}", f"/dag-run/plan{asked}", f"/dag-run/report{asked}"]
-    found = process.submit(answers_without_its_target, paths).result()
-    assert found == [503, 503, 404, 404]  # Airflow, which is not there, knows no plan
+    found = process.submit(late_answers, paths, [""]).result()
+    assert [code for code, _ in found] == [
+        503,
+        503,
+        404,
+        404,
+    ]  # Airflow, which is not there, knows none
+
+
+def test_a_connection_that_changes_is_used_without_a_restart(process: Executor, pair: Pair) -> None:
+    urls = [pair.source.url, pair.target.url, "", pair.source.url]
+    codes, pages = zip(*process.submit(late_answers, ["/"], urls).result(), strict=True)
+    assert codes == (200, 200, 503, 200)
+    names = [title_of(one.url) for one in (pair.source, pair.target)]
+    shown = [[name in page for name in names] for page in pages]
+    assert shown == [[True, False], [False, True], [False, False], [True, False]]
 
 
 def test_who_may_see_one_dag_sees_what_it_has_started_and_nothing_else(
@@ -369,3 +394,80 @@ def test_who_may_see_one_dag_sees_what_it_has_started_and_nothing_else(
         "its own": [403, 200, 200, 303, 403, 403],
         "another": [403] * 6,
     }
+
+
+QUESTION = {
+    "subject": "Cut old over to new?",
+    "options": ["Cut over", "Abandon"],
+    "response_received": False,
+    "task_instance": {
+        "task_id": "await_cutover", "map_index": -1, "state": "awaiting_input",
+        "operator_name": "AskingChoice",
+    },
+}  # fmt: skip
+
+
+def offers(question: dict[str, Any], phase: str, rights: dict[str, str]) -> tuple[list[str], str]:
+    """What somebody with these rights is offered for a run in a phase, and where it leads them."""
+    import windlass.airflow.page_questions as page
+    from windlass.airflow import page_rights
+    from windlass.airflow.page_rest import Answer
+    from windlass.model.following import FollowingStatus, Phase
+    from windlass.model.outcome import RunStatus, StartedBy, State
+    from windlass.web.access import Person
+
+    class Manager:
+        def is_authorized_dag(self, *, method: str, access_entity: Any, **_: Any) -> bool:
+            return rights.get(access_entity.name) == method
+
+    async def get(_: Any, path: str) -> Any:
+        assert path == "/dags/follow/dagRuns/r1/hitlDetails?limit=100"
+        return Answer(200, {"hitl_details": [question]})
+
+    policy = SimpleNamespace(allows_actions=True)
+    app = SimpleNamespace(state=SimpleNamespace(site=SimpleNamespace(policy=policy)))
+    scope = {page_rights.USER: "ada", "person": Person("ada"), "root_path": "/flow/windlass"}
+    request: Any = SimpleNamespace(scope=scope, app=app)
+    status = RunStatus(
+        "r", State.RUNNING, "old", "", "", active=True, flow="follow",
+        started_by=StartedBy("airflow follow r1 follow", ""),
+        following=FollowingStatus(Phase(phase), 1.0),
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_rights, "get_auth_manager", Manager)
+        patch.setattr(page, "Rest", lambda _: SimpleNamespace(get=lambda path: get(None, path)))
+        found = asyncio.run(page.offered(page.Questions(), request, status))
+    led = "".join(f"{one.says} {one.label} {one.href}" for one in found.elsewhere)
+    return [one.name for one in found.actions], led
+
+
+MAY_ANSWER, MAY_CLEAR = {"HITL_DETAIL": "PUT"}, {"TASK_INSTANCE": "PUT"}
+RUN_PATH = "/flow/dags/follow/runs/r1"
+WAITS = f"Waits for an answer: Cut old over to new? {RUN_PATH}/tasks/await_cutover/required_actions"
+ASKS_NOTHING = f"A cutover is decided in its DAG run, which asks nothing now: follow, r1 {RUN_PATH}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "phase", "rights", "found"),
+    [
+        ({}, "following", MAY_ANSWER | MAY_CLEAR, (["rehearse", "cutover", "abandon"], WAITS)),
+        ({}, "following", MAY_ANSWER, (["cutover", "abandon"], WAITS)),
+        ({}, "following", {"HITL_DETAIL": "GET"}, ([], WAITS)),
+        ({}, "freezing", MAY_ANSWER, ([], WAITS)),
+        ({"options": ["Finish", "Flip back"]}, "switched", MAY_ANSWER, (["back", "finish"], WAITS)),
+        ({"options": ["Approve"]}, "following", MAY_ANSWER, ([], WAITS)),
+        ({"options": ["Yes"], "response_received": True}, "following", MAY_ANSWER, ([], "")),
+        ({"response_received": True}, "following", MAY_ANSWER, ([], ASKS_NOTHING)),
+        ({"response_received": True}, "following", MAY_CLEAR, (["rehearse"], ASKS_NOTHING)),
+    ],
+)
+def test_what_a_dag_run_asks_is_offered_to_those_who_may_answer(
+    process: Executor, changed: Any, phase: str, rights: Any, found: Any
+) -> None:
+    assert process.submit(offers, {**QUESTION, **changed}, phase, rights).result() == found
+
+
+def test_a_question_of_another_operator_is_linked_and_not_answered(process: Executor) -> None:
+    theirs = {**QUESTION["task_instance"], "operator_name": "HITLBranchOperator"}  # type: ignore[dict-item]
+    asked = {**QUESTION, "task_instance": theirs}
+    assert process.submit(offers, asked, "following", MAY_ANSWER).result() == ([], WAITS)

@@ -35,6 +35,10 @@ LEFT = {
     "test_airflow_page": {
         "test_in_a_browser_the_page_is_in_the_frames_of_airflow_and_leads_out_of_them": "the same"
         " pages without a browser",
+        "test_differences_are_repaired_from_the_page": "a rollback from the page, and the DAG of a"
+        " repair task by task",
+        "test_a_run_that_follows_is_cut_over_and_back_from_the_page": "what is offered to"
+        " whom, in test_airflow_page_parts",
         "test_streams_end_when_the_api_server_does": "test_airflow_page_parts ends a server of the"
         " same kind",
     },

@@ -33,6 +33,19 @@ def defined_tests(file: str) -> set[str]:
     return {name for name in defined_in(file) if name.startswith("test_")}
 
 
+def test_files_that_need_a_running_airflow_share_one() -> None:
+    conftest = (TESTS / "conftest.py").read_text()
+    listed = re.search(r"^AIRFLOW = \((.*?)^\)", conftest, re.MULTILINE | re.DOTALL)
+    assert listed
+    needing = [
+        file.stem
+        for file in (TESTS / "airflow").glob("test_*.py")
+        if "running: LocalAirflow" in file.read_text()
+    ]
+    assert needing
+    assert [one for one in needing if f'"{one}"' not in listed[1]] == []
+
+
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_what_is_sampled_exists(file: str, name: str) -> None:
     assert name in defined_in(file)

@@ -90,10 +90,16 @@ class CutoverOperator(_CutoverSides, RunOperator):
         self.rehearse = rehearse
 
     def _command(self, context: Context) -> Outcome:
+        from windlass.airflow.recording import recorded_run
         from windlass.airflow.work import log_event
         from windlass.api import cutover
 
-        return cutover(self._read_spec(), log_event, rehearse=self.rehearse, back=self.back)
+        spec = self._read_spec()
+        if self.rehearse:
+            return cutover(spec, log_event, rehearse=True, back=self.back)
+        what = "Flip back" if self.back else "Cut over"
+        target = spec.target.get_secret_value()
+        return recorded_run(context, target, what, lambda: cutover(spec, log_event, back=self.back))
 
     def _report(self, context: Context, result: Mapping[str, Any], outcome: Outcome) -> None:
         lines = (spelled(line, as_key) for line in self._lines(outcome))
@@ -163,11 +169,13 @@ class _EndOperator(RunOperator):
 
     def _command(self, context: Context) -> Outcome:
         from windlass import api
+        from windlass.airflow.recording import recorded_run
         from windlass.airflow.work import log_event
 
         spec: Any = read_with_connections(flow_named("migrate"), {}, self.connections)
         end = api.finish if self.act == "finish" else api.abandon
-        return end(spec, self.run, log_event)
+        target, what = spec.target.get_secret_value(), self.act.capitalize()
+        return recorded_run(context, target, what, lambda: end(spec, self.run, log_event))
 
 
 class FinishOperator(_EndOperator):

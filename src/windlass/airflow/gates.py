@@ -16,7 +16,14 @@ from airflow.sdk.exceptions import (
 
 from windlass.airflow.links import PushedLink
 from windlass.airflow.operators import Check, give_up
-from windlass.airflow.page_links import DAG_RUN, PLAN, PLAN_KEY, page_url, shows_runs
+from windlass.airflow.page_links import (
+    ANSWER_KEY,
+    DAG_RUN,
+    PLAN,
+    PLAN_KEY,
+    page_url,
+    shows_runs,
+)
 from windlass.airflow.web_ui import run_path
 from windlass.flows.registry import flow_named
 
@@ -134,6 +141,12 @@ class AskingChoice(HITLBranchOperator):
     def execute(self, context: Context) -> Any:
         self.body = _with_pages(context, self.body, self.plan_task, has_run=True)
         return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Called by Airflow with the answer. The task that is chosen records who has given it."""
+        who = {"responded_by_user": event.get("responded_by_user")}
+        context["ti"].xcom_push(key=ANSWER_KEY, value=who)
+        return super().execute_complete(context, event)
 
 
 def _with_pages(context: Context, body: str | None, plan_task: str, *, has_run: bool) -> str:

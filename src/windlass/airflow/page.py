@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from airflow.api_fastapi.core_api.security import resolve_user_from_token
 from airflow.configuration import conf
@@ -39,7 +39,7 @@ from windlass.web.guard import OPEN_FOLDER, UNGUARDED, Guard
 from windlass.web.pages import make_app
 from windlass.web.reading import why
 from windlass.web.site import Site
-from windlass.web.watched import Watched, watch_target, with_keys
+from windlass.web.watched import watch_target, with_keys
 
 _RUN = re.compile(r"/runs/([^/]+)/([^/]+)(/.*)?")
 
@@ -56,18 +56,32 @@ class _Ending:
             self.task = asyncio.create_task(note_end(server, self.stopping))
 
 
-def make_page(*, with_targets: bool = True) -> Starlette:
-    """The application, for Airflow's API server. Plans and reports that tasks have left need no
-    target.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the setting names, with the addresses that its connections have now."""
 
-    Raises:
-        BadSpec: the setting is malformed.
-        WindlassError: it names a connection that does not exist.
+    sides: Sides
+    target: str = field(repr=False)
+    source: str = field(default="", repr=False)
+
+
+def read_shown() -> tuple[Shown, ...]:
+    """Raises:
+    BadSpec: the setting is malformed.
+    WindlassError: it names a connection that does not exist.
     """
-    named = conf.get(SECTION, CONNECTIONS, fallback="") if with_targets else ""
-    sides = sides_in(named or "")
-    targets = with_keys([_watched(one) for one in sides])
-    acts = Acts({watched.key: one for watched, one in zip(targets, sides, strict=True)})
+    named = conf.get(SECTION, CONNECTIONS, fallback="")
+    return tuple(
+        Shown(one, address_of(one.target), address_of(one.source) if one.source else "")
+        for one in sides_in(named or "")
+    )
+
+
+def make_page(shown: Sequence[Shown] = ()) -> Starlette:
+    """The application, for Airflow's API server. Plans and reports that tasks have left need no
+    target."""
+    targets = with_keys([watch_target(one.target, one.source) for one in shown])
+    acts = Acts({watched.key: one.sides for watched, one in zip(targets, shown, strict=True)})
     policy = Policy(
         allows_actions=conf.getboolean(SECTION, ACTIONS, fallback=False), form_key=_form_key()
     )
@@ -84,8 +98,10 @@ def make_page(*, with_targets: bool = True) -> Starlette:
     return app
 
 
-def _watched(sides: Sides) -> Watched:
-    return watch_target(address_of(sides.target), address_of(sides.source) if sides.source else "")
+def end_streams(page: Starlette) -> None:
+    """Another application takes its place: browsers connect to that."""
+    site: Site = page.state.site
+    site.stopping.set()
 
 
 def _form_key() -> bytes:

@@ -1,5 +1,6 @@
-"""What can be done with a run on the page within Airflow: each action triggers a DAG, with the
-login of the person, so Airflow's rights decide, and its workers do the work.
+"""What can be done with a run on the page within Airflow: an action triggers a DAG, or answers what
+the run's own DAG run asks (`windlass.airflow.page_questions`). That is done with the login of the
+person, so Airflow's rights decide, and its workers do the work.
 
 Off unless the setting ``[windlass] page_actions`` is on.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from starlette.routing import Route
 from windlass import recorded
 from windlass.airflow.page_dags import ACTS, DagAct, Sides
 from windlass.airflow.page_links import ACTIONS, PREFIX, SECTION
+from windlass.airflow.page_questions import Answer, Questions, answer_of, offered
 from windlass.airflow.page_rest import (
     CONFLICT,
     FORBIDDEN,
@@ -39,10 +41,20 @@ from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.report import Problem
 from windlass.web import live, views
 from windlass.web.access import is_own_form
-from windlass.web.actions import Action
+from windlass.web.actions import Action, action_named
 from windlass.web.guard import client_of
 from windlass.web.reading import why
-from windlass.web.site import fault, html, person_of, render, root_of, site_of, stream, unknown
+from windlass.web.site import (
+    Offered,
+    fault,
+    html,
+    person_of,
+    render,
+    root_of,
+    site_of,
+    stream,
+    unknown,
+)
 from windlass.web.threads import in_thread
 from windlass.web.watched import Watched
 
@@ -51,8 +63,8 @@ _TONES = {"success": views.GOOD, "failed": views.BAD}  # of DAG runs that have e
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """An action that a person asks for, on a run that allows it."""
+class _Trigger:
+    """An action that a DAG does."""
 
     act: DagAct
     watched: Watched
@@ -60,8 +72,56 @@ class _Wanted:
     detail: RunDetail
 
     @property
-    def path(self) -> str:
-        return f"/runs/{self.watched.key}/{self.detail.status.run}"
+    def action(self) -> Action:
+        return self.act.action
+
+    @property
+    def asked_of(self) -> Watched:
+        return self.watched
+
+    def command(self) -> str:
+        """The same on a terminal.
+
+        Raises:
+            Refused: the DAG's form cannot hold what the run was made with.
+        """
+        conf = json.dumps(self._conf(force=False))
+        return shlex.join(["airflow", "dags", "trigger", self.act.dag_id, "--conf", conf])
+
+    def _conf(self, *, force: bool) -> dict[str, Any]:
+        return self.act.conf(self.sides, self.detail, force)
+
+    async def carry_out(self, request: Request, *, force: bool) -> str:
+        """Trigger the DAG; returns the page's path to its run.
+
+        Raises:
+            Refused: Airflow does not do it.
+            WindlassError: what is to be recorded cannot be.
+        """
+        rest, dag_id, conf = Rest(request.scope), self.act.dag_id, self._conf(force=force)
+        dag = await rest.get(dag_path(dag_id))
+        if dag.status == NO_SUCH:
+            raise Refused([Problem(dag_id, "there is no such DAG", "put its file into the folder")])
+        if dag.is_good and dag.body.get("is_paused"):
+            raise Refused([Problem(dag_id, "is paused", "unpause it")])
+        number, target, run = "", self.watched.target, self.detail.status.run
+        if not self.act.is_recorded:
+            who, label = person_of(request).name, self.action.label
+            act = Act(run, label, self.command(), who, client_of(request))
+            number = await in_thread(recorded.begin_act, target, act)
+        body = {"logical_date": None, "conf": conf}
+        answer = await rest.post(f"{dag_path(dag_id)}/dagRuns", body)
+        result = f"DAG run {answer.body['dag_run_id']}" if answer.is_good else answer.fault
+        if number:
+            with suppress(WindlassError):  # it is triggered all the same
+                await in_thread(recorded.end_act, target, number, result)
+        if not answer.is_good:
+            raise Refused([Problem(dag_id, answer.fault)])
+        words = urlencode({"dag": dag_id, "dag_run": str(answer.body["dag_run_id"])})
+        return f"/runs/{self.watched.key}/{run}/triggered?{words}"
+
+
+_Deed = _Trigger | Answer
 
 
 class Acts:
@@ -69,6 +129,7 @@ class Acts:
 
     def __init__(self, sides: Mapping[str, Sides]) -> None:
         self._sides = sides
+        self._questions = Questions()
 
     def routes(self) -> list[Route]:
         place = "/runs/{key}/{run}/do/{action}"
@@ -79,30 +140,35 @@ class Acts:
             Route("/runs/{key}/{run}/triggered/live", _live_triggered),
         ]
 
-    def offered(self, request: Request, watched: Watched, status: RunStatus) -> Iterable[Action]:
+    async def offered(self, request: Request, watched: Watched, status: RunStatus) -> Offered:
         """What the person may do with a run now. Nothing if the journal cannot record it."""
+        asked = await offered(self._questions, request, status)
         if not site_of(request).policy.allows_actions or not watched.records_acts:
-            return
-        for act in ACTS.values():
-            is_possible = act.applies(self._sides[watched.key], status)
-            if is_possible and may_trigger(request.scope[USER], act.dag_id):
-                yield act.action
+            return Offered((), asked.elsewhere)
+        triggered = [
+            act.action
+            for act in ACTS.values()
+            if act.applies(self._sides[watched.key], status)
+            and may_trigger(request.scope[USER], act.dag_id)
+        ]
+        return Offered((*asked.actions, *triggered), asked.elsewhere)
 
     async def _ask(self, request: Request) -> Response:
-        wanted = await self._wanted(request)
-        if isinstance(wanted, Response):
-            return wanted
+        found = await self._wanted(request)
+        if isinstance(found, Response):
+            return found
+        deed, detail = found
         try:
-            conf = wanted.act.conf(wanted.sides, wanted.detail, False)
-            question = await in_thread(wanted.act.action.asks, wanted.watched, wanted.detail.status)
+            command = deed.command()
+            question = await in_thread(deed.action.asks, deed.asked_of, detail.status)
         except WindlassError as error:
             return fault(request, UNAVAILABLE, "That cannot be foreseen", *why(error))
         view = {
-            "watched": wanted.watched,
-            "status": wanted.detail.status,
-            "action": wanted.act.action,
+            "watched": deed.watched,
+            "status": detail.status,
+            "action": deed.action,
             "question": question,
-            "command": _command(wanted.act.dag_id, conf),
+            "command": command,
         }
         return html(request, "ask.html", view)
 
@@ -110,27 +176,26 @@ class Acts:
         form = await request.form()
         if not is_own_form(person_of(request), str(form.get("csrf", ""))):
             return fault(request, FORBIDDEN, "Not done", "The form was not one of this page's.")
-        wanted = await self._wanted(request)
-        if isinstance(wanted, Response):
-            return wanted
+        found = await self._wanted(request)
+        if isinstance(found, Response):
+            return found
         try:
-            conf = wanted.act.conf(wanted.sides, wanted.detail, bool(form.get("force")))
-            run_id = await _trigger(request, wanted, conf)
+            path = await found[0].carry_out(request, force=bool(form.get("force")))
         except WindlassError as error:
             return fault(request, CONFLICT, "Not done", *why(error))
-        words = urlencode({"dag": wanted.act.dag_id, "dag_run": run_id})
-        return RedirectResponse(f"{root_of(request)}{wanted.path}/triggered?{words}", 303)
+        return RedirectResponse(f"{root_of(request)}{path}", 303)
 
-    async def _wanted(self, request: Request) -> _Wanted | Response:
-        """The action of a request, or why it is not done."""
+    async def _wanted(self, request: Request) -> tuple[_Deed, RunDetail] | Response:
+        """How the action of a request is done, and with which run; or why it is not done."""
         site, words = site_of(request), request.path_params
-        watched, act = site.target(words["key"]), ACTS.get(words["action"])
-        if watched is None or act is None:
+        watched, act, name = site.target(words["key"]), ACTS.get(words["action"]), words["action"]
+        action = action_named(name)
+        if watched is None or action is None:
             return unknown(request)
         if not site.policy.allows_actions:
             says = f"This page only shows. The setting [{SECTION}] {ACTIONS} changes that."
             return fault(request, FORBIDDEN, "Not allowed", says)
-        if not may_trigger(request.scope[USER], act.dag_id):
+        if act is not None and not may_trigger(request.scope[USER], act.dag_id):
             says = f"In Airflow you may not trigger {act.dag_id}."
             return fault(request, FORBIDDEN, "Not allowed", says)
         site.reader.expire(watched)
@@ -138,45 +203,23 @@ class Acts:
         if read.value is None or read.fault:
             code = NO_SUCH if read.is_missing else UNAVAILABLE
             return fault(request, code, "This run cannot be shown", read.fault, read.hint)
-        sides = self._sides[watched.key]
-        if not watched.records_acts or not act.applies(sides, read.value.status):
-            says = f"{act.action.label} is not possible for run {words['run']} as it is now."
+        deed = await self._deed(request, watched, read.value, name)
+        if isinstance(deed, str):
+            return fault(request, FORBIDDEN, "Not allowed", deed)
+        if not watched.records_acts or deed is None:
+            says = f"{action.label} is not possible for run {words['run']} as it is now."
             return fault(request, CONFLICT, "Not possible now", says)
-        return _Wanted(act, watched, sides, read.value)
+        return deed, read.value
 
-
-def _command(dag_id: str, conf: Mapping[str, Any]) -> str:
-    """The same on a terminal."""
-    return shlex.join(["airflow", "dags", "trigger", dag_id, "--conf", json.dumps(conf)])
-
-
-async def _trigger(request: Request, wanted: _Wanted, conf: Mapping[str, Any]) -> str:
-    """Trigger the DAG; returns the id of its run.
-
-    Raises:
-        Refused: Airflow does not do it.
-        WindlassError: what is to be recorded cannot be.
-    """
-    rest, dag_id = Rest(request.scope), wanted.act.dag_id
-    dag = await rest.get(dag_path(dag_id))
-    if dag.status == NO_SUCH:
-        raise Refused([Problem(dag_id, "there is no such DAG", "put its file into the folder")])
-    if dag.is_good and dag.body.get("is_paused"):
-        raise Refused([Problem(dag_id, "is paused", "unpause it")])
-    number, target = "", wanted.watched.target
-    if not wanted.act.is_recorded:
-        command = _command(dag_id, conf)
-        who, label = person_of(request).name, wanted.act.action.label
-        act = Act(wanted.detail.status.run, label, command, who, client_of(request))
-        number = await in_thread(recorded.begin_act, target, act)
-    answer = await rest.post(f"{dag_path(dag_id)}/dagRuns", {"logical_date": None, "conf": conf})
-    result = f"DAG run {answer.body['dag_run_id']}" if answer.is_good else answer.fault
-    if number:
-        with suppress(WindlassError):  # it is triggered all the same
-            await in_thread(recorded.end_act, target, number, result)
-    if not answer.is_good:
-        raise Refused([Problem(dag_id, answer.fault)])
-    return str(answer.body["dag_run_id"])
+    async def _deed(
+        self, request: Request, watched: Watched, detail: RunDetail, name: str
+    ) -> _Deed | str | None:
+        """How an action is done; None if the run does not allow it now. A text says why the person
+        may not."""
+        act, sides = ACTS.get(name), self._sides[watched.key]
+        if act is None:
+            return await answer_of(self._questions, request, watched, detail.status, name)
+        return _Trigger(act, watched, sides, detail) if act.applies(sides, detail.status) else None
 
 
 async def _triggered(request: Request) -> Response:

@@ -19,6 +19,7 @@ OUTER = "windlass.airflow"  # in a request's scope: the application of the API s
 DAG_RUN, REPORT, PLAN = "/dag-run", "/dag-run/report", "/dag-run/plan"
 SECTION, CONNECTIONS, ACTIONS = "windlass", "page_connections", "page_actions"
 PLAN_KEY = "plan_document"  # the XCom with the plan that a person approves
+ANSWER_KEY = "answer"  # the XCom with who has answered a question
 _OURS = "windlass.airflow."
 
 

@@ -51,12 +51,12 @@ class Rest:
         self._app, self._token = scope[OUTER], token_of(scope)
 
     async def get(self, path: str) -> Answer:
-        return await self._ask("GET", path)
+        return await self.ask("GET", path)
 
     async def post(self, path: str, json: object) -> Answer:
-        return await self._ask("POST", path, json)
+        return await self.ask("POST", path, json)
 
-    async def _ask(self, method: str, path: str, json: object = None) -> Answer:
+    async def ask(self, method: str, path: str, json: object = None) -> Answer:
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {self._token}", "referer": _HERE}
         async with httpx.AsyncClient(transport=transport, base_url=_HERE) as client:

@@ -25,6 +25,26 @@ def may_trigger(user: Any, dag_id: str) -> bool:
     )
 
 
+def may_answer(user: Any, dag_id: str) -> bool:
+    """Whether they may answer what this DAG's runs ask. A question may name who may."""
+    return get_auth_manager().is_authorized_dag(
+        method="PUT",
+        access_entity=DagAccessEntity.HITL_DETAIL,
+        details=_details(dag_id),
+        user=user,
+    )
+
+
+def may_clear(user: Any, dag_id: str) -> bool:
+    """Whether they may clear this DAG's tasks."""
+    return get_auth_manager().is_authorized_dag(
+        method="PUT",
+        access_entity=DagAccessEntity.TASK_INSTANCE,
+        details=_details(dag_id),
+        user=user,
+    )
+
+
 def _details(dag_id: str) -> DagDetails | None:
     if not dag_id:
         return None

@@ -44,6 +44,12 @@ class DagRun:
         words = request.query_params
         return cls(words.get("dag", ""), words.get("run", ""), words.get("task", ""))
 
+    @classmethod
+    def that_started(cls, status: RunStatus) -> DagRun | None:
+        """None if no DAG run has started this run."""
+        words = status.started_by.external_run.split(" ")
+        return cls(words[1], words[2]) if len(words) > 2 and words[0] == _MARK else None
+
     @property
     def path(self) -> str:
         return dag_run_path(self.dag_id, self.run_id)
@@ -82,8 +88,8 @@ class Found:
 
 def dag_of(status: RunStatus) -> str:
     """The DAG that has started a run; empty if none has."""
-    words = status.started_by.external_run.split(" ")
-    return words[1] if len(words) > 2 and words[0] == _MARK else ""
+    dag_run = DagRun.that_started(status)
+    return dag_run.dag_id if dag_run else ""
 
 
 async def dag_run(request: Request) -> Response:

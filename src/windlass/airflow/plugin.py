@@ -7,6 +7,7 @@ the first request, in the API server.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -22,30 +23,52 @@ from windlass.airflow.page_links import (
     base_path,
 )
 
+AGAIN_SECONDS = 10.0  # connections are read again: passwords change, and targets move
+
 
 class _Late:
-    """The application, made at the first request; again at the next one if that fails."""
+    """The application, made at the first request, and again when its connections have changed. If
+    they cannot be read, at the next request."""
 
     def __init__(self) -> None:
         self._app: Any = None
-        self._without_targets: Any = None  # as long as that cannot be made
+        self._shown: Any = None  # what it was made of
+        self._read_at = 0.0
+        self._without_targets: Any = None  # as long as it cannot be made
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         from windlass.errors import WindlassError
 
-        if self._app is None:
+        try:
+            if self._app is None or time.monotonic() - self._read_at > AGAIN_SECONDS:
+                await self._read()
+            app = self._app
+        except WindlassError as error:
             from windlass.airflow.page import make_page, unmade
 
-            try:
-                self._app = make_page()
-            except WindlassError as error:
-                if self._without_targets is None:
-                    self._without_targets = make_page(with_targets=False)
-                needs_target = not scope["path"].endswith((PLAN, REPORT))
-                app: Any = unmade(error) if needs_target else self._without_targets
-                await app({**scope, OUTER: scope.get("app")}, receive, send)
-                return
-        await self._app({**scope, OUTER: scope.get("app")}, receive, send)
+            self._forget()
+            if self._without_targets is None:
+                self._without_targets = make_page()
+            needs_target = not scope["path"].endswith((PLAN, REPORT))
+            app = unmade(error) if needs_target else self._without_targets
+        await app({**scope, OUTER: scope.get("app")}, receive, send)
+
+    async def _read(self) -> None:
+        from windlass.airflow.page import make_page, read_shown
+        from windlass.web.threads import in_thread
+
+        self._read_at = time.monotonic()  # others get the present one until this is read
+        shown = await in_thread(read_shown)
+        if self._app is None or shown != self._shown:
+            self._forget()
+            self._app, self._shown = make_page(shown), shown
+
+    def _forget(self) -> None:
+        from windlass.airflow.page import end_streams
+
+        if self._app is not None:
+            end_streams(self._app)
+        self._app = self._shown = None
 
 
 class WindlassPlugin(AirflowPlugin):

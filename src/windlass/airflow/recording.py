@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,10 @@ from pydantic import SecretStr
 from windlass import api
 from windlass import recorded as journal
 from windlass.airflow.findings import lines_of
-from windlass.errors import WindlassError
+from windlass.airflow.page_links import ANSWER_KEY
+from windlass.errors import Refused, WindlassError
 from windlass.model.acts import Act
+from windlass.model.outcome import Outcome, State
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -66,6 +68,54 @@ def recorded(order: Order, doing: Doing) -> Iterator[None]:
         raise
     for number in numbers:
         journal.end_act(target, number, "done")
+
+
+def recorded_run(context: Context, target: str, what: str, act: Callable[[], Outcome]) -> Outcome:
+    """Record what somebody has decided about the run that follows there, in advance, and how it
+    ended. Who: the person who has answered the question before this task, or else who has triggered
+    the DAG run.
+
+    Raises:
+        WindlassError: the journal cannot be written; nothing was done.
+    """
+    doing = Doing.of(context, what, _answer(context["ti"]))
+    numbers = [
+        journal.begin_act(target, Act(run, doing.what, doing.dag_run, doing.who, AIRFLOW))
+        for run in _following(target)
+    ]
+    try:
+        outcome = act()
+    except WindlassError as error:
+        reason = "; ".join(lines_of(error))
+        _end(target, numbers, f"not done: {reason}"[:MOST_SHOWN])
+        raise
+    _end(target, numbers, _ended(outcome))
+    return outcome
+
+
+def _answer(ti: Any) -> Mapping[str, Any]:
+    """The answer to the question before this task; {} if there is none."""
+    pulled = (
+        ti.xcom_pull(task_ids=task, key=key, map_indexes=-1)
+        for task in sorted(ti.task.upstream_task_ids)
+        for key in (ANSWER_KEY, "return_value")
+    )
+    found: Iterator[Mapping[str, Any]] = (one for one in pulled if isinstance(one, Mapping))
+    return next((one for one in found if one.get("responded_by_user")), {})
+
+
+def _following(target: str) -> Sequence[str]:
+    """The run that follows there. Without one, the command says so."""
+    found = [one for one in api.status(target) if one.following]
+    return [one.run for one in found if one.following and not one.following.phase.is_over]
+
+
+def _ended(outcome: Outcome) -> str:
+    if outcome.state in (State.DONE, State.ABANDONED):
+        return "done"
+    problems = lines_of(Refused(outcome.reason.problems)) if outcome.reason.problems else ()
+    reason = "; ".join(problems) or outcome.reason.message or str(outcome.state)
+    return f"not done: {reason}"[:MOST_SHOWN]
 
 
 def _end(target: str, numbers: Sequence[str], result: str) -> None:

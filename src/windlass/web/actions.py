@@ -89,6 +89,8 @@ def _says(*sentences: str) -> Callable[[Watched, RunStatus], Question]:
 
 def _limit(watched: Watched) -> str:
     """The limit of the time in which nobody can write."""
+    if watched.freeze_limit:
+        return watched.freeze_limit
     spec = watched.spec if isinstance(watched.spec, CutoverSpec) else CutoverSpec()
     return spec.max_freeze
 

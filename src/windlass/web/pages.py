@@ -6,7 +6,7 @@ import asyncio
 import re
 import shlex
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -40,6 +40,7 @@ from windlass.web.jobs import Job, Jobs
 from windlass.web.reading import Read, Reader, why
 from windlass.web.rendering import Renderer, statics
 from windlass.web.site import (
+    Offered,
     Offers,
     Site,
     fault,
@@ -156,7 +157,7 @@ async def _run(request: Request) -> Response:
     read = await site.reader.run(watched, request.path_params["run"])
     if read.value is None:
         return _unread(request, read)
-    view = _run_view(request, watched, read.value)
+    view = await _run_view(request, watched, read.value)
     return html(request, "run.html", {**view, "fault": read.fault, "hint": read.hint})
 
 
@@ -165,9 +166,10 @@ def _unread(request: Request, read: Read[RunDetail]) -> Response:
     return fault(request, status, "This run cannot be shown", read.fault, read.hint)
 
 
-def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[str, Any]:
+async def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[str, Any]:
     site, query = site_of(request), request.query_params
     status = detail.status
+    offered = await site.offers(request, watched, status)
     return {
         "watched": watched,
         "detail": detail,
@@ -181,7 +183,8 @@ def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[
         "tables": views.table_page(
             detail, query.get("search", "")[:MOST_SEARCHED], views.number_in(query.get("page", ""))
         ),
-        "actions": list(site.offers(request, watched, status)),
+        "actions": offered.actions,
+        "elsewhere": offered.elsewhere,
         "jobs": site.jobs.of_run(watched, status.run),
         "has_plan": bool(detail.relations),
         "entries": views.log_lines(detail.log.entries[:LAST_ENTRIES]) if detail.log else [],
@@ -189,10 +192,10 @@ def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Mapping[
     }
 
 
-def _offered(request: Request, watched: Watched, status: RunStatus) -> Iterable[Action]:
+async def _offered(request: Request, watched: Watched, status: RunStatus) -> Offered:
     """Programs can only look: they have no form."""
     can_act = site_of(request).policy.allows_actions and bool(person_of(request).csrf)
-    return actions_of(watched, status) if can_act else ()
+    return Offered(tuple(actions_of(watched, status)) if can_act else ())
 
 
 async def _live_run(request: Request) -> Response:
@@ -207,7 +210,7 @@ async def _live_run(request: Request) -> Response:
         shown = {"unread": render(request, "_unread.html", unread) if read.fault else ""}
         if read.value is None:
             return shown
-        view = _run_view(request, watched, read.value)
+        view = await _run_view(request, watched, read.value)
         parts = {
             name: render(request, f"_{name}.html", view)
             for name in ("head", "progress", "tables", "last")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,25 @@ from windlass.web.reading import Reader
 from windlass.web.rendering import Renderer
 from windlass.web.watched import Watched
 
-Offers = Callable[[Request, Watched, RunStatus], Iterable[Action]]
-"""What the person who makes a request may do with a run now."""
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Something that a person does on another page. `says` comes before the link."""
+
+    says: str
+    label: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What the person who makes a request may do with a run now: here, and on other pages."""
+
+    actions: tuple[Action, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+
+
+Offers = Callable[[Request, Watched, RunStatus], Awaitable[Offered]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Watched:
     digest: str = ""  # of the file when it was read
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     has_source: bool = False
+    freeze_limit: str = ""  # of a cutover, for people, if the spec does not decide it
 
     @property
     def target(self) -> str:
