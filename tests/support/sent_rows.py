@@ -9,7 +9,10 @@ from psycopg import sql
 from servers import Database
 from windlass.engines.hashed_lines import LineDigest
 from windlass.engines.origin import Origin
-from windlass.engines.postgres.foreign.digests import ALL_OF_IT, Part, Proven, read_digest
+from windlass.engines.postgres.foreign.digests import ALL_OF_IT, Part, Proven
+from windlass.engines.postgres.foreign.sent import read_sent
+from windlass.engines.postgres.session import Address
+from windlass.engines.postgres.sessions import Sessions
 from windlass.model.chunk import Whole
 from windlass.model.relation import Name
 from windlass.model.translation import Digest, Reading
@@ -37,5 +40,9 @@ def arrived(database: Database, reading: Reading, part: Part = ALL_OF_IT) -> Dig
     names = tuple(one.name for one in reading.fields)
     name = Name("public", reading.table.name)
     there = Proven(name, names, reading.fields, reading.key, "bits")
-    with database.connect() as session:
-        return read_digest(session, there, part, as_sent=True)
+    address = Address.parse("target", database.url)
+    sessions = Sessions(address, address, "")
+    try:
+        return read_sent(sessions, there, part)
+    finally:
+        sessions.close()

@@ -15,6 +15,7 @@ from windlass.engines.postgres.foreign.digests import (
     read_digest,
     read_rows,
 )
+from windlass.engines.postgres.foreign.sent import read_sent
 from windlass.engines.postgres.session import Address
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import WindlassError
@@ -132,10 +133,13 @@ def validate_content(run: Reads, item: Item) -> Result:
             found[name] = found.get(name, Digest()) + digest
     else:
         relation, part = _on_target(run)[item.id]
-        target = run.sessions().target()
-        as_sent = bool(run.noted(relation))
-        digest = read_digest(target, proven(run, relation), part, as_sent=as_sent)
-        found[str(relation.target)] = digest
+        sessions, there = run.sessions(), proven(run, relation)
+        is_noted = bool(run.noted(relation))
+        found[str(relation.target)] = (
+            read_sent(sessions, there, part)
+            if is_noted
+            else read_digest(sessions.target(), there, part)
+        )
     return {"plan": run.plan.run, "digests": {name: asdict(one) for name, one in found.items()}}
 
 

@@ -1,7 +1,7 @@
 """Digests of rows that came from another engine, computed by PostgreSQL over the same text.
 
 The text and the sums are described at `windlass.model.translation.Digest`. Rows whose lines were
-hashed as they were copied (`windlass.engines.hashed_lines`) are hashed as such lines.
+hashed as they were copied are hashed by `windlass.engines.postgres.foreign.sent`.
 """
 
 from __future__ import annotations
@@ -35,19 +35,6 @@ _TEXTS: Mapping[Sort, LiteralString] = {
     Sort.ENUM: "octet_length(convert_to({0}::text, 'UTF8'))::text || ':' || {0}::text",
     Sort.SET: "array_to_json({0})::text",
 }
-# with 60 binary digits after the point, or 120 for small numbers; others are hashed by their bits
-_HEX: LiteralString = """(
-    case when abs({0}) between 0.00390625 and 9007199254740991
-         then case when {0} < 0 then '-0x' else '0x' end || to_hex(trunc(abs({0}))::bigint) || '.'
-              || lpad(to_hex(((abs({0}) - trunc(abs({0}))) * 1152921504606846976)::bigint), 15, '0')
-         when abs({0}) between 1e-20 and 0.00390625
-         then case when {0} < 0 then '-0x0.' else '0x0.' end
-              || lpad(to_hex(trunc(abs({0}) * 1152921504606846976)::bigint), 15, '0')
-              || lpad(to_hex(((abs({0}) * 1152921504606846976
-                              - trunc(abs({0}) * 1152921504606846976))
-                              * 1152921504606846976)::bigint), 15, '0')
-         when float8send({0}) = '\\x0000000000000000' then '0x0.000000000000000'
-         else encode(float8send({0}), 'hex') end)"""
 _BITS: Mapping[int, LiteralString] = {
     32: "encode(float4send({0}), 'hex')",
     64: "encode(float8send({0}), 'hex')",
@@ -62,10 +49,6 @@ _DIGITS: LiteralString = """(
            lateral (select rtrim(p.kept, '0') as digits,
                            p.point - 2 - (length(replace(abs(n.v)::text, '.', '')) - length(p.kept))
                              as exponent) as d)"""
-
-
-_NULL: LiteralString = r"E'\\N'"
-_NO_NULL: LiteralString = r"case {0}::text when E'\\N' then E'\\\\N' else {0}::text end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +84,15 @@ class Part:
 ALL_OF_IT = Part()
 
 
-def read_digest(
-    connection: Connection, proven: Proven, part: Part = ALL_OF_IT, *, as_sent: bool = False
-) -> Digest:
-    """The digest of all rows, or of those in a part. `as_sent`: of their lines in COPY."""
-    text, bits = (_line(proven), 64) if as_sent else (_row_text(proven), 60)
+def read_digest(connection: Connection, proven: Proven, part: Part = ALL_OF_IT) -> Digest:
+    """The digest of all rows, or of those in a part."""
     query = sql.SQL(
         "select count(*), {sums} from (select {hash} as h from {table}{where} offset 0) as hashed"
     ).format(
-        sums=_sums(bits),
-        hash=_hash(text),
-        table=_table(proven),
-        where=_within(connection, proven, part),
+        sums=_SUMS,
+        hash=_hash(_row_text(proven)),
+        table=table_of(proven),
+        where=within(connection, proven, part),
     )
     (row,) = _rows(connection, query, proven)
     return Digest(*map(int, row))
@@ -125,10 +105,10 @@ def read_buckets(connection: Connection, proven: Proven) -> dict[int, Digest]:
         " from {table} offset 0) as hashed group by 1"
     ).format(
         bucket=_BUCKET,
-        sums=_sums(60),
+        sums=_SUMS,
         hash=_hash(_row_text(proven)),
         key=_key_text(proven),
-        table=_table(proven),
+        table=table_of(proven),
     )
     return {int(row[0]): Digest(*map(int, row[1:])) for row in _rows(connection, query, proven)}
 
@@ -141,7 +121,7 @@ def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) ->
     ).format(
         texts=sql.SQL(", ").join(_texts(proven)),
         key=_key_text(proven),
-        table=_table(proven),
+        table=table_of(proven),
         bucket=sql.SQL(_BUCKET_OF).format(sql.Identifier("windlass_k")),
         wanted=sql.Literal(list(buckets)),
     )
@@ -151,8 +131,7 @@ def read_rows(connection: Connection, proven: Proven, buckets: Sequence[int]) ->
         yield Row(tuple(texts[at] for at in places), texts)
 
 
-# OFFSET 0 keeps the server from computing the hash once for each use of it
-def _within(connection: Connection, proven: Proven, part: Part) -> sql.Composable:
+def within(connection: Connection, proven: Proven, part: Part) -> sql.Composable:
     """A WHERE clause for a range of blocks; the last range has no end, as a table can grow."""
     if part.of == 1:
         return sql.SQL("")
@@ -167,11 +146,11 @@ def _within(connection: Connection, proven: Proven, part: Part) -> sql.Composabl
     return sql.SQL(" where {}").format(sql.SQL(" and ").join(ends))
 
 
-def _sums(bits: int) -> sql.Composed:
-    """The sums of the first bits of the hashes, and of the following bits."""
-    return sql.SQL(
-        "coalesce(sum(h::bit({0})::bigint), 0), coalesce(sum((h << {0})::bit({0})::bigint), 0)"
-    ).format(sql.Literal(bits))
+# The sums of the first 60 bits of the hashes, and of the next ones. OFFSET 0 keeps the server from
+# computing the hash once for each use of it.
+_SUMS = sql.SQL(
+    "coalesce(sum(h::bit(60)::bigint), 0), coalesce(sum((h << 60)::bit(60)::bigint), 0)"
+)
 
 
 def _hash(text: sql.Composed) -> sql.Composed:
@@ -188,7 +167,8 @@ def _rows(connection: Connection, query: sql.Composed, proven: Proven) -> Iterat
         yield from found
 
 
-def _table(proven: Proven) -> sql.Composable:
+def table_of(proven: Proven) -> sql.Composable:
+    """What its rows are selected from."""
     name = sql.Identifier(proven.name.schema, proven.name.name)
     return proven.rows or sql.SQL("only {}").format(name)
 
@@ -215,23 +195,6 @@ def _text(column: sql.Identifier, field: Field, proven: Proven) -> sql.Composed:
     if floats == "bits":
         return sql.SQL(_BITS.get(field.type.bits, _BITS[64])).format(column)
     return sql.SQL(_DIGITS).format(sql.SQL("{}::float8").format(column))
-
-
-def _line(proven: Proven) -> sql.Composed:
-    """The line as COPY writes it if no text is escaped. A text `\\N` is escaped, because it is not
-    NULL."""
-    parts = []
-    for column, field in zip(proven.columns, proven.fields, strict=True):
-        name = sql.Identifier(column)
-        match field.type.sort:
-            case Sort.FLOAT:
-                text = sql.SQL(_HEX).format(sql.SQL("{}::float8").format(name))
-            case Sort.TEXT | Sort.ENUM:
-                text = sql.SQL(_NO_NULL).format(name)
-            case sort:
-                text = sql.SQL(_TEXTS[sort]).format(name)
-        parts.append(sql.SQL("coalesce({}, {})").format(text, sql.SQL(_NULL)))
-    return sql.Composed([sql.SQL(" || E'\\t' || ").join(parts)])
 
 
 def _row_text(proven: Proven) -> sql.Composed:
