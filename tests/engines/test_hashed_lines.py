@@ -63,7 +63,18 @@ def test_texts_that_are_escaped_are_hashed_as_the_target_prints_them(
     tmp_path: Path, database: Callable[[int], Database]
 ) -> None:
     """Some by the sender, some only by PostgreSQL; a text `\\N` is not NULL."""
-    texts = ["a\\b", "\\N", "a\tb", "a\nb", "a\rb", "\\\\N", "\\.", *map(chr, range(1, 33)), "\x7f", "é"]
+    texts = [
+        "a\\b",
+        "\\N",
+        "a\tb",
+        "a\nb",
+        "a\rb",
+        "\\\\N",
+        "\\.",
+        *map(chr, range(1, 33)),
+        "\x7f",
+        "é",
+    ]
     texts += [f"a{one}\\{one}" for one in texts]
     rows = "".join(f"insert into t (t) values ('{one}');" for one in texts)
     there = database(16)

@@ -36,6 +36,8 @@ know."""
 
 def can_hash(fields: Sequence[Field]) -> bool:
     return all(field.type.sort in _AS_SENT for field in fields)
+
+
 _PRINTED = ((b"\b", rb"\b"), (b"\f", rb"\f"), (b"\v", rb"\v"))  # CopyAttributeOutText, copyto.c
 
 

@@ -46,6 +46,7 @@ class _Column:
     column: SourceColumn
     fitted: Field
     is_answered: bool = False
+    is_short: bool = False  # a text of one of the server's rows, which have at most 65,535 bytes
     asked: dict[str, sql.Composable] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -85,6 +86,8 @@ def fit_table(session: Session, found: SourceTable, schema: SourceSchema, answer
     for column in found.columns:
         one = _started(column, answers, findings)
         if one is not None:
+            is_stored = found.selected is None
+            one.is_short = is_stored and declared(column.type).kind in ("char", "varchar")
             one.asked |= _asked(one, found, schema)
             columns.append(one)
     rows, longest = _count(session, found, columns)
@@ -140,8 +143,8 @@ def _json_names(columns: Sequence[_Column]) -> list[str]:
 def _asked(one: _Column, found: SourceTable, schema: SourceSchema) -> dict[str, sql.Composable]:
     column, known, sort = Quoted(one.column.name), declared(one.column.type), one.fitted.type.sort
     asked: dict[str, sql.Composable] = {}
-    if one.fitted.form in ("date", "datetime"):
-        asked["bad"] = part(BAD_DATE, column)
+    if one.fitted.form in BAD_DATE:
+        asked["bad"] = part(BAD_DATE[one.fitted.form], column)
     if known.kind == "enum":
         asked["empty"] = part("{} + 0 = 0", column)
     if sort is Sort.TEXT and known.kind not in ("enum", "set") and one.column.collation:
@@ -214,7 +217,7 @@ def _longest(columns: Sequence[_Column]) -> sql.Composable:
     parts: list[sql.Composable] = []
     for one in columns:
         column = Quoted(one.column.name)
-        if not _is_endless(one.fitted):
+        if not _is_endless(one.fitted) or one.is_short:
             continue
         if one.fitted.type.sort is Sort.BYTES:
             parts.append(part("coalesce(length({}), 0) * 2", column))
@@ -236,7 +239,7 @@ def _lengthen(session: Session, columns: Sequence[_Column], longest: int) -> Non
     if longest + 65_535 * 8 + _BESIDE * len(columns) <= int(most or 0):
         return
     for one in columns:
-        if _is_endless(one.fitted) and one.fitted.form != "geometry":
+        if _is_endless(one.fitted) and not one.is_short and one.fitted.form != "geometry":
             one.fitted = replace(one.fitted, form=f"{one.fitted.form} long")
 
 

@@ -20,10 +20,16 @@ from windlass.engines.mysql.quoting import Bytes, Quoted, Text, Whole, part
 from windlass.model.translation import Field, Sort
 
 # a date that PostgreSQL does not have: year, month or day is 0, or the month has no such day
-BAD_DATE: LiteralString = (
+_BAD_DATE: LiteralString = (
     "(year({0}) = 0 or month({0}) = 0 or dayofmonth({0}) = 0"
     " or dayofmonth({0}) > coalesce(dayofmonth(last_day(date_format({0}, '%Y-%m-01'))), 0))"
 )
+# FROM_DAYS only makes dates that exist, or 0000-00-00, which TO_DAYS does not take: what comes back
+# as it was is a date. That takes a third of the time (MariaDB 10.11: 0.16 instead of 0.46 us).
+BAD_DATE: Mapping[str, LiteralString] = {
+    "date": f"(case when from_days(to_days({{0}})) = {{0}} then 0 else {_BAD_DATE} end)",
+    "datetime": f"(case when from_days(to_days({{0}})) = date({{0}}) then 0 else {_BAD_DATE} end)",
+}
 _FORMS: Mapping[str, LiteralString] = {
     "plain": "concat({0})",
     "number": "concat({0} + 0)",
@@ -55,8 +61,7 @@ _FORMS: Mapping[str, LiteralString] = {
     ),
 }
 _BAD: Mapping[str, LiteralString] = {
-    "date": BAD_DATE,
-    "datetime": BAD_DATE,
+    **BAD_DATE,
     "label": "{0} + 0 = 0",  # of an enum: the server's word for an invalid value
 }
 _ESCAPED = (  # COPY's text format; the backslash first

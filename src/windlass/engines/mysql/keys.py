@@ -9,6 +9,7 @@ from psycopg import sql
 
 from windlass.engines.mysql.forms import hashed, merges, short
 from windlass.engines.mysql.quoting import Quoted, listed, part, rows_of, table
+from windlass.engines.mysql.runs import beyond_runs
 from windlass.engines.mysql.session import Session
 from windlass.engines.mysql.types import charset_of
 from windlass.model.report import Loss, LossClass, Problem
@@ -37,7 +38,7 @@ def _orphans(
     alike = [part("p.{} = c.{}", Quoted(theirs.name), Quoted(ours.name)) for ours, theirs in pairs]
     exact = [_same(ours, theirs) for ours, theirs in pairs if not _is_sure(ours, theirs)]
     given = [part("c.{} is not null", Quoted(one.name)) for one in ours]
-    if not exact and not _refers_to_none(session, child, parent, ours, alike):
+    if not exact and not _refers_to_none(session, child, parent, ours, theirs, alike):
         return None
     shown = [part("cast(c.{} as char)", Quoted(one.name)) for one in ours]
     first = part("min(concat_ws(', ', {}))", listed(shown))
@@ -106,17 +107,23 @@ def _refers_to_none(
     child: SourceTable,
     parent: SourceTable,
     columns: Sequence[SourceColumn],
+    referred: Sequence[SourceColumn],
     alike: Sequence[sql.Composable],
 ) -> bool:
     """Whether a key of the child is missing in the parent. Each key is looked up once, however many
     rows have it: the server reads only the first entry of each from an index."""
+    given = [part("{} is not null", Quoted(one.name)) for one in columns]
+    if len(columns) == 1 and (
+        beyond := beyond_runs(session, child, parent, (columns[0], referred[0]))
+    ):
+        given.append(beyond)
     query = part(
         "select 1 from (select distinct {columns} from {child} as d where {given}) as c"
         " where not exists (select 1 from {parent} as p where {alike}) limit 1",
         columns=listed(Quoted(one.name) for one in columns),
         child=_rows(child),
         parent=_rows(parent),
-        given=listed((part("{} is not null", Quoted(one.name)) for one in columns), " and "),
+        given=listed(given, " and "),
         alike=listed(alike, " and "),
     )
     return bool(session.run(query))

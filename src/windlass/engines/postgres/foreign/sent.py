@@ -1,5 +1,5 @@
-"""The digest of a table's rows as lines of COPY: the target prints what it has stored, and its lines
-are hashed here as those that were sent (`windlass.engines.hashed_lines`).
+"""The digest of a table's rows as lines of COPY: the target prints what it has stored, and these
+lines are hashed here as those that were sent (`windlass.engines.hashed_lines`).
 
 PostgreSQL prints a row of four columns in a sixth of the time in which it would hash it (15.18: 0.5
 instead of 3.2 us), as its sums of `md5` go through hexadecimal digits and `numeric`.
@@ -70,7 +70,8 @@ async def _hashed(sessions: Sessions, proven: Proven, query: str) -> Digest:
     except faults() as error:
         raise explain(error, f"hashing {proven.name}", side=proven.side) from error
     found = digest.digest
-    assert found is not None and not rest, "COPY prints whole lines, and escapes every tab"
+    assert not rest, "COPY prints whole lines"
+    assert found is not None, "COPY escapes every tab"
     return found
 
 
