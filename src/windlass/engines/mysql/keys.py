@@ -112,7 +112,7 @@ def _refers_to_none(
 ) -> bool:
     """Whether a key of the child is missing in the parent. Each key is looked up once, however many
     rows have it: the server reads only the first entry of each from an index."""
-    given = [part("{} is not null", Quoted(one.name)) for one in columns]
+    given: list[sql.Composable] = [part("{} is not null", Quoted(one.name)) for one in columns]
     if len(columns) == 1 and (
         beyond := beyond_runs(session, child, parent, (columns[0], referred[0]))
     ):
