@@ -12,9 +12,10 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from landings import Loads, Record, Records, load_of, words
+from landings import Loads, Record, Records, Typed, load_of, words
 from servers import Database
 from windlass.errors import BadRecord
+from windlass.model.export import Column, Kind
 from windlass.model.load import BadRules
 
 VERSIONS = [12, 15, 16, 18]
@@ -22,10 +23,14 @@ TABLE = """
 create type public.mood as enum ('good', 'bad');
 create domain public.short as varchar(3);
 create domain public.even as integer check (value % 2 = 0);
+create domain public.born as date;
+create domain public.moment as timestamp(3);
 create table public.kept (
     id integer not null, small smallint, total numeric(6,2), name varchar(4), code char(3),
     day date, at timestamp, zoned timestamptz(3), clock time, mood public.mood, even public.even,
-    short public.short, doc jsonb, flag boolean, token uuid, raw bytea
+    short public.short, doc jsonb, flag boolean, token uuid, raw bytea, since timestamptz,
+    born public.born, moment public.moment, sums numeric(6,2)[], words varchar(3)[], days date[],
+    moments timestamp[], span daterange, shift tsrange, wait interval
 );
 """
 # column, good texts, bad texts, part of the reason
@@ -38,8 +43,28 @@ CASES: list[tuple[str, list[str], list[str], str]] = [
     ("code", ["abc", "ab ", "a    "], ["abcd"], "too long for character(3)"),
     ("day", ["2024-02-29", "2024-02-29 00:00:00"], ["2024-02-29 10:00"], "a time of day"),
     ("day", ["infinity"], ["2024-02-30", "the first"], "date"),
+    ("day", ["2024-02-29T00:00", "29 Feb 2024"], ["20240229T103000"], "a time of day"),
+    ("day", ["20240229", "2024/02/09"], ["01.02.2024", " 01/02/2024", "1-2-2024"], "exchanged"),
+    ("at", ["2024/02/09 10:00", "9 Feb 2024 10:00"], ["01/02/2024 10:00"], "exchanged"),
+    ("since", ["2024-02-09 10:00+02", "20240209T100000Z"], ["01.02.2024 10:00"], "exchanged"),
     ("at", ["2024-01-01 10:00:00.123456"], ["2024-01-01 10:00+02"], "time zone"),
-    ("at", [], ["2024-01-01T10:00:00Z"], "time zone"),
+    ("at", ["2024-01-01T10:00:00", "Jan 1 10:00 2024", "2024-01-01 10:00 PM"],
+     ["2024-01-01T10:00:00Z", "2024-01-01 10:00 CET", "20240101T100000+02"], "time zone"),
+    ("at", ["2024-01-01 10:00:00.1234560"], ["2024-01-01 10:00:00.1234567"], "6 digits of"),
+    ("since", ["2024-01-01 10:00:00.1234560Z"], ["2024-01-01 10:00:00.1234567Z"], "6 digits"),
+    ("clock", ["10:00:00.123456"], ["10:00:00.1234567"], "6 digits of a second"),
+    ("wait", ["1.5 s", "1 day"], ["1.1234567 s"], "6 digits of a second"),
+    ("born", ["2024-02-29"], ["2024-02-29 10:00"], "a time of day"),
+    ("born", [], ["01.02.2024"], "exchanged"),
+    ("moment", ["2024-01-01 10:00:00.123"], ["2024-01-01 10:00:00.1234"], "digits of seconds"),
+    ("moment", [], ["2024-01-01 10:00+02"], "time zone"),
+    ("sums", ["{1.230,NULL}", "{}"], ["{1.5,1.234}"], "would change"),
+    ("words", ["{abc,NULL}"], ["{abcd}"], "would change"),
+    ("days", ["{2024-02-29,NULL}"], ["{2024-02-29 10:00}"], "a time of day"),
+    ("days", [], ["{2024-02-29,01.02.2024}"], "exchanged"),
+    ("moments", ['{"2024-01-01 10:00",NULL}'], ['{"2024-01-01 10:00+02"}'], "time zone"),
+    ("span", ["[2024-01-01,2024-02-01)", "empty"], ["[2024-01-01 10:00,2024-02-01)"], "of day"),
+    ("shift", ["[2024-01-01 10:00,)"], ["[2024-01-01 10:00+02,)"], "time zone"),
     ("zoned", ["2024-01-01 10:00:00.123+02"], ["2024-01-01 10:00:00.1234+02"], "digits of seconds"),
     ("clock", ["10:00", "24:00"], ["10:00+02"], "a time zone"),
     ("mood", ["good"], ["Good"], "not a valid"),
@@ -62,7 +87,8 @@ def loads(database: Callable[[int], Database], request: pytest.FixtureRequest) -
 
 
 NAMES = ("id", "small", "total", "name", "code", "day", "at", "zoned", "clock", "mood", "even",
-         "short", "doc", "flag", "token", "raw")  # fmt: skip
+         "short", "doc", "flag", "token", "raw", "since", "born", "moment", "sums", "words",
+         "days", "moments", "span", "shift", "wait")  # fmt: skip
 
 
 def _record(column: str, text: str) -> Record:
@@ -158,6 +184,43 @@ def test_up_to_so_many_rows_are_set_aside_with_their_reasons(loads: Loads, is_ra
         (2, 3, "x"),
         (3, 4, "toolong"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("day", "2024-02-29 10:00"),
+        ("day", "01.02.2024"),
+        ("at", "2024-02-29 10:00+02"),
+        ("since", "2024-02-29 10:00:00.1234567"),
+    ],
+)
+def test_a_text_of_a_database_is_looked_at_as_one_of_a_file(
+    column: str, text: str, loads: Loads
+) -> None:
+    columns = [Column("id", "", Kind.INT32), Column(column, "", Kind.TEXT)]
+    batch = pa.record_batch({"id": pa.array([1], pa.int32()), column: pa.array([text])})
+    for at_once in (False, True):
+        with pytest.raises(BadRecord) as caught:
+            loads.run("public.kept", words("append"), Typed(columns, batch), at_once=at_once)
+        assert [one.column for one in caught.value.bad] == [column]
+    assert loads.database.value("select count(*) from public.kept") == 0
+
+
+@pytest.mark.parametrize("is_raw", [False, True])
+def test_dates_of_which_a_setting_would_choose_the_day_are_refused(
+    is_raw: bool, loads: Loads
+) -> None:
+    """Also if rows are only added, by one COPY into the table, and whatever the role prefers."""
+    loads.database.run(f"alter database {loads.database.name} set datestyle = 'ISO, DMY'")
+    for column in ("day", "at", "since"):
+        source = Records(("id", column), [("1", "2024-02-01"), ("2", "01.02.2024")], is_raw=is_raw)
+        with pytest.raises(BadRecord) as caught:
+            loads.run("public.kept", words("append"), source, at_once=True)
+        (bad,) = caught.value.bad
+        assert (bad.record, bad.column) == (2, column)
+        assert "exchanged" in bad.reason
+    assert loads.database.value("select count(*) from public.kept") == 0
 
 
 def test_what_may_be_set_aside_is_of_all_inputs_together(loads: Loads) -> None:

@@ -120,7 +120,9 @@ class RelationPlan:
         return self.mapping.given if self.mapping else self.relation.columns
 
     def given_type(self, column: ColumnPlan) -> str:
-        """The type of what a column is made of."""
+        """The type of what a column is made of, as the source has it."""
+        if self.mapping is None:
+            return column.source_type
         source = self.how(column).source
         return next((one.type for one in self.given if one.name == source), column.source_type)
 

@@ -124,14 +124,17 @@ class BadRows:
         return found
 
     def invalid(self, table: Name) -> list[Trouble]:
-        """Texts that are not valid values of the type they are staged as. `find` refuses them, with
-        others.
+        """Texts that are not valid values of the type they are staged as, or would become others.
+        `find` refuses them, with others.
 
         Raises:
             BadRecord: so many rows are bad that not all of them were looked for.
         """
         pairs = [(one, one.type) for one in self._staging.columns if one.type != "text"]
-        found = self._numbered(table, self._invalid(table, pairs), [])
+        found = self._invalid(table, pairs)
+        texts = [replace(one, checks=one.text_checks) for one in self._staging.columns]
+        found += self._checked(table, texts, [one.place for one in found])
+        found = self._numbered(table, found, [])
         if len(found) >= self._most:  # there may be more, which cannot be staged
             self._refuse_more(found)
         return found

@@ -2,14 +2,16 @@
 table's columns. Pure.
 
 COPY silently changes some texts: in a numeric(10,2), 1.005 becomes 1.01; a date drops the time of
-day, a timestamp the time zone; a long text loses trailing blanks. Such columns are staged in a type
-that keeps the value, and checked there.
+day, a timestamp the time zone, and both what is less than a microsecond; a long text loses trailing
+blanks; 01.02.2024 is in January or in February by a setting. Such columns are staged in a type that
+keeps the value, and checked there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from psycopg import sql
 
@@ -24,12 +26,36 @@ _OF_KINDS = {
     Kind.DATE: "date", Kind.TIME: "time without time zone",
     Kind.TIMESTAMP: "timestamp without time zone", Kind.INSTANT: "timestamp with time zone",
 }  # fmt: skip
-# of a text: whether it has a time zone, or a time of day other than midnight
-_ZONE = r"(:\d+(\.\d+)?\s*([+-]\d|[zZ])|[a-zA-Z]{2,}/[a-zA-Z])"
-_TIME = r"\d:\d"
+# what a text of a date or a time has: a time of day other than midnight, a time zone, more digits
+# of a second than PostgreSQL keeps, or numbers of which a setting says which one is the day
+_TIME = r"(\d:\d|\d[tT]\d\d|\d[-/.]\d+\s+\d{4,6}\M|\d{8}\s+\d{4,6}\M|\d\s*[aApP][mM])"
 _MIDNIGHT = r"[\sT]0{1,2}:00(:00(\.0+)?)?\s*$"
-_TEMPORAL = {"timestamp": _ZONE, "time": _ZONE}
+_WORDS = (
+    "jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?"
+    "|nov(ember)?|dec(ember)?|mon(day)?|tue(s|sday)?|wed(s|nesday)?|thu(r|rs|rsday)?|fri(day)?"
+    "|sat(urday)?|sun(day)?|[ap]m|bc|ad|t|j|at|on|infinity|epoch|now|today|tomorrow|yesterday"
+    "|allballs|null|empty"
+)
+_ZONE = (
+    r"(?i)((:\d+(\.\d+)?|t\d{4,6}(\.\d+)?)\s*[+-]\d"
+    rf"|(^|[^a-z])(?!({_WORDS})([^a-z]|$))[a-z])"
+)
+_TOO_FINE = r"\.\d{6}\d*[1-9]"
+_UNCERTAIN = r'(^|[\s,a-zA-Z{\[("])\d{1,2}[-/.,\s]+\d{1,2}[-/.,\s]+\d'
+# types of one value, of lists and of ranges, by the values
+_TEMPORAL = {
+    **dict.fromkeys(("date", "_date", "daterange", "datemultirange"), "date"),
+    **dict.fromkeys(("timestamp", "_timestamp", "tsrange", "tsmultirange"), "timestamp"),
+    **dict.fromkeys(("timestamptz", "_timestamptz", "tstzrange", "tstzmultirange"), "timestamptz"),
+    **dict.fromkeys(("time", "_time"), "time"),
+    **dict.fromkeys(("timetz", "_timetz"), "timetz"),
+    **dict.fromkeys(("interval", "_interval"), "interval"),
+}
 _FRACTIONS = ("timestamp", "timestamptz", "time", "timetz", "interval")
+_LISTS = ("_numeric", "_varchar", *(f"_{one}" for one in _FRACTIONS))
+# texts that COPY keeps in a timestamptz, which need not be looked at
+_DAY, _CLOCK = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d(:\d\d(\.\d{{1,{}}}0*)?)?"
+_OFFSET = r"(\s*[zZ]|\s*[+-]\d\d(:?\d\d)?)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +73,8 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class StagedColumn:
     """A field in the staging table. It is staged as `type`. If `cast` is set, its texts must be
-    values of that type, which is checked after COPY."""
+    values of that type, which is checked after COPY. If `certain` is set, COPY keeps the texts that
+    it matches; others must be staged as they are, to be seen by `text_checks`."""
 
     field: str
     name: str  # in the staging table
@@ -55,6 +82,8 @@ class StagedColumn:
     collation: str = ""
     cast: str = ""
     checks: tuple[Check, ...] = ()
+    certain: str = ""
+    text_checks: tuple[Check, ...] = ()
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -113,45 +142,98 @@ def _absent(columns: Sequence[Column]) -> tuple[Check, ...]:
 
 def _as_column(of: Field, name: str, column: Column, checks: tuple[Check, ...]) -> StagedColumn:
     """Staged for one column of the table."""
-    wide, cast, found = kept_in(column, is_text=of.column is None)
-    return StagedColumn(of.name, name, wide, column.collation, cast, (*checks, *found))
+    of_texts = of.column is None or (of.column.kind in (None, Kind.TEXT) and not of.column.is_list)
+    wide, cast, found = kept_in(column, is_text=of_texts)
+    is_seen = of_texts and not cast and not column.is_domain and column.plain in _TEMPORAL
+    return StagedColumn(
+        of.name,
+        name,
+        wide,
+        column.collation,
+        cast,
+        (*checks, *found),
+        certain_texts(column) if is_seen else "",
+        tuple(_text_checks(column)) if is_seen else (),
+    )
 
 
 def kept_in(column: Column, *, is_text: bool) -> tuple[str, str, tuple[Check, ...]]:
     """A type that keeps every text which the column's type accepts, the type for which the text
-    must be valid later, and what is checked then."""
+    must be valid later, and what is checked then. The texts of a timestamptz are looked at as they
+    are sent (`certain_texts`), which costs less."""
     if column.is_domain:
-        lost = _lost_digits(column, *column.digits) if column.digits else ()
-        checks = [_cast_first(one, "pg_catalog.numeric") for one in lost]
-        if column.longest:
-            checks.append(_too_long(column))
-        return ("text", column.type, tuple(checks)) if checks else (column.type, "", ())
+        return _kept_in_domain(column, is_text=is_text)
     if column.longest:
         return "text", "", (_too_long(column),)
     if column.digits:
         return "numeric", "", tuple(_lost_digits(column, *column.digits))
-    plain = column.plain
-    checks = []
-    if plain in _FRACTIONS and column.type != _without_modifier(column):
-        rounded = sql.SQL(column.type)
-        checks.append(
-            Check("{0} <> {0}::{1}", f"more digits of seconds than {column.type} keeps", (rounded,))
-        )
     wide = _without_modifier(column)
-    if not is_text:
-        return wide, "", tuple(checks)
-    if plain == "date":
-        has_time = "({0} operator(pg_catalog.~) {1} and not {0} operator(pg_catalog.~) {2})"
+    changed = tuple(_changed(column, wide))
+    if not is_text or column.plain == "timestamptz":
+        return wide, "", changed
+    seen = [*(_cast_first(one, wide) for one in changed), *_text_checks(column)]
+    return ("text", wide, tuple(seen)) if seen else (wide, "", ())
+
+
+def _kept_in_domain(column: Column, *, is_text: bool) -> tuple[str, str, tuple[Check, ...]]:
+    lost = _lost_digits(column, *column.digits) if column.digits else ()
+    checks = [_cast_first(one, "pg_catalog.numeric") for one in lost]
+    if column.longest:
+        checks.append(_too_long(column))
+    if is_text and column.plain in _TEMPORAL:
+        wide = _without_modifier(replace(column, type=column.base))
+        checks += [_cast_first(one, wide) for one in _changed(column, wide)]
+        checks += _text_checks(column)
+    return ("text", column.type, tuple(checks)) if checks else (column.type, "", ())
+
+
+def _changed(column: Column, wide: str) -> Iterator[Check]:
+    """Of values of the type without its modifier."""
+    to = column.base
+    if wide == to:
+        return
+    if column.plain in _FRACTIONS:
+        reason = f"more digits of seconds than {column.type} keeps"
+    elif column.plain in _LISTS:
+        reason = f"a value that {column.type} would change"
+    else:
+        return
+    yield Check("{0} <> {0}::{1}", reason, (sql.SQL(to),))
+
+
+def _text_checks(column: Column) -> Iterator[Check]:
+    """Of a text that would be a date or a time, or several."""
+    of = _TEMPORAL.get(column.plain, "")
+    matches = "{0} operator(pg_catalog.~) {1}"
+    if of == "date":
+        has_time = f"({matches} and not {{0}} operator(pg_catalog.~) {{2}})"
         patterns = (sql.Literal(_TIME), sql.Literal(_MIDNIGHT))
-        checks.append(Check(has_time, "a time of day, which a date does not keep", patterns))
-        return "text", wide, tuple(checks)
-    if plain in _TEMPORAL:
-        checks = [_cast_first(one, wide) for one in checks]
-        zone = "{0} operator(pg_catalog.~) {1}"
-        reason = f"a time zone, which {wide} does not keep"
-        checks.append(Check(zone, reason, (sql.Literal(_TEMPORAL[plain]),)))
-        return "text", wide, tuple(checks)
-    return wide, "", tuple(checks)
+        yield Check(has_time, "a time of day, which a date does not keep", patterns)
+    if of in ("timestamp", "time"):
+        kept = f"a time zone, which {of} without time zone does not keep"
+        yield Check(matches, kept, (sql.Literal(_ZONE),))
+    if of and of != "date":
+        yield Check(matches, "more than 6 digits of a second", (sql.Literal(_TOO_FINE),))
+    if of in ("date", "timestamp", "timestamptz"):
+        reason = "day and month could be exchanged; it has to be written like 2024-12-31"
+        yield Check(matches, reason, (sql.Literal(_UNCERTAIN),))
+
+
+def certain_texts(column: Column) -> str:
+    """A regular expression for texts that COPY keeps in a date or a time, as programs write them;
+    empty for other types."""
+    if column.is_domain:
+        return ""
+    clock = _CLOCK.format(column.modifier if 0 < column.modifier < 6 else 6)
+    if column.modifier == 0:
+        clock = r"\d\d:\d\d(:\d\d)?"
+    of = {
+        "date": _DAY,
+        "time": clock,
+        "timestamp": f"{_DAY}([T ]{clock})?",
+        "timestamptz": f"{_DAY}([T ]{clock}{_OFFSET})?",
+    }
+    return of.get(column.plain, "")
 
 
 def _cast_first(check: Check, type_: str) -> Check:
@@ -166,6 +248,8 @@ def _without_modifier(column: Column) -> str:
         "timetz": "time with time zone",
         "interval": "interval",
     }
+    if column.plain in _LISTS:
+        return re.sub(r"\(\d+(,-?\d+)?\)", "", column.type)
     return words.get(column.plain, column.type)
 
 

@@ -19,8 +19,8 @@ from windlass.engines.postgres.copy_in import send
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.bad import Bad, BadRows, Trouble
 from windlass.engines.postgres.landing.columns import listed
-from windlass.engines.postgres.landing.encode import csv_of
 from windlass.engines.postgres.landing.staged_columns import StagedColumn, Staging
+from windlass.engines.postgres.landing.watching import Look, Suspicious, watched
 from windlass.engines.postgres.session import Connection
 from windlass.model.flow import Result
 from windlass.model.load import Load
@@ -28,7 +28,8 @@ from windlass.model.relation import Name
 
 
 class Misfit(Exception):
-    """A value is not of its type: the input will be staged as text, to find it."""
+    """A value is not of its type, or COPY might change it: the input will be staged as text, to
+    find it."""
 
 
 def stage_typed(
@@ -43,7 +44,7 @@ def stage_typed(
     aside = Aside(load.bad.most)
     try:
         rows = copy(connection, table, staging.columns, setting_aside(source, aside))
-    except (psycopg.DataError, psycopg.IntegrityError) as error:  # a domain's CHECK
+    except (psycopg.DataError, psycopg.IntegrityError, Suspicious) as error:  # a domain's CHECK
         raise Misfit from error
     analyze(connection, table)
     rows_of = BadRows(connection, run, load, number, source, staging, aside.found)
@@ -132,11 +133,13 @@ def copy(
 
     Raises:
         psycopg.DataError: a value is not of its column's type.
+        Suspicious: COPY might change a value.
         BadRecord: a record cannot be read.
     """
     raw = None if by_batches else source.raw()
     statement = copy_statement(table, [one.identifier for one in columns], raw)
-    return feed(connection, statement, raw.blocks if raw else _blocks(source))
+    looks = {at: Look(one.certain, certain=True) for at, one in enumerate(columns) if one.certain}
+    return feed(connection, statement, watched(source, raw, looks))
 
 
 def feed(
@@ -159,12 +162,6 @@ def feed(
         if failure is not None:
             raise failure
         return cursor.rowcount
-
-
-def _blocks(source: Input) -> Iterator[memoryview]:
-    for batch in source.batches():
-        if batch.num_rows:
-            yield csv_of(batch, source.fields)
 
 
 def copy_statement(

@@ -21,7 +21,7 @@ from windlass.engines.postgres.landing.columns import (
     read_columns,
     read_columns_of_types,
 )
-from windlass.engines.postgres.landing.direct import Direct, Suspicious, can_be_direct
+from windlass.engines.postgres.landing.direct import Direct, can_be_direct
 from windlass.engines.postgres.landing.expecting import check_rows, refuse_bad_keys
 from windlass.engines.postgres.landing.locking import lock_patiently, needs_lock
 from windlass.engines.postgres.landing.rows import (
@@ -35,6 +35,7 @@ from windlass.engines.postgres.landing.rows import (
 from windlass.engines.postgres.landing.sessions import Sessions
 from windlass.engines.postgres.landing.staged_columns import Staging, ordered_mark, plan_staged
 from windlass.engines.postgres.landing.staging import Misfit, stage_texts, stage_typed
+from windlass.engines.postgres.landing.watching import Suspicious
 from windlass.engines.postgres.session import Connection
 from windlass.errors import RunLost, WindlassError
 from windlass.model.flow import Result
