@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import click
+import psycopg
 import pytest
 
 from command import DONE, REFUSED, migrate, windlass
 from servers import Pair
 from windlass.cli.runs import detail_text
+from windlass.flows.status import read_detail, read_statuses
 from windlass.model.outcome import Outcome, Progress, Reason, RunDetail, RunStatus, State
 from windlass.run.runs_text import statuses_text
 
@@ -48,6 +52,57 @@ def test_one_run_is_shown_in_detail(moved: Pair) -> None:
     assert f"Run {run['run']}: done" in said
     assert "1 of 1 copied" in said
     assert f"started    {detail['started_at'][:19]} UTC" in said
+
+
+class Counting(psycopg.Cursor[Any]):
+    """Counts statements and the rows that they return."""
+
+    statements: list[str]
+    fetched = 0
+
+    def execute(self, query: Any, *arguments: Any, **more: Any) -> Any:
+        Counting.statements.append(str(query))
+        return super().execute(query, *arguments, **more)
+
+    def fetchall(self) -> Any:
+        found = super().fetchall()
+        Counting.fetched += len(found)
+        return found
+
+
+def counted(pair: Pair, read: Callable[[Any], Any]) -> tuple[list[str], int]:
+    Counting.statements, Counting.fetched = [], 0
+    with pair.target.connect() as connection:
+        connection.cursor_factory = Counting
+        read(connection)
+    return Counting.statements, Counting.fetched
+
+
+def test_the_list_reads_no_more_of_a_run_with_many_tables(pair: Pair) -> None:
+    """The page reads it every second: neither a line for each table, nor its plan again."""
+    counts = []
+    for tables in (1, 40):
+        pair.source.run(
+            "drop schema if exists s cascade", "create schema s",
+            *(f"create table s.t{i} as select 1 as a" for i in range(tables)),
+        )  # fmt: skip
+        pair.target.run("drop schema if exists s, windlass cascade")
+        run = migrate(pair, "--schema", "s").expect(DONE).result["run"]
+        first, _ = counted(pair, read_statuses)
+        assert sum("select plan" in one for one in first) == 1
+        statements, rows = counted(pair, read_statuses)
+        assert not any("select plan" in one for one in statements)
+        details, _ = counted(pair, lambda one, run=run: read_detail(one, run))
+        assert not any("select plan" in one for one in details)
+        counts.append((statements, rows, details))
+    assert counts[0] == counts[1]
+    with pair.target.connect() as connection:
+        (status,) = read_statuses(connection)
+        detail = read_detail(connection, run)
+    assert (status.progress.relations_done, status.progress.rows) == (40, 40)
+    assert [one.rows for one in detail.relations] == [1] * 40
+    assert detail.outcome
+    assert len(detail.outcome.relations) == 40
 
 
 def test_a_run_of_a_scheduler_is_named_as_one(moved: Pair) -> None:

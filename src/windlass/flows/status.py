@@ -29,7 +29,7 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
         return []
     sizes = read_sizes(connection)
     found = []
-    for run in records.read_runs(connection):
+    for run in records.read_runs(connection, in_brief=True):
         status: RunStatus = resolve(journalled(run.flow).status)(connection, run)
         kept = replace(status.kept, set_aside_bytes=sizes.get(run.run, ((), 0))[1])
         found.append(replace(status, kept=kept))

@@ -53,8 +53,7 @@ def exists(connection: Session) -> bool:
         a newer windlass made it.
     """
     check(connection)
-    row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
-    if not (row and row[0]):
+    if not _is_there(connection):
         return False
     if versions.is_older(connection):
         _upgrade(connection)
@@ -69,10 +68,16 @@ def can_be_read(connection: Session) -> bool:
         Refused: as `exists`.
     """
     check(connection)
-    row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
-    if row and row[0] and versions.READABLE <= versions.read_version(connection) < versions.VERSION:
+    if not _is_there(connection):
+        return False
+    if versions.READABLE <= versions.read_version(connection) <= versions.VERSION:
         return True
     return exists(connection)
+
+
+def _is_there(connection: Session) -> bool:
+    row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
+    return bool(row and row[0])
 
 
 def create(connection: Session) -> None:

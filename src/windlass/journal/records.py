@@ -293,17 +293,21 @@ def read_migrations(connection: Session) -> list[Run]:
     return [run for run in read_runs(connection) if run.flow in MIGRATIONS]
 
 
-def read_runs(connection: Session, run: str | None = None, *, flow: str = "") -> list[Run]:
-    """All runs, newest first; or the run of this name, or those of one flow."""
+def read_runs(
+    connection: Session, run: str | None = None, *, flow: str = "", in_brief: bool = False
+) -> list[Run]:
+    """All runs, newest first; or the run of this name, or those of one flow. `in_brief`: without
+    the relations of outcomes, which are nearly all of them."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "select run, flow, state, source, source_name, essence as config,"
             " caller, caller_url, epoch,"
-            " started_at::text, coalesce(finished_at::text, '') as finished_at, outcome,"
+            " started_at::text, coalesce(finished_at::text, '') as finished_at,"
+            " case when %s then outcome - 'relations' else outcome end as outcome,"
             " extract(epoch from clock_timestamp() - run.started_at)::float8 as age_seconds"
             " from windlass.run where (%s::text is null or run = %s) and %s in ('', flow)"
             " order by run.started_at desc",
-            (run, run, flow),
+            (in_brief, run, run, flow),
         ).fetchall()
     return [_run(**row) for row in rows]
 

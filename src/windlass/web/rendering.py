@@ -33,6 +33,11 @@ class Renderer:
     def __call__(self, template: str, view: Mapping[str, Any]) -> str:
         return self._templates.get_template(template).render(view)
 
+    def get_ready(self) -> None:
+        """Compile all templates, which is slow the first time."""
+        for name in self._templates.list_templates(extensions=["html"]):
+            self._templates.get_template(name)
+
     def _shown(self, value: Any) -> Any:
         """Make characters visible that change the direction of text, or are invisible: names may
         have them."""

@@ -20,6 +20,7 @@ from windlass.web.access import Policy
 from windlass.web.jobs import Jobs
 from windlass.web.pages import make_app
 from windlass.web.site import Site
+from windlass.web.threads import in_thread
 from windlass.web.watched import Watched
 
 CERTIFICATE, KEY = word("tls-cert"), word("tls-key")
@@ -133,10 +134,19 @@ async def _serve(
     port = listener.getsockname()[1]
     host = f"[{place.host}]" if ":" in place.host else place.host
     say(f"{place.scheme}://{host}:{port}/")
+    ready = asyncio.create_task(_get_ready(site))
     try:
         await server.serve(sockets=[listener])
     finally:
+        ready.cancel()
         await _stop(site.jobs, note)
+
+
+async def _get_ready(site: Site) -> None:
+    """Read everything once, so that the first person who looks does not wait for imports."""
+    await asyncio.gather(
+        in_thread(site.render.get_ready), *(site.reader.runs(one) for one in site.targets)
+    )
 
 
 async def _stop(jobs: Jobs, note: Callable[[str], None]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from windlass.model.following import Phase
 from windlass.model.logged import Happened, Kind
-from windlass.model.outcome import RelationProgress, RunDetail, RunStatus, State
+from windlass.model.outcome import RelationOutcome, RelationProgress, RunDetail, RunStatus, State
 from windlass.model.report import Loss
 from windlass.model.step_text import step_text
 from windlass.model.units import bytes_text, seconds_text
@@ -142,56 +142,80 @@ class TablePage:
 
 
 def table_page(detail: RunDetail, search: str = "", number: int = 1) -> TablePage:
-    proofs = {}
-    if detail.outcome:
-        for one in detail.outcome.relations:
-            wrong = str(one.differs.value) if one.differs else ""
-            proofs[one.target] = (wrong, one.verified)
-    rows = [_table(one, proofs.get(one.name, ("", ""))) for one in detail.relations]
-    if not rows and detail.outcome:  # a flow that does not journal each chunk
-        rows = [
-            TableLine(
-                one.target or one.source,
-                "different" if one.differs else "done",
-                BAD if one.differs else GOOD,
-                f"{one.rows:,}",
-                bytes_text(one.bytes) if one.bytes else "",
-                100.0,
-                seconds_text(one.seconds) if one.seconds else "",
-                str(one.differs.value) or one.verified,
-            )
-            for one in detail.outcome.relations
-        ]
-    order = {"different": 0, "copying": 1, "waiting": 2, "done": 3}
-    found = [one for one in rows if search.lower() in one.name.lower()]
-    found.sort(key=lambda one: (order[one.state], one.name))
+    """Only the lines of this page are made: a run may have thousands of tables."""
+    tables = _tables(detail)
+    found = [one for one in tables if search.lower() in one.name.lower()]
+    found.sort(key=lambda one: (_ORDER[one.state], one.name))
     pages = max(-(-len(found) // PAGE_ROWS), 1)
     number = min(max(number, 1), pages)
     shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
-    return TablePage(shown, len(found), len(rows), number, pages, search)
+    return TablePage([one.line() for one in shown], len(found), len(tables), number, pages, search)
 
 
-def _table(one: RelationProgress, proof: tuple[str, str]) -> TableLine:
+_ORDER = {"different": 0, "copying": 1, "waiting": 2, "done": 3}
+_TABLE_TONES = {"different": BAD, "done": GOOD}
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table before it is shown."""
+
+    name: str
+    state: str  # a word of _ORDER
+    line: Callable[[], TableLine]
+
+
+def _tables(detail: RunDetail) -> Sequence[_Table]:
+    ended = detail.outcome.relations if detail.outcome else ()
+    if not detail.relations:  # a flow that does not journal each chunk
+        return [_ended_table(one) for one in ended]
+    proofs = {one.target: (str(one.differs.value), one.verified) for one in ended}
+    return [_table(one, proofs.get(one.name, ("", ""))) for one in detail.relations]
+
+
+def _ended_table(one: RelationOutcome) -> _Table:
+    name, state = one.target or one.source, "different" if one.differs else "done"
+
+    def line() -> TableLine:
+        return TableLine(
+            name,
+            state,
+            _TABLE_TONES[state],
+            f"{one.rows:,}",
+            bytes_text(one.bytes) if one.bytes else "",
+            100.0,
+            seconds_text(one.seconds) if one.seconds else "",
+            str(one.differs.value) or one.verified,
+        )
+
+    return _Table(name, state, line)
+
+
+def _table(one: RelationProgress, proof: tuple[str, str]) -> _Table:
     differs, verified = proof
-    state, tone = (
-        ("different", BAD)
+    state = (
+        "different"
         if differs
-        else ("done", GOOD)
+        else "done"
         if one.chunks_done >= one.chunks
-        else ("copying", PLAIN)
+        else "copying"
         if one.chunks_done
-        else ("waiting", PLAIN)
+        else "waiting"
     )
-    return TableLine(
-        one.name,
-        state,
-        tone,
-        f"{one.rows:,}" if one.chunks_done else "",
-        bytes_text(one.bytes) if one.bytes else "",
-        100.0 * one.chunks_done / one.chunks if one.chunks else 100.0,
-        seconds_text(one.seconds) if one.seconds else "",
-        differs or verified,
-    )
+
+    def line() -> TableLine:
+        return TableLine(
+            one.name,
+            state,
+            _TABLE_TONES.get(state, PLAIN),
+            f"{one.rows:,}" if one.chunks_done else "",
+            bytes_text(one.bytes) if one.bytes else "",
+            100.0 * one.chunks_done / one.chunks if one.chunks else 100.0,
+            seconds_text(one.seconds) if one.seconds else "",
+            differs or verified,
+        )
+
+    return _Table(one.name, state, line)
 
 
 @dataclass(frozen=True, slots=True)

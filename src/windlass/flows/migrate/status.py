@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from windlass.engines.postgres.lock import control_name, read_holder
 from windlass.engines.postgres.session import Connection
-from windlass.flows.migrate.outline import MIGRATE
-from windlass.flows.migrate.portions import TRANSFERS, expected_items
+from windlass.flows.migrate.portions import TRANSFERS
+from windlass.flows.migrate.shown import ShownPlan, read_shown
 from windlass.journal import records
-from windlass.journal.records import Line
+from windlass.journal.sums import Amounts, StepSum, read_amounts, read_step_sums
 from windlass.model.outcome import (
     Kept,
     Progress,
@@ -21,79 +20,65 @@ from windlass.model.outcome import (
     State,
     StepStatus,
 )
-from windlass.model.plan import Plan
 
 
 def migration_status(connection: Connection, run: records.Run) -> RunStatus:
-    plan = records.read_plan(connection, run.run)
-    return _status(connection, run, plan, records.read_lines(connection, run.run))
+    plan = read_shown(connection, run)
+    return _status(connection, run, plan, read_step_sums(connection, run.run, TRANSFERS))
 
 
 def _status(
-    connection: Connection, run: records.Run, plan: Plan, lines: Sequence[Line]
+    connection: Connection, run: records.Run, plan: ShownPlan, sums: Sequence[StepSum]
 ) -> RunStatus:
-    holder = read_holder(connection)
-    copied = {line.item for line in lines if line.step in TRANSFERS}
-    done = [item for item in plan.relations if all(chunk.id in copied for chunk in item.chunks)]
+    is_running = run.state is State.RUNNING
+    copied = frozenset[str]().union(*(one.items for one in sums))
     return replace(
         run.status,
         progress=Progress(
-            relations_done=len(done),
+            relations_done=sum(copied.issuperset(one.chunks) for one in plan.relations),
             relations=len(plan.relations),
-            rows=sum(line.rows for line in lines),
-            bytes=sum(line.size_bytes for line in lines),
+            rows=sum(one.rows for one in sums),
+            bytes=sum(one.size_bytes for one in sums),
             bytes_planned=plan.size_bytes,
-            step=lines[-1].step if lines else "",
+            step=sums[-1].step if sums else "",
         ),
-        kept=Kept(set_aside=len(plan.set_aside)),
-        active=holder.startswith(control_name(run.run)) and run.state is State.RUNNING,
+        kept=Kept(set_aside=plan.set_aside),
+        active=is_running and read_holder(connection).startswith(control_name(run.run)),
     )
 
 
 def migration_detail(connection: Connection, run: records.Run) -> RunDetail:
-    plan = records.read_plan(connection, run.run)
-    return detail_of(connection, run, plan, records.read_lines(connection, run.run))
-
-
-def detail_of(
-    connection: Connection, run: records.Run, plan: Plan, lines: Sequence[Line]
-) -> RunDetail:
-    """`migration_detail`, of a plan and lines that have been read."""
-    done = Counter(line.step for line in lines)
-    seconds: dict[str, float] = defaultdict(float)
-    for line in lines:
-        seconds[line.step] += line.seconds
-    steps = [
-        StepStatus(name, done[name], max(len(items), done[name]), seconds[name])
-        for name, items in _in_order(expected_items(plan)).items()
-        if items
-    ]
+    plan = read_shown(connection, run)
+    sums = read_step_sums(connection, run.run, TRANSFERS)
+    found = {one.step: one for one in sums}
     return RunDetail(
-        _status(connection, run, plan, lines),
+        _status(connection, run, plan, sums),
         run.outcome,
-        str(plan.target),
-        plan.made.version,
-        plan.made.options,
-        tuple(steps),
-        relations=tuple(_relations(plan, lines)),
+        plan.target,
+        plan.version,
+        plan.options,
+        tuple(_step(name, items, found.get(name)) for name, items in plan.steps.items()),
+        relations=tuple(_relations(plan, read_amounts(connection, run.run, TRANSFERS))),
     )
 
 
-def _relations(plan: Plan, lines: Sequence[Line]) -> Iterator[RelationProgress]:
+def _step(name: str, items: int, done: StepSum | None) -> StepStatus:
+    """A step may have more lines than the plan has items: some depend on the rows."""
+    if done is None:
+        return StepStatus(name, 0, items, 0.0)
+    return StepStatus(name, done.lines, max(items, done.lines), done.seconds)
+
+
+def _relations(plan: ShownPlan, copied: Mapping[str, Amounts]) -> Iterator[RelationProgress]:
     """Of each relation with rows, in the plan's order."""
-    copied = {line.item: line for line in lines if line.step in TRANSFERS}
-    for item in plan.relations:
-        found = [copied[chunk.id] for chunk in item.chunks if chunk.id in copied]
+    for one in plan.relations:
+        found = [copied[chunk] for chunk in one.chunks if chunk in copied]
         yield RelationProgress(
-            str(item.target),
-            rows=sum(line.rows for line in found),
-            bytes=sum(line.size_bytes for line in found),
-            bytes_planned=sum(chunk.size_bytes for chunk in item.chunks),
+            one.name,
+            rows=sum(each.rows for each in found),
+            bytes=sum(each.size_bytes for each in found),
+            bytes_planned=one.size_bytes,
             chunks_done=len(found),
-            chunks=len(item.chunks),
-            seconds=sum(line.seconds for line in found),
+            chunks=len(one.chunks),
+            seconds=sum(each.seconds for each in found),
         )
-
-
-def _in_order(items: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    return {step.name: items[step.name] for step in MIGRATE.steps if step.name in items}

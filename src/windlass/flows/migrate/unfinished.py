@@ -12,7 +12,7 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Connection
 from windlass.errors import CannotResume
 from windlass.flows.migrate.resuming import check_key, check_snapshot, check_source, check_target
-from windlass.flows.migrate.status import detail_of
+from windlass.flows.migrate.status import migration_detail
 from windlass.journal import records
 from windlass.model.outcome import RunDetail
 from windlass.model.plan import Plan
@@ -79,7 +79,7 @@ def read_unfinished(
 
     problems = tuple(_problems(f"run {found.run}", list(checks())))
     refused = replace(plan, findings=replace(plan.findings, problems=problems))
-    return Planned(refused, detail_of(target, found, plan, lines))
+    return Planned(refused, migration_detail(target, found))
 
 
 def _problems(run: str, checks: Sequence[Callable[[], None]]) -> Iterator[Problem]:

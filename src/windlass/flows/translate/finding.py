@@ -35,7 +35,7 @@ class TranslateFinder(Finder):
         return self._hold.origin.server.identity
 
     def _read_unfinished(self, found: Run) -> Planned:
-        from windlass.flows.migrate.status import detail_of
+        from windlass.flows.migrate.status import migration_detail
         from windlass.flows.migrate.unfinished import Planned
 
         control = self._hold.control
@@ -49,7 +49,7 @@ class TranslateFinder(Finder):
             message = f"cannot be resumed: {error}"
             problems.append(Problem(f"run {found.run}", message, error.hint))
         refused = replace(plan, findings=replace(plan.findings, problems=tuple(problems)))
-        return Planned(refused, detail_of(control, found, plan, lines))
+        return Planned(refused, migration_detail(control, found))
 
     def _make_plan(
         self, purpose: Purpose = Purpose.MOVE, run: str = "", *, measures: bool = False
