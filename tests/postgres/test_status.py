@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -92,7 +93,7 @@ def test_the_list_reads_no_more_of_a_run_with_many_tables(pair: Pair) -> None:
         assert sum("select plan" in one for one in first) == 1
         statements, rows = counted(pair, read_statuses)
         assert not any("select plan" in one for one in statements)
-        details, _ = counted(pair, lambda one, run=run: read_detail(one, run))
+        details, _ = counted(pair, partial(read_detail, name=run))
         assert not any("select plan" in one for one in details)
         counts.append((statements, rows, details))
     assert counts[0] == counts[1]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from command import BAD_SPEC, windlass
 from windlass.errors import BadSpec
 from windlass.run.extras import missing_library
 from windlass.web.access import (
@@ -173,6 +174,7 @@ def test_a_form_comes_from_this_page(headers: dict[str, str], is_here: bool) -> 
         (Policy(user_header="X-User", proxies=("10.0.0.0/8",)), (), "not an IP address"),
         (Policy(user_header="X-User", proxies=("proxy.example.com",)), (), "not an IP address"),
         (Policy({ANNE: "anne"}, proxies=("10.0.0.5",)), (), "needs"),
+        (Policy(user_header="X User"), (), "not the name of a header"),
     ],
 )
 def test_what_would_never_be_met_is_refused(
@@ -245,3 +247,44 @@ def test_what_is_no_certificate_with_its_key_is_refused_before_it_listens(tmp_pa
     key.write_text("no key")
     with pytest.raises(BadSpec, match="not a certificate and its key"):
         check_place(Place(tls_cert=certificate, tls_key=key))
+
+
+def refused(*words: str) -> str:
+    """What `windlass serve` prints if it does not begin to listen."""
+    ran = windlass("serve", "--port", "0", *words)
+    ran.expect(BAD_SPEC)
+    return ran.stderr
+
+
+def test_every_mistake_in_the_options_is_named_at_once(tmp_path: Path) -> None:
+    spec = tmp_path / "shop.yaml"
+    spec.write_text(
+        "flow: migrate\nsource: postgresql://a/b\ntarget: postgresql://c/d\nschmea: x\n"
+    )
+    tokens = private(tmp_path, "anne short\n")
+    said = refused(
+        *("-f", str(spec), "--target", "mongo://x/y", "--target", "postgresql://u:pa@h:99x/d"),
+        *("--token-file", str(tokens), "--host", "0.0.0.0", "--tls-cert", str(tokens)),
+    )
+    assert "6 faults" in said
+    assert f"{spec}: unknown key 'schmea'" in said
+    assert "--target number 1: target: mongo:// is not supported" in said
+    assert "--target number 2: target: its port is not a number from 1 to 65535" in said
+    assert "line 1: not NAME TOKEN" in said
+    assert "--allowed-host has to name" in said
+    assert "--tls-cert and --tls-key are given together" in said
+    assert "pa@" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--target", ""), "target: is empty"),
+        (("--target", "postgresql://h/d", "--source", "postgresql://h:0/d"), "source: its port"),
+        (("--target", "postgresql://h/d", "--user-header", ""), "--user-header: is empty"),
+    ],
+)
+def test_an_option_that_could_not_mean_anything_is_refused(
+    words: tuple[str, ...], fault: str
+) -> None:
+    assert fault in refused(*words)

@@ -8,10 +8,18 @@ from pathlib import Path
 import pytest
 
 from windlass.engines.names import name_of
+from windlass.model.acts import Act
 from windlass.model.following import FollowingStatus, Phase
 from windlass.model.outcome import Progress, RelationProgress, RunDetail, RunStatus, State
 from windlass.web.actions import actions_of
-from windlass.web.views import percent_of, run_line, table_page, tone_of
+from windlass.web.views import (
+    compared_again,
+    ending_text,
+    percent_of,
+    run_line,
+    table_page,
+    tone_of,
+)
 from windlass.web.watched import title_of, watch_target, with_keys
 
 PASSWORD = "hunter22-secret"
@@ -130,3 +138,42 @@ def test_targets_with_one_title_are_told_apart() -> None:
     found = with_keys([shop, replace(shop, file=Path("/srv/shop.yaml")), shop])
     title = "shop on db:5432"
     assert [one.title for one in found] == [title, f"{title} (shop.yaml)", f"{title} (2)"]
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ("exit code 0", "done (exit code 0)"),
+        ("exit code 1", "differences or losses were found (exit code 1)"),
+        ("exit code -15, interrupted by ann", "interrupted (exit code -15, interrupted by ann)"),
+        ("exit code 3", "refused (exit code 3)"),
+        ("exit code 77", "failed (exit code 77)"),
+        ("", "running, or the page's process died"),
+        ("triggered", "triggered"),
+    ],
+)
+def test_the_end_of_a_command_is_shown_in_words(result: str, words: str) -> None:
+    assert ending_text(result) == words
+
+
+@pytest.mark.parametrize(
+    ("acts", "is_named"),
+    [
+        ([], False),
+        ([("Verify again", "exit code 1")], True),
+        ([("Roll back", "exit code 3"), ("Verify again", "exit code 1")], True),
+        ([("Verify again", ""), ("Verify again", "exit code 1")], True),
+        ([("Verify again", "exit code 4"), ("Verify again", "exit code 1")], True),
+        ([("Repair differences", "exit code 0"), ("Verify again", "exit code 1")], False),
+        ([("Abandon", "exit code 1")], False),
+    ],
+)
+def test_a_later_comparison_that_found_differences_is_named(
+    acts: list[tuple[str, str]], is_named: bool
+) -> None:
+    """The run's own result stays what it was: its tables were equal when it ended."""
+    made = tuple(
+        Act(STATUS.run, what, "windlass", "ann", "127.0.0.1", result=result)
+        for what, result in acts  # the newest first
+    )
+    assert bool(compared_again(RunDetail(STATUS, None, acts=made))) is is_named

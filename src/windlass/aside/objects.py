@@ -6,6 +6,7 @@ a row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, LiteralString
@@ -221,13 +222,22 @@ def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[s
             break
         waiting = [one for one in waiting if id(one) in needed]
     problems = [
-        Problem(str(one), f"is in use: {needed[id(one)]}", "drop what depends on it")
+        Problem(str(one), f"is in use: {needed[id(one)]}", _way_out(needed[id(one)]))
         for one in waiting
         if one.kind not in STAYS_IF_USED
     ]
     if problems:
         raise Refused(problems)
     return [str(one) for one in waiting]
+
+
+def _way_out(dependent: str) -> str:
+    """Rows that another run has set aside have the types of the table that they were in."""
+    runs = re.findall(r"\bwindlass_(\d{8}_\d{4}_[0-9a-f]{4})_", dependent)
+    if not runs:
+        return "drop what depends on it"
+    whose = " and ".join(f"run {one}" for one in dict.fromkeys(runs))
+    return f"{whose} has set that aside: windlass rollback undoes it, windlass clean drops it"
 
 
 def _drop(connection: Connection, statement: Statement) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--user-header",
     metavar="NAME",
-    default="",
     help="Header in which a proxy that has checked the user names them.",
 )
 @click.option(
@@ -102,10 +102,16 @@ def serve(voice: Voice, /, **words: Any) -> int:
     from windlass.web.access import check_policy
 
     place = serving.Place(words["host"], words["port"], words["tls_cert"], words["tls_key"])
-    serving.check_place(place)
-    targets = _targets(voice, words["files"], words["targets"], words["source"])
-    policy, made = _policy(voice, words)
-    check_policy(policy, words["host"], names=words["hosts"])
+    faults: list[BadSpec] = []
+    with _noting(faults):
+        serving.check_place(place)
+    targets = _targets(voice, words["files"], words["targets"], words["source"], faults)
+    policy, made = _policy(voice, words, faults)
+    with _noting(faults):
+        check_policy(policy, words["host"], names=words["hosts"])
+    if faults:
+        hints = dict.fromkeys(one.hint for one in faults if one.hint)
+        raise BadSpec([each for one in faults for each in one.faults], hint="; ".join(hints))
 
     def say(url: str) -> None:
         voice.aside(f"Runs of {', '.join(one.title for one in targets)}: {url}")
@@ -117,34 +123,66 @@ def serve(voice: Voice, /, **words: Any) -> int:
     return Exit.DONE
 
 
-def _targets(
-    voice: Voice, files: Sequence[Path], urls: Sequence[str], source: str | None
-) -> tuple[Watched, ...]:
-    """Raises:
-    BadSpec: nothing is to be shown, or a source is given for several targets.
-    """
-    from windlass.web.watched import watch_spec, watch_target, with_keys
+@contextmanager
+def _noting(faults: list[BadSpec], where: str = "") -> Iterator[None]:
+    """Continue after a fault, so that all of them are shown. `where` names what has it, if its
+    message does not."""
+    try:
+        yield
+    except BadSpec as error:
+        named = (one if where in one else f"{where}: {one}" for one in error.faults)
+        faults.append(BadSpec(list(named), hint=error.hint))
 
-    found = [watch_spec(options.read_kept_spec(voice, one), one) for one in files]
+
+def _targets(
+    voice: Voice,
+    files: Sequence[Path],
+    urls: Sequence[str],
+    source: str | None,
+    faults: list[BadSpec],
+) -> tuple[Watched, ...]:
+    """Adds to `faults`: nothing is to be shown, one of them is no target whose runs can be read, or
+    a source is given for several."""
+    from windlass.web.watched import title_of, watch_spec, watch_target, with_keys
+
+    found: list[Watched] = []
+    for one in files:
+        with _noting(faults, str(one)):
+            found.append(watch_spec(options.read_kept_spec(voice, one), one))
     given = list(urls)
     if not (given or files) and (default := os.environ.get("WINDLASS_TARGET")):
         given = [default]
     if not (given or files):
-        raise BadSpec(
-            ["no target: give --target, --file or WINDLASS_TARGET"],
-            hint="for example --target postgresql://user@host:5432/database",
-        )
+        message = "no target: give --target, --file or WINDLASS_TARGET"
+        hint = "for example --target postgresql://user@host:5432/database"
+        faults.append(BadSpec([message], hint=hint))
     source = source or (os.environ.get("WINDLASS_SOURCE") if len(given) == 1 else "")
-    if source and len(given) != 1:
-        raise BadSpec(
-            ["--source is for one --target"], hint="give several pairs as spec files, with --file"
-        )
     voice.hide_passwords_of(*given, source or "")
-    found += [watch_target(one, source or "") for one in given]
+    if source and len(given) != 1:
+        hint = "give several pairs as spec files, with --file"
+        faults.append(BadSpec(["--source is for one --target"], hint=hint))
+    for number, url in enumerate(given, 1):
+        with _noting(faults, f"--target number {number}" if len(given) > 1 else ""):
+            _check_target(url)
+            found.append(watch_target(url, source or ""))
+    with _noting(faults):
+        if source and len(given) == 1:
+            title_of(source, "source")
     return with_keys(found)
 
 
-def _policy(voice: Voice, words: Mapping[str, Any]) -> tuple[Policy, str]:
+def _check_target(url: str) -> None:
+    """Raises:
+    BadSpec: no engine can have runs at this address.
+    """
+    from windlass.recorded import open_past
+
+    if not url.strip():
+        raise BadSpec(["target: is empty"])
+    open_past(url, "windlass status")  # connects to nothing
+
+
+def _policy(voice: Voice, words: Mapping[str, Any], faults: list[BadSpec]) -> tuple[Policy, str]:
     """Who may look and act; and the token that was made up, if one was."""
     import secrets
 
@@ -157,19 +195,26 @@ def _policy(voice: Voice, words: Mapping[str, Any]) -> tuple[Policy, str]:
         read_tokens,
     )
 
-    tokens = read_tokens(words["token_file"]) if words["token_file"] else {}
+    tokens: dict[str, str] = {}
+    with _noting(faults):
+        tokens = read_tokens(words["token_file"]) if words["token_file"] else {}
+    if words["token_file"] and not tokens:  # it ends with that; nothing else is wrong because of it
+        tokens = {secrets.token_urlsafe(): "nobody"}
     if token := os.environ.get(WEB_TOKEN, "").strip():
         if len(token) < SHORTEST_TOKEN:
-            raise BadSpec([f"{WEB_TOKEN}: has fewer than {SHORTEST_TOKEN} characters"])
+            faults.append(BadSpec([f"{WEB_TOKEN}: has fewer than {SHORTEST_TOKEN} characters"]))
         tokens[token] = "token"
-    made = ""
-    if words["allow_actions"] and not (tokens or words["user_header"]):
+    made, header = "", words["user_header"]
+    if header == "":  # perhaps of a variable that is not set: anybody could look
+        faults.append(BadSpec(["--user-header: is empty"]))
+    has_nobody = header is None and not words["token_file"]
+    if has_nobody and words["allow_actions"] and not tokens:
         made = secrets.token_urlsafe(24)
         tokens = {made: os.environ.get("USER", "") or "token"}
     voice.hide(*tokens)
     policy = Policy(
         tokens,
-        words["user_header"],
+        header or "",
         tuple(map(as_sent, words["proxies"])) or LOCAL_NAMES,
         tuple(dict.fromkeys(map(as_sent, (*words["hosts"], words["host"], *LOCAL_NAMES)))),
         words["allow_actions"],

@@ -27,6 +27,7 @@ SHORTEST_TOKEN = 16  # characters
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
 FILE, HEADER = word("token-file"), word("user-header")
 HOST, NAME, PROXY = word("host"), word("allowed-host"), word("trusted-proxy")
 
@@ -144,6 +145,8 @@ def check_policy(policy: Policy, host: str, *, names: Sequence[str]) -> None:
         for one in policy.proxies
         if one not in LOCAL_NAMES and not _is_address(one)
     ]
+    if policy.user_header and not _HEADER_NAME.fullmatch(policy.user_header):
+        faults.append(f"{HEADER} {policy.user_header}: is not the name of a header")
     if policy.proxies != LOCAL_NAMES and not policy.user_header:
         faults.append(f"{PROXY}: needs {HEADER}, the header in which it names the user")
     if faults:

@@ -187,6 +187,7 @@ async def _run_view(request: Request, watched: Watched, detail: RunDetail) -> Ma
         "elsewhere": offered.elsewhere,
         "jobs": site.jobs.of_run(watched, status.run),
         "has_plan": bool(detail.relations),
+        "compared_again": views.compared_again(detail),
         "entries": views.log_lines(detail.log.entries[:LAST_ENTRIES]) if detail.log else [],
         "entries_all": detail.log.all if detail.log else 0,
     }

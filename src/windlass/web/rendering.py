@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from windlass.model.text import in_lines
 from windlass.model.wording import Spelling, spelled
+from windlass.web.views import ending_of, ending_text
 
 
 class Renderer:
@@ -29,6 +30,8 @@ class Renderer:
         )
         names = {name: f"{name}?{_digest(content)}" for name, content in statics().items()}
         self._templates.globals["static"] = names
+        self._templates.globals["ending_of"] = ending_of
+        self._templates.filters["ending"] = ending_text
 
     def __call__(self, template: str, view: Mapping[str, Any]) -> str:
         return self._templates.get_template(template).render(view)

@@ -67,8 +67,9 @@ def _pair_faults(certificate: Path, key: Path | None) -> Iterator[str]:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, locked)
     except (ssl.SSLError, ValueError) as error:
-        reason = getattr(error, "reason", "") or str(error)
-        yield f"{CERTIFICATE} {certificate}, {KEY} {key}: not a certificate and its key ({reason})"
+        reason = getattr(error, "reason", "")  # of OpenSSL; it has none for a file that is not PEM
+        more = f" ({reason.replace('_', ' ').lower()})" if reason else ", in the format PEM"
+        yield f"{CERTIFICATE} {certificate}, {KEY} {key}: not a certificate and its key{more}"
 
 
 def serve(

@@ -252,6 +252,43 @@ def log_lines(entries: Sequence[Happened]) -> Sequence[LogLine]:
     ]
 
 
+_ENDINGS = {  # of commands, by their exit codes
+    0: (GOOD, "done"),
+    1: (WARN, "differences or losses were found"),
+    3: (BAD, "refused"),
+    4: (BAD, "stopped"),
+    5: (WARN, "the cutover was undone"),
+    130: (WARN, "interrupted"),
+}
+_CODE = re.compile(r"exit code (-?[0-9]+)")
+COMPARING = ("Verify again", "Repair differences")
+
+
+def ending_of(code: int) -> tuple[str, str]:
+    """How a command ended: its tone, and in words."""
+    return _ENDINGS.get(130 if code < 0 else code, (BAD, "failed"))
+
+
+def ending_text(result: str) -> str:
+    """How a command ended, of what is recorded of it."""
+    code = _CODE.match(result)
+    if code is None:
+        return result or "running, or the page's process died"
+    return f"{ending_of(int(code[1]))[1]} ({result})"
+
+
+def compared_again(detail: RunDetail) -> str:
+    """What a comparison after the run has found: the last one counts. Empty if it found both sides
+    equal, or if there was none."""
+    for act in detail.acts:  # the newest first
+        code = _CODE.match(act.result)
+        if act.what in COMPARING and code and int(code[1]) in (0, 1):
+            if code[1] == "0":
+                return ""
+            return f"{act.what} by {act.who}, {act.at} UTC: {ending_of(1)[1]}"
+    return ""
+
+
 def number_in(text: str) -> int:
     """The number of a page, in an address."""
     return max(int(text), 1) if re.fullmatch(r"[0-9]{1,6}", text) else 1

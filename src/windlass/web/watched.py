@@ -93,17 +93,17 @@ def watch_spec(spec: SpecModel, file: Path) -> Watched:
     return replace(found, file=file, spec=spec, digest=digest_of(file))
 
 
-def title_of(url: str) -> str:
+def title_of(url: str, side: str = "target") -> str:
     """A database as reports and metrics name it: ``shop on db.example.com:5432``.
 
     Raises:
         BadSpec: it looks like the address of a database, but is not valid.
     """
     if POSTGRES.match(url):
-        Address.parse("target", url)
+        Address.parse(side, url)
     if name := name_of(url):
         return name
-    raise BadSpec(["target: not a URL: its host or port cannot be read"])
+    raise BadSpec([f"{side}: not a URL: its host or port cannot be read"])
 
 
 def with_keys(found: Sequence[Watched]) -> tuple[Watched, ...]:

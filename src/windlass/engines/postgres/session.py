@@ -126,6 +126,13 @@ class ProgramAccess:
     service: dict[str, str]
 
 
+_EXAMPLE = "for example postgresql://user@host:5432/database"
+
+
+def _is_port(text: str) -> bool:
+    return bool(re.fullmatch(r" *[0-9]{1,5} *", text)) and 0 < int(text) < 65536
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a database is. ``repr`` and ``str`` never show a password."""
@@ -152,12 +159,14 @@ class Address:
         if re.fullmatch(r"[\w.-]+", text):
             text = conninfo.make_conninfo(service=text)
         try:
-            conninfo.conninfo_to_dict(text)
+            ports = str(conninfo.conninfo_to_dict(text).get("port") or "")
         except psycopg.ProgrammingError:
             raise BadSpec(
                 [f"{side}: not a postgresql:// URL, a conninfo string or a service name"],
-                hint="for example postgresql://user@host:5432/database",
+                hint=_EXAMPLE,
             ) from None
+        if not all(map(_is_port, filter(None, ports.split(",")))):  # one for each host
+            raise BadSpec([f"{side}: its port is not a number from 1 to 65535"], hint=_EXAMPLE)
         return cls(side, text)
 
     @property
