@@ -15,10 +15,11 @@ from windlass.journal import log as run_log
 from windlass.model.account import Timeline
 from windlass.model.flow import resolve
 from windlass.model.logged import LogPart
-from windlass.model.outcome import RunDetail, RunStatus
+from windlass.model.outcome import Outcome, RunDetail, RunStatus
 from windlass.model.report import Problem
 from windlass.planning.document.as_json import document
 from windlass.run.accounting import timeline_of, utc_text
+from windlass.run.recent import Recent
 
 LAST_ENTRIES = 100  # of a run's log, with all else that is known of it
 
@@ -40,7 +41,7 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
     """Raises:
     Refused: no such run is in the journal.
     """
-    run = _find(connection, name)
+    run = _whole(connection, _find(connection, name))
     flow = journalled(run.flow)
     if flow.detail:
         detail: RunDetail = resolve(flow.detail)(connection, run)
@@ -66,8 +67,25 @@ def read_log(
     return run_log.read(connection, name, start=start, most=most, with_items=with_items)
 
 
+def _whole(connection: Connection, run: records.Run) -> records.Run:
+    """With the relations of its outcome, which are read again only if it has ended once more."""
+    if run.outcome is None:
+        return run
+    key = run.source, run.run, run.started_at, run.finished_at, run.state, str(run.epoch)
+    if not run.finished_at or (outcome := _OUTCOMES.get(key)) is None:
+        (found,) = records.read_runs(connection, run.run)
+        if run.finished_at and found.finished_at == run.finished_at and found.outcome:
+            _OUTCOMES.put(key, found.outcome)
+        return found
+    return replace(run, outcome=outcome)
+
+
+_OUTCOMES: Recent[tuple[str, ...], Outcome] = Recent(20_000, lambda one: 1 + len(one.relations))
+
+
 def _find(connection: Connection, name: str) -> records.Run:
-    found = records.read_runs(connection, name) if door.can_be_read(connection) else []
+    can_be_read = door.can_be_read(connection)
+    found = records.read_runs(connection, name, in_brief=True) if can_be_read else []
     if not found:
         message = "is not in the target's journal"
         raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from windlass.model.following import Phase
 from windlass.model.logged import Happened, Kind
@@ -143,79 +144,63 @@ class TablePage:
 
 def table_page(detail: RunDetail, search: str = "", number: int = 1) -> TablePage:
     """Only the lines of this page are made: a run may have thousands of tables."""
-    tables = _tables(detail)
-    found = [one for one in tables if search.lower() in one.name.lower()]
-    found.sort(key=lambda one: (_ORDER[one.state], one.name))
+    ended = detail.outcome.relations if detail.outcome else ()
+    proofs = {one.target: one for one in ended} if detail.relations else {}
+    # a flow that does not journal each chunk has those of its outcome
+    tables: Sequence[RelationProgress | RelationOutcome] = detail.relations or ended
+    word = search.lower()
+    found = [
+        (_ORDER[_state(one, proofs)], name, one)
+        for one in tables
+        if word in (name := _name(one)).lower()
+    ]
+    found.sort(key=itemgetter(0, 1))
     pages = max(-(-len(found) // PAGE_ROWS), 1)
     number = min(max(number, 1), pages)
     shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
-    return TablePage([one.line() for one in shown], len(found), len(tables), number, pages, search)
+    lines = [_table_line(one, proofs) for *_, one in shown]
+    return TablePage(lines, len(found), len(tables), number, pages, search)
 
 
 _ORDER = {"different": 0, "copying": 1, "waiting": 2, "done": 3}
 _TABLE_TONES = {"different": BAD, "done": GOOD}
+Proofs = Mapping[str, RelationOutcome]
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table before it is shown."""
-
-    name: str
-    state: str  # a word of _ORDER
-    line: Callable[[], TableLine]
+def _name(one: RelationProgress | RelationOutcome) -> str:
+    return one.name if isinstance(one, RelationProgress) else one.target or one.source
 
 
-def _tables(detail: RunDetail) -> Sequence[_Table]:
-    ended = detail.outcome.relations if detail.outcome else ()
-    if not detail.relations:  # a flow that does not journal each chunk
-        return [_ended_table(one) for one in ended]
-    proofs = {one.target: (str(one.differs.value), one.verified) for one in ended}
-    return [_table(one, proofs.get(one.name, ("", ""))) for one in detail.relations]
+def _state(one: RelationProgress | RelationOutcome, proofs: Proofs) -> str:
+    if isinstance(one, RelationOutcome):
+        return "different" if one.differs else "done"
+    proof = proofs.get(one.name)
+    if proof is not None and proof.differs:
+        return "different"
+    if one.chunks_done >= one.chunks:
+        return "done"
+    return "copying" if one.chunks_done else "waiting"
 
 
-def _ended_table(one: RelationOutcome) -> _Table:
-    name, state = one.target or one.source, "different" if one.differs else "done"
-
-    def line() -> TableLine:
-        return TableLine(
-            name,
-            state,
-            _TABLE_TONES[state],
-            f"{one.rows:,}",
-            bytes_text(one.bytes) if one.bytes else "",
-            100.0,
-            seconds_text(one.seconds) if one.seconds else "",
-            str(one.differs.value) or one.verified,
-        )
-
-    return _Table(name, state, line)
-
-
-def _table(one: RelationProgress, proof: tuple[str, str]) -> _Table:
-    differs, verified = proof
-    state = (
-        "different"
-        if differs
-        else "done"
-        if one.chunks_done >= one.chunks
-        else "copying"
-        if one.chunks_done
-        else "waiting"
+def _table_line(one: RelationProgress | RelationOutcome, proofs: Proofs) -> TableLine:
+    state = _state(one, proofs)
+    if isinstance(one, RelationOutcome):
+        proof: RelationOutcome | None = one
+        rows, percent = f"{one.rows:,}", 100.0
+    else:
+        proof = proofs.get(one.name)
+        rows = f"{one.rows:,}" if one.chunks_done else ""
+        percent = 100.0 * one.chunks_done / one.chunks if one.chunks else 100.0
+    return TableLine(
+        _name(one),
+        state,
+        _TABLE_TONES.get(state, PLAIN),
+        rows,
+        bytes_text(one.bytes) if one.bytes else "",
+        percent,
+        seconds_text(one.seconds) if one.seconds else "",
+        str(proof.differs.value) or proof.verified if proof else "",
     )
-
-    def line() -> TableLine:
-        return TableLine(
-            one.name,
-            state,
-            _TABLE_TONES.get(state, PLAIN),
-            f"{one.rows:,}" if one.chunks_done else "",
-            bytes_text(one.bytes) if one.bytes else "",
-            100.0 * one.chunks_done / one.chunks if one.chunks else 100.0,
-            seconds_text(one.seconds) if one.seconds else "",
-            differs or verified,
-        )
-
-    return _Table(one.name, state, line)
 
 
 @dataclass(frozen=True, slots=True)

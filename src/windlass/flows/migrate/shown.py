@@ -3,10 +3,8 @@ tables takes long to read, and does not change."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 from windlass.engines.postgres.session import Connection
@@ -14,6 +12,7 @@ from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.portions import expected_items
 from windlass.journal import records
 from windlass.model.plan import Plan
+from windlass.run.recent import Recent
 
 MOST_KEPT = 100_000  # chunks, of all plans that are kept: about 30 MB
 
@@ -67,33 +66,8 @@ def read_shown(connection: Connection, run: records.Run) -> ShownPlan:
     return kept
 
 
-class _Kept:
-    """The plans that were used last. Threads share it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._plans: OrderedDict[tuple[str, ...], ShownPlan] = OrderedDict()
-        self._size = 0
-
-    def get(self, key: tuple[str, ...]) -> ShownPlan | None:
-        with self._lock:
-            if key in self._plans:
-                self._plans.move_to_end(key)
-            return self._plans.get(key)
-
-    def put(self, key: tuple[str, ...], plan: ShownPlan) -> None:
-        with self._lock:
-            if key in self._plans:
-                return
-            self._plans[key] = plan
-            self._size += _size(plan)
-            while self._size > MOST_KEPT and len(self._plans) > 1:
-                _, old = self._plans.popitem(last=False)
-                self._size -= _size(old)
-
-
 def _size(plan: ShownPlan) -> int:
     return 1 + sum(1 + len(one.chunks) for one in plan.relations)
 
 
-_KEPT = _Kept()
+_KEPT: Recent[tuple[str, ...], ShownPlan] = Recent(MOST_KEPT, _size)

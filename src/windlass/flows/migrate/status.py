@@ -20,6 +20,7 @@ from windlass.model.outcome import (
     State,
     StepStatus,
 )
+from windlass.run.recent import Recent
 
 
 def migration_status(connection: Connection, run: records.Run) -> RunStatus:
@@ -58,7 +59,7 @@ def migration_detail(connection: Connection, run: records.Run) -> RunDetail:
         plan.version,
         plan.options,
         tuple(_step(name, items, found.get(name)) for name, items in plan.steps.items()),
-        relations=tuple(_relations(plan, read_amounts(connection, run.run, TRANSFERS))),
+        relations=_relations(connection, run, plan, sums),
     )
 
 
@@ -69,8 +70,24 @@ def _step(name: str, items: int, done: StepSum | None) -> StepStatus:
     return StepStatus(name, done.lines, max(items, done.lines), done.seconds)
 
 
-def _relations(plan: ShownPlan, copied: Mapping[str, Amounts]) -> Iterator[RelationProgress]:
-    """Of each relation with rows, in the plan's order."""
+Relations = tuple[RelationProgress, ...]
+
+
+def _relations(
+    connection: Connection, run: records.Run, plan: ShownPlan, sums: Sequence[StepSum]
+) -> Relations:
+    """Of each relation with rows, in the plan's order. They are made again only if more is done."""
+    key, done = (run.source, run.run, run.started_at), tuple(sums)
+    kept = _KEPT.get(key)
+    if kept is not None and kept[0] == done:
+        return kept[1]
+    made = tuple(_made(plan, read_amounts(connection, run.run, TRANSFERS)))
+    if sum(len(one.items) for one in done) == sum(one.chunks_done for one in made):
+        _KEPT.put(key, (done, made))  # nothing was done in between
+    return made
+
+
+def _made(plan: ShownPlan, copied: Mapping[str, Amounts]) -> Iterator[RelationProgress]:
     for one in plan.relations:
         found = [copied[chunk] for chunk in one.chunks if chunk in copied]
         yield RelationProgress(
@@ -82,3 +99,8 @@ def _relations(plan: ShownPlan, copied: Mapping[str, Amounts]) -> Iterator[Relat
             chunks=len(one.chunks),
             seconds=sum(each.seconds for each in found),
         )
+
+
+_KEPT: Recent[tuple[str, ...], tuple[tuple[StepSum, ...], Relations]] = Recent(
+    20_000, lambda one: len(one[1])
+)
