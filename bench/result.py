@@ -212,11 +212,13 @@ class Transcribed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a benchmark itself returns; `data` says in one line what was measured."""
+    """What a benchmark itself returns; `data` says in one line what was measured. `load_before`
+    counts instead of the load at the start, if making the data loads the machine for long."""
 
     data: str
     cases: tuple[Case, ...]
     goals: tuple[Goal, ...]
+    load_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

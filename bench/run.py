@@ -63,7 +63,7 @@ def run(benchmark: Benchmark, request: Request) -> Result:
         surroundings=surroundings,
         measured_at=began.replace(microsecond=0),
         revision=revision,
-        load_before=load_before,
+        load_before=load_before if measured.load_before is None else measured.load_before,
         notes=before.notes if before else (),
         notes_on=before.notes_on if before else None,
     )

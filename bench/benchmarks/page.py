@@ -1,10 +1,12 @@
 """How soon the page of `windlass serve` is seen: a run of many relations, in a real browser.
 
-The run is a real one of so many empty tables. A browser with an empty cache, for each repetition a
+The run is a real one of so many empty tables. Making it loads the machine for a while, so the looks
+begin once that is over. A browser with an empty cache, for each repetition a
 new one, opens the list, the run, a search in its tables, and its log. The browser itself reports
 the first contentful paint, from the start of the navigation, and the size of each response.
 """
 
+import logging
 import os
 import re
 import subprocess
@@ -15,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from bench.data import Scale
+from bench.machine import read_load
 from bench.measure import RunFailed, measure
 from bench.result import Figures, Goal, Measured, Metric, judged
 from bench.servers import Server, running
@@ -23,6 +27,9 @@ from bench.shell import environment
 
 CHROMIUM = "/usr/bin/chromium"
 SECONDS = 60.0
+CALM = 1.5  # load
+CALM_SECONDS = 270.0
+log = logging.getLogger(__name__)
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
@@ -55,13 +62,23 @@ def measure_page(setup: Setup) -> Measured:
         run = _migrate(server, setup)
         with _serving(server) as url, _browser() as browser:
             _look(browser, url, KINDS[1], run)  # so that everything is loaded once
+            load_before = _await_calm() if setup.scale is Scale.FULL else read_load()
 
             def look(kind: Kind) -> Figures:
                 return _look(browser, url, kind, run)
 
             cases = take_turns(KINDS, look, setup.repeat)
     data = f"the journal of a migration of {relations:,} tables"
-    return Measured(data=data, cases=cases, goals=judged(GOALS, cases))
+    return Measured(data=data, cases=cases, goals=judged(GOALS, cases), load_before=load_before)
+
+
+def _await_calm() -> float:
+    """The load, once that of making the data is over, or after a few minutes."""
+    log.info("the data is there; waiting for a calm machine")
+    deadline = time.monotonic() + CALM_SECONDS
+    while (load := read_load()) > CALM and time.monotonic() < deadline:
+        time.sleep(1)
+    return load
 
 
 def _fill(server: Server, relations: int) -> None:
