@@ -139,7 +139,7 @@ def test_a_page_that_is_open_while_its_server_restarts_goes_on(pair: Pair, tab: 
         port = page.port
     watching.wait_for_selector("#connection:has-text('Not connected')")
     with serving("--port", port, env=sides(pair)) as page:  # sessions ended with the first
-        watching.reload()
+        watching.click("#connection a:has-text('load this page again')")
         watching.wait_for_selector("#token")
         log_in(watching, page)
         watching.wait_for_selector("#connection:has-text('Live')")
@@ -239,12 +239,13 @@ def test_a_target_that_does_not_answer_delays_no_other(pair: Pair) -> None:
         token = f"Bearer {TOKEN}"
         targets = ("--target", away, "--target", pair.target.url)
         with serving(*targets, env={"WINDLASS_SOURCE": ""}) as page:
-            began = time.monotonic()
-            status, text = ask(page, "GET", "/", Authorization=token)
-            assert time.monotonic() - began < 20  # of the 60 that a connection may take
-            assert status == 200
-            assert "has not answered" in text
-            assert re.search(r"/runs/[\w-]+/\w+", text)
+            text = ""
+            while not re.search(r"/runs/[\w-]+/\w+", text):  # a busy machine reads slowly
+                began = time.monotonic()
+                status, text = ask(page, "GET", "/", Authorization=token)
+                assert time.monotonic() - began < 20  # of the 60 that a connection may take
+                assert status == 200
+                assert "has not answered" in text
 
 
 def key_of(tab: Tab) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +72,57 @@ def test_who_waits_for_a_slow_target_sees_what_was_known_and_then_what_is_new() 
             assert await again(found) == ("new", "")
 
     asyncio.run(look())
+
+
+def test_who_comes_while_the_page_gets_ready_waits_as_long_as_others() -> None:
+    async def look() -> None:
+        target = Target("new")
+        found = shared(target)
+        with target.slow() as release:
+            assert await again(found, 0) == (None, "has not answered for 0 seconds; still waiting")
+            await asyncio.to_thread(target.asked.acquire)
+            await asyncio.sleep(0.05)
+            waiting = asyncio.create_task(again(found, 0.04))
+            done, _ = await asyncio.wait({waiting}, timeout=0.01)
+            assert not done
+            await waiting
+            release()
+            assert await again(found) == ("new", "")
+
+    asyncio.run(look())
+
+
+ENDING = """
+import asyncio, time
+from dataclasses import dataclass
+from threading import Event
+from pydantic import TypeAdapter
+from windlass.web.threads import end_with_threads, in_thread
+
+begun = Event()
+
+@dataclass
+class Slow:
+    a: int
+    def __post_init__(self):
+        begun.set()
+        time.sleep(0.01)
+
+async def begin():
+    text = b"[" + b",".join([b'{"a": 1}'] * 2000) + b"]"
+    reading = asyncio.create_task(in_thread(TypeAdapter(list[Slow]).validate_json, text))
+    while not begun.is_set():
+        await asyncio.sleep(0.01)
+    reading.cancel()
+
+asyncio.run(begin())
+end_with_threads(7)
+"""
+
+
+def test_a_reading_in_the_middle_of_a_plan_does_not_crash_the_end_of_the_page() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (7, b"")
 
 
 def test_a_target_that_was_never_read_and_does_not_answer_is_shown_as_such() -> None:

@@ -59,17 +59,20 @@ class Shared(Generic[T]):
         self._kept: Read[T] | None = None
         self._known: T | None = None  # from the last successful reading
         self._task: asyncio.Task[Read[T]] | None = None
-        self._began_at = self.asked_at = 0.0
+        self._awaited_at: float | None = None  # since when somebody waits for the task
+        self.asked_at = 0.0
 
     async def get(self, patience: float) -> Read[T]:
-        """The result of a reading, if it comes within `patience` seconds of its start. The reading
-        continues after that."""
+        """The result of a reading, if it comes within `patience` seconds after somebody has begun
+        to wait for it. The reading continues after that."""
         self.asked_at = time.monotonic()
         if self._kept is not None and self.asked_at < self._kept.fresh_until:
             return self._kept
         if self._task is None:
-            self._task, self._began_at = asyncio.create_task(self._again()), self.asked_at
-        left = patience - (self.asked_at - self._began_at)
+            self._task, self._awaited_at = asyncio.create_task(self._again()), None
+        if self._awaited_at is None and patience:
+            self._awaited_at = self.asked_at
+        left = patience - (self.asked_at - (self._awaited_at or self.asked_at))
         done, _ = await asyncio.wait({self._task}, timeout=max(left, 0))
         if done:
             return done.pop().result()

@@ -20,7 +20,7 @@ from windlass.web.access import Policy
 from windlass.web.jobs import Jobs
 from windlass.web.pages import make_app
 from windlass.web.site import Site
-from windlass.web.threads import in_thread
+from windlass.web.threads import end_with_threads, in_thread
 from windlass.web.watched import Watched
 
 CERTIFICATE, KEY = word("tls-cert"), word("tls-key")
@@ -80,8 +80,9 @@ def serve(
     spelling: Spelling,
     note: Callable[[str], None],
 ) -> None:
-    """Serve until stopped. `say` is called with the page's address once it can be reached, `note`
-    with what it waits for at its end; `spelling` writes options in messages.
+    """Serve until stopped; ends the process if readings are still in progress then. `say` is called
+    with the page's address once it can be reached, `note` with what it waits for at its end;
+    `spelling` writes options in messages.
 
     Raises:
         WindlassError: the port is in use, or the host is not one of this machine.
@@ -96,6 +97,7 @@ def serve(
                 note,
             )
         )
+    end_with_threads()
 
 
 def _listening(place: Place) -> socket.socket:
@@ -146,7 +148,8 @@ async def _serve(
 async def _get_ready(site: Site) -> None:
     """Read everything once, so that the first person who looks does not wait for imports."""
     await asyncio.gather(
-        in_thread(site.render.get_ready), *(site.reader.runs(one) for one in site.targets)
+        in_thread(site.render.get_ready),
+        *(site.reader.runs(one, patience=0.0) for one in site.targets),
     )
 
 

@@ -21,7 +21,14 @@ addEventListener("click", (event) => {
   const say = (text) => { if (shown && shown.textContent !== text) shown.textContent = text; };
   const source = new EventSource(main.dataset.live);
   source.addEventListener("open", () => say("Live"));
-  source.addEventListener("error", () => say("Not connected: this page tries again"));
+  source.addEventListener("error", () => {
+    if (source.readyState !== EventSource.CLOSED) return say("Not connected: this page tries again");
+    say("Not connected: "); // a browser gives up if it is refused, as when a login has ended
+    const again = document.createElement("a");
+    again.href = location.href.split("#")[0];
+    again.textContent = "load this page again";
+    shown?.append(again);
+  });
   source.addEventListener("fragment", (event) => {
     const { id, html } = JSON.parse(event.data);
     const element = document.getElementById(id);
