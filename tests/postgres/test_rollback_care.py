@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from command import BAD_SPEC, DONE, REFUSED, migrate, windlass
+from command import BAD_SPEC, DONE, REFUSED, migrate, verify, windlass
 from filling import COUNT, ROWS, rollback
 from servers import Database, Pair, Server
 from windlass.aside.objects import empty_filled
@@ -178,3 +178,21 @@ def test_unlogged_tables_that_a_crash_has_emptied_are_not_taken_for_written(
     assert pair.target.value("select count(*) from u") == 0
     windlass("rollback", run, "--yes", pair=pair).expect(DONE)
     assert pair.target.value("select to_regclass('u')") is None
+
+
+def test_a_repair_whose_rows_need_a_type_is_named_and_can_be_undone_first(pair: Pair) -> None:
+    """It has set rows aside in a table with the types of the run."""
+    pair.source.run(
+        "create domain word as text",
+        "create table t (id int primary key, a word)",
+        "insert into t values (1, 'a'), (2, 'b')",
+    )
+    run = migrate(pair).expect(DONE).result["run"]
+    pair.target.run("update t set a = 'c' where id = 1")
+    verify(pair, "--repair", "--yes").expect(DONE)
+    repair = pair.target.value("select run from windlass.run where flow = 'repair'")
+    said = rollback(pair, run, "--force", code=REFUSED)
+    assert f"run {repair} has set that aside: windlass rollback undoes it" in said
+    rollback(pair, repair)
+    rollback(pair, run, "--force")
+    assert pair.target.value("select to_regtype('word')") is None
