@@ -48,7 +48,8 @@ def target(request: pytest.FixtureRequest, database: Callable[[int], Database]) 
 
 GOOD: dict[str, list[tuple[str, str]]] = {  # and how the target writes them
     "int": [("0", "0"), ("-9223372036854775808", "-9223372036854775808"), ("+7", "7")],
-    "decimal": [("1.50", "1.5"), ("-0.01", "-0.01"), ("999999.99", "999999.99"), ("7", "7")],
+    "decimal": [("1.50", "1.5"), ("-0.01", "-0.01"), ("999999.99", "999999.99"), ("7", "7"),
+                ("0.0000", "0"), ("1.0000", "1")],
     "float": [("0.1", "0.1"), ("-1e300", "-1e+300"), ("5", "5.0")],
     "text": [("", ""), ("  a ", "  a "), ("007", "007"), ("NULL", "NULL"), ("1e5", "1e5"),
              ("line\nbreak, \"quoted\" 'x' ü€😀", "line\nbreak, \"quoted\" 'x' ü€😀")],

@@ -13,10 +13,11 @@ from command import DONE, REFUSED, Ran, windlass
 from landing_targets import begin, load, new_run, planned, snowflake_target, words_of
 from landings import Records
 from snowflake_fake import FakeSnowflake
+from windlass.engines.incoming.values import Unfit
 from windlass.engines.registry import open_landing
 from windlass.engines.snowflake.landing.books import Books
 from windlass.engines.snowflake.landing.catalog import column
-from windlass.engines.snowflake.landing.values import Unfit, converter
+from windlass.engines.snowflake.landing.values import converter
 from windlass.errors import BadRecord, Refused, WindlassError
 from windlass.model.load import BadRules
 from windlass.model.past import Others

@@ -6,7 +6,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from windlass.engines.embedded.names import NUMBER, staged_rows
-from windlass.engines.embedded.shape import matching_key
+from windlass.engines.incoming.shape import matching_key
 from windlass.engines.statements import each, listed, names, verbatim
 from windlass.model.load import Load
 from windlass.model.load_words import Duplicates

@@ -10,7 +10,8 @@ from psycopg import sql
 
 from windlass.engines.embedded.dialect import by_key, changed, fetch, of
 from windlass.engines.embedded.names import NUMBER, SIDE, WHAT, staged_rows
-from windlass.engines.embedded.shape import (
+from windlass.engines.embedded.work import Work
+from windlass.engines.incoming.shape import (
     all_columns,
     assigned,
     changeable,
@@ -18,7 +19,6 @@ from windlass.engines.embedded.shape import (
     lasting_key,
     matching_key,
 )
-from windlass.engines.embedded.work import Work
 from windlass.engines.statements import each, listed, names
 from windlass.model.export import Kind
 from windlass.model.load import Counts

@@ -17,7 +17,7 @@ from windlass.engines.embedded.names import (
     staged_rows,
     table_of,
 )
-from windlass.engines.embedded.shape import assigned, column_of, matching_key
+from windlass.engines.incoming.shape import assigned, column_of, matching_key
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.model.load import Expect, Expectation, Finding, Load
 from windlass.model.load_words import Duplicates

@@ -11,7 +11,7 @@ from windlass.engines.embedded.checking import Checking
 from windlass.engines.embedded.dialect import fetch
 from windlass.engines.embedded.file import File
 from windlass.engines.embedded.names import FAILING, INPUT, RECORD, done_inputs
-from windlass.engines.embedded.shape import assigned
+from windlass.engines.incoming.shape import assigned
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.load import Load
 

@@ -30,11 +30,11 @@ from windlass.engines.embedded.names import (
     undo_table,
 )
 from windlass.engines.embedded.past import Undos
-from windlass.engines.embedded.refusing import keep_refused
-from windlass.engines.embedded.shape import all_columns, lasting_key, only_adds
+from windlass.engines.embedded.refused import keep_refused
 from windlass.engines.embedded.surveying import survey
 from windlass.engines.embedded.undoing import Made
 from windlass.engines.embedded.working import being_worked_on, is_worked_on
+from windlass.engines.incoming.shape import all_columns, lasting_key, only_adds
 from windlass.engines.landing import APPLIED, STAGED, Input, check_hidden, staged_item
 from windlass.engines.statements import statement
 from windlass.errors import CannotResume, Refused

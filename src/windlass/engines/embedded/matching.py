@@ -9,7 +9,8 @@ from psycopg import sql
 from windlass.engines.embedded.arriving import arriving
 from windlass.engines.embedded.dialect import by_key, of
 from windlass.engines.embedded.names import NUMBER, staged_rows
-from windlass.engines.embedded.shape import (
+from windlass.engines.embedded.work import Work
+from windlass.engines.incoming.shape import (
     assigned,
     column_of,
     compared,
@@ -17,7 +18,6 @@ from windlass.engines.embedded.shape import (
     is_scoped,
     matching_key,
 )
-from windlass.engines.embedded.work import Work
 from windlass.engines.statements import each, listed, names
 from windlass.errors import Refused, WindlassError
 from windlass.model.export import Kind

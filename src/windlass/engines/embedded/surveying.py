@@ -12,9 +12,9 @@ from windlass.engines.embedded.arriving import last_by_column, user_sql
 from windlass.engines.embedded.books import Books
 from windlass.engines.embedded.dialect import Session
 from windlass.engines.embedded.file import File
-from windlass.engines.embedded.marks import column_of_mark
 from windlass.engines.embedded.names import RESERVED, name_of, table_of
-from windlass.engines.embedded.shape import all_columns, assigned, matching_key
+from windlass.engines.incoming.marks import column_of_mark
+from windlass.engines.incoming.shape import all_columns, assigned, matching_key
 from windlass.engines.landing import other_type
 from windlass.engines.paths import cannot_make
 from windlass.engines.statements import listed, names, statement

@@ -22,9 +22,9 @@ from windlass.engines.embedded.dialect import Dialect, Session
 from windlass.engines.embedded.file import Result
 from windlass.engines.embedded.landing import FileLanding
 from windlass.engines.embedded.names import STAGE
-from windlass.engines.embedded.shape import field_column
 from windlass.engines.embedded.staged import find_done
 from windlass.engines.embedded.working import working
+from windlass.engines.incoming.shape import field_column
 from windlass.engines.landing import Input
 from windlass.engines.paths import path_alone
 from windlass.engines.statements import names, statement, verbatim

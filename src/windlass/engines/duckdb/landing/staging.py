@@ -24,8 +24,9 @@ from windlass.engines.embedded.names import (
     RECORD,
     staged_rows,
 )
-from windlass.engines.embedded.refusing import MOST_SHOWN, Fault, Refusing
-from windlass.engines.embedded.shape import assigned, column_of, field_column
+from windlass.engines.embedded.refused import refusing
+from windlass.engines.incoming.refusing import MOST_SHOWN, Fault, Refusing
+from windlass.engines.incoming.shape import assigned, column_of, field_column
 from windlass.engines.landing import Input
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.engines.stopping import Stops
@@ -80,8 +81,7 @@ class Filling:
         """Raises:
         BadRecord: more records are bad than may be.
         """
-        self.refusing = Refusing(self.session, self.load, self.number, self.source)
-        self.refusing.begin()
+        self.refusing = refusing(self.session, self.load, self.number, self.source)
         for table in self._tables():
             if self.stops.cancelled:
                 raise Interrupted("stopped on request")

@@ -8,14 +8,14 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from windlass.engines.incoming.refusing import BadRow
 from windlass.engines.run_rows import json_text, outcome_text, run_of
 from windlass.engines.snowflake.landing.naming import LINES, LOCK, REFUSED, RUNS, WORKERS
-from windlass.engines.snowflake.landing.refused import Row
 from windlass.engines.snowflake.names import stored
 from windlass.engines.snowflake.session import Fetched, Session, Value
 from windlass.engines.statements import names, statement, verbatim
@@ -135,12 +135,12 @@ class Books:
 
     # records that were set aside
 
-    def keep_refused(self, run: str, load: str, place: str, rows: Sequence[Row]) -> None:
+    def keep_refused(self, run: str, load: str, place: str, rows: Sequence[BadRow]) -> None:
         """In place of those of an earlier attempt."""
         text = "delete from {t} where run = ? and load_name = ? and place = ?"
         self._run(statement(text, t=self._table(REFUSED)), [run, load, place])
         for row in rows:
-            self._insert(REFUSED, [run, load, place, *row])
+            self._insert(REFUSED, [run, load, place, *astuple(row)])
 
     # workers
 

@@ -9,7 +9,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from windlass.engines.embedded.matching import already_there, ambiguous
-from windlass.engines.embedded.shape import changeable, compared, is_scoped, matching_key
+from windlass.engines.incoming.shape import changeable, compared, is_scoped, matching_key
 from windlass.engines.snowflake.landing.naming import (
     DELETED,
     INSERTED,

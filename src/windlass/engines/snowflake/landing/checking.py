@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from windlass.engines.embedded.checking import MOST_SHOWN, key_text
-from windlass.engines.embedded.shape import matching_key
+from windlass.engines.incoming.shape import matching_key
 from windlass.engines.snowflake.landing.catalog import canonical
 from windlass.engines.snowflake.landing.naming import (
     INPUT,

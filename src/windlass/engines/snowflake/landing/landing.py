@@ -13,8 +13,9 @@ from threading import Event, Thread
 from typing import Any, Self
 from urllib.parse import quote
 
-from windlass.engines.embedded.shape import lasting_key
 from windlass.engines.embedded.undoing import Made
+from windlass.engines.incoming.refusing import BadRow, Refusing
+from windlass.engines.incoming.shape import lasting_key
 from windlass.engines.kept import Kept
 from windlass.engines.landing import APPLIED, STAGED, Input, check_hidden, staged_item
 from windlass.engines.snowflake.address import Address
@@ -27,7 +28,6 @@ from windlass.engines.snowflake.landing.creating import make_table
 from windlass.engines.snowflake.landing.marks import highest
 from windlass.engines.snowflake.landing.naming import name_of
 from windlass.engines.snowflake.landing.past import Undos
-from windlass.engines.snowflake.landing.refused import Refusing
 from windlass.engines.snowflake.landing.staged import (
     Arriving,
     make_staged,
@@ -175,7 +175,8 @@ class SnowflakeLanding:
             if (noted := books.note(run, STAGED, item)) is not None:
                 return Staged(noted["rows"], noted["refused"])
             session.run(make_staged(run, load), doing=f"staging {source.place}")
-            refusing = Refusing(load, source, _refused_before(books, run, load))
+            before, kept = _refused_before(books, run, load), list[BadRow]()
+            refusing = Refusing(load, source, lambda: before, kept.append)
             filling = Filling(session, run, load, number, source, self._stops, refusing)
             filling.upload()
             with session.transaction():
@@ -184,7 +185,7 @@ class SnowflakeLanding:
                 if (noted := books.note(run, STAGED, item)) is not None:
                     session.rollback()
                     return Staged(noted["rows"], noted["refused"])
-                books.keep_refused(run, load.name, source.place, refusing.kept)
+                books.keep_refused(run, load.name, source.place, kept)
                 note = {"rows": staged.rows, "refused": staged.refused, "input": source.place}
                 books.add_line(run, STAGED, item, note)
             filling.leave()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from windlass.engines.embedded.marks import column_of_mark, declared, written
+from windlass.engines.incoming.marks import column_of_mark, declared, written
 from windlass.engines.snowflake.landing.staged import Arriving
 from windlass.engines.snowflake.names import named
 from windlass.engines.snowflake.session import Session

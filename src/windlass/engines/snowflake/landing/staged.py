@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from windlass.engines.embedded.shape import all_columns, column_of, field_column, matching_key
+from windlass.engines.incoming.shape import all_columns, column_of, field_column, matching_key
 from windlass.engines.snowflake.landing.catalog import column
 from windlass.engines.snowflake.landing.naming import (
     INPUT,

@@ -15,12 +15,12 @@ from psycopg import sql
 from windlass.engines.aside import setting_aside
 from windlass.engines.base import arrow_type
 from windlass.engines.embedded.names import PER_INPUT
-from windlass.engines.embedded.refusing import Fault
+from windlass.engines.incoming.refusing import Fault, Refusing, shown
+from windlass.engines.incoming.values import converted
 from windlass.engines.landing import Input
 from windlass.engines.snowflake.landing.naming import INPUT, NUMBER, RECORD
-from windlass.engines.snowflake.landing.refused import Refusing
 from windlass.engines.snowflake.landing.staged import Kept, kept, staged_table
-from windlass.engines.snowflake.landing.values import Unfit, converter, shown, staged_as
+from windlass.engines.snowflake.landing.values import converter, staged_as
 from windlass.engines.snowflake.names import named
 from windlass.engines.snowflake.session import Session
 from windlass.engines.snowflake.staging import Held, look_into, put, unlike
@@ -197,18 +197,8 @@ def _named(one: Kept) -> Column:
 
 
 def _values(one: Kept, given: Sequence[Any], faults: dict[int, list[Fault]]) -> list[Any]:
-    convert = converter(one.wanted)
-    made: list[Any] = []
-    for at, value in enumerate(given):
-        try:
-            if value is None and one.wanted.not_null and one.name.startswith("C"):
-                raise Unfit("is NULL, and the column is NOT NULL")
-            made.append(None if value is None else convert(value))
-        except Unfit as error:
-            made.append(None)
-            text = None if value is None else shown(value)
-            faults.setdefault(at, []).append(Fault(one.field, str(error), text))
-    return made
+    not_null = one.wanted.not_null and one.name.startswith("C")
+    return converted(one.field, given, converter(one.wanted), faults, not_null=not_null)
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
-from windlass.engines.embedded.shape import all_columns, matching_key
+from windlass.engines.incoming.shape import all_columns, matching_key
 from windlass.engines.landing import other_type
 from windlass.engines.snowflake.landing.catalog import canonical, counted_of, read_table
 from windlass.engines.snowflake.landing.naming import (

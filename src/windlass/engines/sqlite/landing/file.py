@@ -14,16 +14,16 @@ from psycopg import sql
 from windlass.engines.embedded.dialect import Dialect, Session
 from windlass.engines.embedded.file import Result
 from windlass.engines.embedded.landing import FileLanding
-from windlass.engines.embedded.shape import field_column
 from windlass.engines.embedded.staged import find_done
 from windlass.engines.embedded.working import working
+from windlass.engines.incoming.shape import field_column
 from windlass.engines.landing import Input
 from windlass.engines.sqlite.facts import FACTS
 from windlass.engines.sqlite.identifiers import strictly_named
 from windlass.engines.sqlite.landing.catalog import columns, positions, read_table
 from windlass.engines.sqlite.landing.session import BUSY_SECONDS, Opener, path_of_url
 from windlass.engines.sqlite.landing.staging import Filling, prepare
-from windlass.engines.sqlite.landing.values import Unfit, converter
+from windlass.engines.sqlite.landing.values import converter
 from windlass.engines.statements import each, names
 from windlass.errors import WindlassError
 from windlass.model.export import NUMBERS, Column, Kind
@@ -117,7 +117,7 @@ def _given(column: TableColumn, text: str) -> Any:
             number = float(text)
             return int(number) if number.is_integer() and abs(number) < 1e15 else number
         return converter(column)(text)
-    except (Unfit, ValueError) as error:
+    except ValueError as error:
         raise WindlassError(f"{column.name}: {text!r} is not {column.type}: {error}") from None
 
 

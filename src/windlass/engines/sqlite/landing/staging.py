@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg import sql
 
@@ -21,13 +21,15 @@ from windlass.engines.embedded.names import (
     bad_rows,
     staged_rows,
 )
-from windlass.engines.embedded.refusing import Fault, Refusing
-from windlass.engines.embedded.shape import assigned, column_of, field_column
+from windlass.engines.embedded.refused import refusing
+from windlass.engines.incoming.refusing import Fault, Refusing
+from windlass.engines.incoming.shape import assigned, column_of, field_column
+from windlass.engines.incoming.values import Plain, converted, plain
 from windlass.engines.landing import Input
 from windlass.engines.sqlite.identifiers import strictly_named
 from windlass.engines.sqlite.landing.catalog import collations, column
 from windlass.engines.sqlite.landing.quick import quickly
-from windlass.engines.sqlite.landing.values import Convert, Plain, Unfit, converter, plain
+from windlass.engines.sqlite.landing.values import converter
 from windlass.engines.statements import each, listed, names, statement
 from windlass.engines.stopping import Stops
 from windlass.errors import Interrupted
@@ -103,8 +105,7 @@ class Filling:
         BadRecord: more records are bad than may be.
         """
         self._forget_earlier()
-        self.refusing = Refusing(self.session, self.load, self.number, self.source)
-        self.refusing.begin()
+        self.refusing = refusing(self.session, self.load, self.number, self.source)
         if self._has_sql:
             self._make_batch()
         for batch in setting_aside(self.source, self.refusing.aside).batches():
@@ -194,14 +195,14 @@ class Filling:
         """The expressions' results for the batch, by column. Fields that go into a column, or have
         its name, have that column's type."""
         self.session.execute("delete from temp.windlass_batch")
-        converted = []
+        columns = []
         for name in fields.names:
             values, wanted = fields[name], field_column(self.load, name)
-            converted.append(_converted(name, wanted, values, faults) if wanted else values)
+            columns.append(_converted(name, wanted, values, faults) if wanted else values)
         marks = each("{}", [sql.SQL("?")] * (1 + len(fields.names)))
         self.session.executemany(
             statement("insert into temp.windlass_batch values ({marks})", marks=marks),
-            zip(records, *converted, strict=True),
+            zip(records, *columns, strict=True),
         )
         some = [one for one in self.load.assigned if one.sql]
         query = statement(
@@ -220,19 +221,4 @@ def _given(one: Assigned, fields: Fields, count: int) -> Values:
 
 
 def _converted(name: str, wanted: TableColumn, given: Values, faults: Faults) -> Values:
-    convert: Convert = converter(wanted)
-    made: list[Plain | None] = []
-    for at, value in enumerate(given):
-        try:
-            if value is None and wanted.not_null:
-                raise Unfit("is NULL, and the column is NOT NULL")
-            made.append(None if value is None else convert(value))
-        except Unfit as error:
-            made.append(None)
-            text = None if value is None else _shown(value)
-            faults.setdefault(at, []).append(Fault(name, str(error), text))
-    return made
-
-
-def _shown(value: Any) -> str:
-    return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
+    return converted(name, given, converter(wanted), faults, not_null=wanted.not_null)

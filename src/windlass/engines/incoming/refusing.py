@@ -1,17 +1,15 @@
-"""Bad records that are set aside: staged like the others, then kept in the file by the load."""
+"""Bad records of one input, while it is staged: how many may be set aside, and what people are
+shown of them. Leaves it to the engine where they are kept."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from windlass.engines.aside import Aside, Unreadable
-from windlass.engines.embedded.dialect import Session, number
-from windlass.engines.embedded.names import REFUSED, bad_rows, done_inputs
 from windlass.engines.landing import Input, ways_with_bad_records
-from windlass.engines.statements import names, statement
 from windlass.errors import BadRecord
 from windlass.model.load import BadValue, Load
 
@@ -28,14 +26,25 @@ class Fault:
     value: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """What is kept of a bad record."""
+
+    record: int
+    line: int
+    field: str
+    reason: str
+    fields: str  # JSON
+
+
 @dataclass
 class Refusing:
-    """The bad records of one input, while it is staged."""
+    """The bad records of one input. `others` counts those of the run's other inputs."""
 
-    session: Session
     load: Load
-    number: int
     source: Input
+    others: Callable[[], int]
+    keep: Callable[[BadRow], object]
     rows: int = 0  # how many were set aside
     shown: list[BadValue] = field(default_factory=list)
     aside: Aside = field(init=False)  # malformed records, which are not among the rows
@@ -44,10 +53,7 @@ class Refusing:
 
     def __post_init__(self) -> None:
         self.aside = Aside(self.load.bad.most)
-
-    def begin(self) -> None:
-        query = statement("select coalesce(sum(refused), 0) from {done}", done=done_inputs())
-        self._before = number(self.session, query)
+        self._before = self.others()
 
     @property
     def is_over(self) -> bool:
@@ -66,7 +72,7 @@ class Refusing:
         """
         for one in self.aside.found:
             self._add_unreadable(one)
-        self.begin()
+        self._before = self.others()
         if not self._too_many:
             return
         ways = ways_with_bad_records(self.rows + self._before, some_empty=self._some_empty)
@@ -82,10 +88,8 @@ class Refusing:
 
     def _keep(self, record: int, line: int, fault: Fault, fields: object) -> None:
         if not self._too_many:
-            self.session.execute(
-                statement("insert into {bad} values (?, ?, ?, ?, ?, ?)", bad=bad_rows()),
-                [self.number, record, line, fault.field, fault.reason, _json(fields)],
-            )
+            text = json.dumps(fields, ensure_ascii=False, default=shown)
+            self.keep(BadRow(record, line, fault.field, fault.reason, text))
 
     def add(self, record: int, faults: Sequence[Fault], row: Mapping[str, Any]) -> None:
         """Add one record, with its fields as text."""
@@ -102,21 +106,6 @@ class Refusing:
             self._keep(record, line, one, row)
 
 
-def _json(row: object) -> str:
-    return json.dumps(row, ensure_ascii=False, default=_text)
-
-
-def _text(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value for people, and in JSON."""
     return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
-
-
-def keep_refused(session: Session, schema: str, run: str, load: Load) -> None:
-    session.execute(
-        statement(
-            "insert into {kept} (run, load, input, record, line, field, reason, fields)"
-            " select ?, ?, d.place, b.record, b.line, b.field, b.reason, b.fields"
-            " from {bad} as b join {done} as d on d.number = b.input",
-            kept=names(schema, REFUSED), bad=bad_rows(), done=done_inputs(),
-        ),
-        [run, load.name],
-    )  # fmt: skip
