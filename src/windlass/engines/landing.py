@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from windlass.engines.base import Facts
-from windlass.errors import WindlassError
+from windlass.errors import CannotResume, WindlassError
 from windlass.model.load import Counts, Field, Finding, Identity, Load, LoadRun, Staged, Table
 from windlass.model.mask import Mask
 from windlass.model.outcome import Outcome, State
@@ -91,6 +91,14 @@ def other_type(load: Load, column: str, given: str, found: str) -> Problem:
     message = f"column {column} is {found}, and {word('types')} says {given}"
     hint = f"a load changes no column's type: leave {column} out of {word('types')}, or alter it"
     return Problem(load.name, message, hint)
+
+
+def not_staged(load: Load, found: int) -> CannotResume:
+    """The error for a load with only so many staged inputs."""
+    return CannotResume(
+        f"{load.name}: {found} of {len(load.inputs)} inputs are staged",
+        hint="nothing was loaded; run the same command again",
+    )
 
 
 def check_hidden(load: Load) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from windlass.engines.embedded.names import NUMBER, staged_rows
-from windlass.engines.incoming.shape import matching_key
-from windlass.engines.statements import each, listed, names, verbatim
+from windlass.engines.embedded.names import staged_rows
+from windlass.engines.incoming.names import NUMBER
+from windlass.engines.incoming.shape import last_by_column, matching_key
+from windlass.engines.statements import each, listed, names
 from windlass.model.load import Load
 from windlass.model.load_words import Duplicates
 
@@ -24,17 +25,3 @@ def arriving(load: Load) -> sql.Composable:
         "(select * from (select s.*, row_number() over (partition by {key} order by {order})"
         " as _windlass_rank from {staged} as s) as ranked where _windlass_rank = 1)"
     ).format(key=each("{}", map(names, key)), order=listed(order), staged=staged_rows())
-
-
-def last_by_column(load: Load) -> str:
-    """The column that gets the field by which the last row is chosen; empty if there is none, or if
-    the input's order decides."""
-    for one in load.assigned:
-        if one.field and one.field == load.words.last_by and not one.sql and not one.mask:
-            return one.column
-    return ""
-
-
-def user_sql(text: str) -> sql.Composable:
-    """The user's expression, which may end in a comment."""
-    return sql.SQL("({}\n)").format(verbatim(text))

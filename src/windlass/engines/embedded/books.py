@@ -11,7 +11,8 @@ from typing import Any
 from psycopg import sql
 
 from windlass.engines.embedded.dialect import Dialect, Session, fetch
-from windlass.engines.embedded.names import FAILING, LINES, REFUSED, RUNS
+from windlass.engines.embedded.names import FAILING
+from windlass.engines.incoming.names import LINES, REFUSED, RUNS
 from windlass.engines.run_rows import json_text, outcome_text, run_of
 from windlass.engines.statements import each, listed, names, statement
 from windlass.errors import WindlassError

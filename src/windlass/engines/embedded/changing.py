@@ -9,8 +9,9 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from windlass.engines.embedded.dialect import by_key, changed, fetch, of
-from windlass.engines.embedded.names import NUMBER, SIDE, WHAT, staged_rows
+from windlass.engines.embedded.names import staged_rows
 from windlass.engines.embedded.work import Work
+from windlass.engines.incoming.names import NUMBER, SIDE, WHAT
 from windlass.engines.incoming.shape import (
     all_columns,
     assigned,

@@ -7,10 +7,11 @@ from pathlib import Path
 from psycopg import sql
 
 from windlass.engines.embedded.books import Books
-from windlass.engines.embedded.checking import Checking
+from windlass.engines.embedded.checking import FileChecking
 from windlass.engines.embedded.dialect import fetch
 from windlass.engines.embedded.file import File
-from windlass.engines.embedded.names import FAILING, INPUT, RECORD, done_inputs
+from windlass.engines.embedded.names import FAILING, done_inputs
+from windlass.engines.incoming.names import INPUT, RECORD
 from windlass.engines.incoming.shape import assigned
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.load import Load
@@ -26,7 +27,7 @@ def keep_failing(file: File, books: Books, staged: Path, run: str, load: Load) -
         )
         places = dict(fetch(session, statement("select number, place from {d}", d=done_inputs())))
         row = listed(part for one in assigned(load) for part in (sql.Literal(one), names("s", one)))
-        for one in Checking(session, file.dialect, load, places).broken():
+        for one in FileChecking(load, places, session, file.dialect).broken():
             if not one.rows:
                 continue
             add = statement(

@@ -15,7 +15,7 @@ from windlass.engines.destination import is_conversion
 from windlass.engines.embedded import leaving
 from windlass.engines.embedded.books import Books
 from windlass.engines.embedded.changing import Changing
-from windlass.engines.embedded.checking import Checking
+from windlass.engines.embedded.checking import FileChecking
 from windlass.engines.embedded.dialect import Session, fetch
 from windlass.engines.embedded.failing import keep_failing
 from windlass.engines.embedded.file import File
@@ -23,21 +23,17 @@ from windlass.engines.embedded.leaving import remove_staged
 from windlass.engines.embedded.making import add_columns, make_table
 from windlass.engines.embedded.marks import highest
 from windlass.engines.embedded.matching import Matching
-from windlass.engines.embedded.names import (
-    done_inputs,
-    name_of,
-    stage_file,
-    undo_table,
-)
+from windlass.engines.embedded.names import done_inputs, stage_file, undo_table
 from windlass.engines.embedded.past import Undos
 from windlass.engines.embedded.refused import keep_refused
 from windlass.engines.embedded.surveying import survey
-from windlass.engines.embedded.undoing import Made
 from windlass.engines.embedded.working import being_worked_on, is_worked_on
+from windlass.engines.incoming.names import name_of
+from windlass.engines.incoming.past import Made, last_watermark, line_of
 from windlass.engines.incoming.shape import all_columns, lasting_key, only_adds
-from windlass.engines.landing import APPLIED, STAGED, Input, check_hidden, staged_item
+from windlass.engines.landing import APPLIED, STAGED, Input, check_hidden, not_staged, staged_item
 from windlass.engines.statements import statement
-from windlass.errors import CannotResume, Refused
+from windlass.errors import CannotResume
 from windlass.model.load import Counts, Finding, Load, LoadRun, Staged, Table
 from windlass.model.outcome import UNFINISHED, Outcome, State
 from windlass.model.past import Foreseen, Left, Others, Undone
@@ -142,7 +138,7 @@ class FileLanding:
 
     def _checked(self, run: str, load: Load) -> Sequence[Finding]:
         with self._file.reading(f"checking {load.name}", self._there(run, load)) as session:
-            checking = Checking(session, self._file.dialect, load, _places(session))
+            checking = FileChecking(load, _places(session), session, self._file.dialect)
             found = [one.finding for one in checking.broken()]
         if found and load.bad.keeps_failing:
             keep_failing(self._file, self._books, self._there(run, load), run, load)
@@ -173,13 +169,7 @@ class FileLanding:
         there = self._file.describe(session, load.table.name)
         assert there is not None
         load = replace(load, table=there)
-        broken = list(Checking(session, dialect, load, _places(session)).of_key())
-        if broken:
-            raise Refused([
-                Problem(load.name, f"{one.finding.rows:,} rows break"
-                        f" {one.finding.expectation.described}", "nothing was loaded")
-                for one in broken
-            ])  # fmt: skip
+        FileChecking(load, _places(session), session, dialect).refuse_keys()
         at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         positions = dialect.by_position(session, load.table)
         changing = Changing(session, dialect, run, load, positions, at)
@@ -195,8 +185,7 @@ class FileLanding:
             tuple(one.name for one in all_columns(load) if not one.generated), lasting_key(load),
             counts.as_dict(), load.creates, tuple(one.name for one in load.adds),
         )  # fmt: skip
-        note = {**made.note(), "watermark": mark, "inputs": list(load.inputs), "by": load.watermark}
-        return counts, note
+        return counts, line_of(made, load, mark)
 
     def clean_up(self, run: str, load: Load) -> None:
         remove_staged(self._staged(run, load))
@@ -213,11 +202,7 @@ class FileLanding:
         if not self._file.is_there:
             return ""
         with self._file.reading("reading the watermark") as session:
-            for run, note in self._books.notes_of(session, APPLIED, load.name):
-                same = note["inputs"] == list(load.inputs) and note["by"] == load.watermark
-                if same and note["watermark"] and run.state is not State.ROLLED_BACK:
-                    return str(note["watermark"])
-            return ""
+            return last_watermark(load, self._books.notes_of(session, APPLIED, load.name))
 
     def left(self, run: str = "") -> Sequence[Left]:
         return leaving.read_left(self._file, self._books, run)
@@ -265,8 +250,5 @@ def _done(session: Session, load: Load) -> tuple[int, int]:
     query = statement("select rows, refused from {done} order by number", done=done_inputs())
     found = fetch(session, query)
     if len(found) < len(load.inputs):
-        raise CannotResume(
-            f"{load.name}: {len(found)} of {len(load.inputs)} inputs are staged",
-            hint="nothing was loaded; run the same command again",
-        )
+        raise not_staged(load, len(found))
     return sum(rows for rows, _ in found), sum(refused for _, refused in found)

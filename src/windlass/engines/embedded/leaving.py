@@ -9,11 +9,11 @@ from windlass.engines.embedded.books import Books
 from windlass.engines.embedded.dialect import Session
 from windlass.engines.embedded.file import File
 from windlass.engines.embedded.names import stage_file, undo_table
+from windlass.engines.incoming.past import check_ended, left_by
 from windlass.engines.landing import APPLIED, STAGED
 from windlass.engines.statements import names, statement
 from windlass.errors import Refused
 from windlass.model.load import LoadRun
-from windlass.model.outcome import UNFINISHED
 from windlass.model.past import Left
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -31,14 +31,9 @@ def read_left(file: File, books: Books, run: str = "") -> list[Left]:
             runs = {one.run: one for one in books.runs(session)}
     if run and run not in runs:
         raise Refused([Problem(f"run {run}", f"is not known in {file.place}")])
-    if run and runs[run].state in UNFINISHED:
-        message = f"is unfinished: {runs[run].state}"
-        raise Refused([Problem(f"run {run}", message, "resume it, or roll it back")])
-    return [
-        Left(one.run, one.state, one.finished_at, (), 0)
-        for one in runs.values()
-        if one.state not in UNFINISHED and run in ("", one.run)
-    ]
+    if run:
+        check_ended(run, runs[run].state)
+    return left_by(runs.values(), run)
 
 
 def clean(file: File, books: Books, lefts: Sequence[Left]) -> None:

@@ -8,8 +8,10 @@ from psycopg import sql
 
 from windlass.engines.embedded.arriving import arriving
 from windlass.engines.embedded.dialect import by_key, of
-from windlass.engines.embedded.names import NUMBER, staged_rows
+from windlass.engines.embedded.names import staged_rows
 from windlass.engines.embedded.work import Work
+from windlass.engines.incoming.matching import already_there, ambiguous
+from windlass.engines.incoming.names import NUMBER
 from windlass.engines.incoming.shape import (
     assigned,
     column_of,
@@ -19,11 +21,8 @@ from windlass.engines.incoming.shape import (
     matching_key,
 )
 from windlass.engines.statements import each, listed, names
-from windlass.errors import Refused, WindlassError
 from windlass.model.export import Kind
-from windlass.model.load import Load
 from windlass.model.load_words import Matched, Missing
-from windlass.model.report import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +139,3 @@ class Matching(Work):
             both = "select count(*) from {change} where s is not null and t0 is not null"
             if there := self.number(both):
                 raise already_there(self.load, there)
-
-
-def ambiguous(load: Load) -> WindlassError:
-    key = ", ".join(matching_key(load))
-    return WindlassError(
-        f"{load.name}: several rows of the table have the same key ({key})",
-        hint="nothing was loaded; keep one row of each key, or load by another key",
-    )
-
-
-def already_there(load: Load, rows: int) -> Refused:
-    key = ", ".join(load.words.key)
-    message = f"{rows:,} of the input's rows are in the table already, by their key ({key})"
-    hint = "nothing was loaded; `merge` updates such rows, `insert` leaves them as they are"
-    return Refused([Problem(load.name, message, hint)])

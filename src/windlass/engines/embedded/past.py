@@ -8,9 +8,17 @@ from windlass.engines.embedded.books import Books
 from windlass.engines.embedded.dialect import Session, fetch, number
 from windlass.engines.embedded.file import File
 from windlass.engines.embedded.names import table_of
-from windlass.engines.embedded.undoing import Made, Undoing
+from windlass.engines.embedded.undoing import Undoing
 from windlass.engines.embedded.working import being_worked_on, is_worked_on
-from windlass.engines.landing import APPLIED
+from windlass.engines.incoming.past import (
+    Made,
+    done_text,
+    gone,
+    made_by,
+    still_made,
+    summary,
+    unknown,
+)
 from windlass.engines.statements import names, statement
 from windlass.errors import Refused, WindlassError
 from windlass.model.load import LoadRun
@@ -33,7 +41,7 @@ class Undos:
             found = self._found(session, run)
             if found.state is State.ROLLED_BACK:
                 return None
-            loads = self._made(found)
+            loads = still_made(found)
             blocked = [
                 *self._blocked(session, loads),
                 *([self._worked_on(run)] if is_worked_on(self._file.path, run) else []),
@@ -55,7 +63,7 @@ class Undos:
                 return Undone(f"run {run} is rolled back already", already=True)
             if is_worked_on(self._file.path, run):
                 raise being_worked_on(self._file.place, run)
-            loads = self._made(found)
+            loads = still_made(found)
             if blocked := self._blocked(session, loads):
                 raise Refused(blocked)
             if others is Others.REFUSE:
@@ -67,7 +75,7 @@ class Undos:
                 if others is Others.REFUSE:
                     self._refuse_written(session, [one])
                 stayed += self._undo_rows(session, run, [one], others)
-        stayed += self._undo_tables(run, [Made.of(item, note) for item, note in applied(found)])
+        stayed += self._undo_tables(run, made_by(found))
         return Undone(f"run {run} is rolled back: {done_text(loads)}", tuple(stayed))
 
     def _found(self, session: Session, run: str) -> LoadRun:
@@ -76,23 +84,12 @@ class Undos:
             raise unknown(self._file.place, run)
         return found
 
-    def _made(self, run: LoadRun) -> list[Made]:
-        """What is still to be undone, the last one first."""
-        undone = run.lines.get(UNDOING, {})
-        return [Made.of(item, note) for item, note in applied(run) if item not in undone]
-
     def _worked_on(self, run: str) -> Problem:
         return being_worked_on(self._file.place, run).problems[0]
 
     def _blocked(self, session: Session, loads: Sequence[Made]) -> list[Problem]:
-        found = []
-        for made in loads:
-            table = self._file.describe(session, made.table)
-            there = {one.name for one in table.columns} if table else set()
-            if missing := [one for one in made.columns if one not in there]:
-                what = f"column {missing[0]}" if table else "the table"
-                found.append(Problem(str(made.table), f"{what} no longer exists"))
-        return found
+        described = ((made, self._file.describe(session, made.table)) for made in loads)
+        return [one for made, table in described for one in gone(made, table)]
 
     def _undoing(self, session: Session, made: Made) -> Undoing:
         table = self._file.describe(session, made.table)
@@ -155,27 +152,3 @@ class Undos:
             return False
         session.execute(statement("alter table {t} drop column {c}", **parts))
         return True
-
-
-def applied(run: LoadRun) -> list[tuple[str, dict[str, object]]]:
-    lines = [(item, dict(note)) for item, note in run.lines.get(APPLIED, {}).items()]
-    return lines[::-1]
-
-
-def summary(loads: Sequence[Made]) -> str:
-    parts = []
-    for made in loads:
-        counts = made.counts
-        parts.append(
-            f"deletes {plural(counts['inserted'], 'row')} of {made.table} and puts back"
-            f" {counts['updated'] + counts['deleted']:,}"
-        )
-    return "; ".join(parts) or "changes nothing"
-
-
-def done_text(loads: Sequence[Made]) -> str:
-    return ", ".join(str(made.table) for made in loads) or "it had changed nothing"
-
-
-def unknown(place: str, run: str) -> Refused:
-    return Refused([Problem(f"run {run}", f"is not known in {place}", "see `windlass status`")])

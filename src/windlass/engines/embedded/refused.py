@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import astuple
 
 from windlass.engines.embedded.dialect import Session, number
-from windlass.engines.embedded.names import REFUSED, bad_rows, done_inputs
+from windlass.engines.embedded.names import bad_rows, done_inputs
+from windlass.engines.incoming.names import REFUSED
 from windlass.engines.incoming.refusing import BadRow, Refusing
 from windlass.engines.landing import Input
 from windlass.engines.statements import names, statement

@@ -3,13 +3,12 @@ stay."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import LiteralString
 
 from psycopg import sql
 
-from windlass.engines.embedded.checking import key_text
 from windlass.engines.embedded.dialect import (
     Dialect,
     Session,
@@ -19,43 +18,16 @@ from windlass.engines.embedded.dialect import (
     number,
     of,
 )
-from windlass.engines.embedded.names import SIDE, WHAT
+from windlass.engines.incoming.checking import key_text
+from windlass.engines.incoming.names import SIDE, WHAT
+from windlass.engines.incoming.past import Made
 from windlass.engines.statements import each, listed, names, statement
 from windlass.model.load import Table
 from windlass.model.past import Others
-from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import plural
 
 _KNOWN = sql.SQL("('updated', 'marked', 'closed')")
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a load did to a table, according to its journal line."""
-
-    load: str
-    table: Name
-    undo: str
-    columns: tuple[str, ...]  # that can be assigned
-    key: tuple[str, ...]
-    counts: Mapping[str, int]
-    creates: bool
-    adds: tuple[str, ...]
-
-    @classmethod
-    def of(cls, load: str, note: Mapping[str, Any]) -> Made:
-        return cls(
-            load, Name(*note["table"]), note["undo"], tuple(note["columns"]), tuple(note["key"]),
-            note["counts"], note["creates"], tuple(note["adds"]),
-        )  # fmt: skip
-
-    def note(self) -> dict[str, Any]:
-        return {
-            "table": [self.table.schema, self.table.name], "undo": self.undo,
-            "columns": list(self.columns), "key": list(self.key), "counts": dict(self.counts),
-            "creates": self.creates, "adds": list(self.adds),
-        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

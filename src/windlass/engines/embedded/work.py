@@ -7,9 +7,9 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from windlass.engines.embedded.arriving import user_sql
 from windlass.engines.embedded.dialect import Dialect, Session, number, of
 from windlass.engines.embedded.names import table_of, undo_table
+from windlass.engines.incoming.names import user_sql
 from windlass.engines.statements import each, listed, names, statement
 from windlass.model.load import Load
 

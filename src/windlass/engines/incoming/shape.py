@@ -62,6 +62,15 @@ def is_scoped(load: Load) -> bool:
     return bool(load.words.slice) and not load.words.key
 
 
+def last_by_column(load: Load) -> str:
+    """The column that gets the field by which the last row is chosen; empty if there is none, or if
+    the input's order decides."""
+    for one in load.assigned:
+        if one.field and one.field == load.words.last_by and not one.sql and not one.mask:
+            return one.column
+    return ""
+
+
 def lasting_key(load: Load) -> tuple[str, ...]:
     """The columns by which a row is found again later; empty if it can only be found by all of its
     values."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from windlass.engines.destination import Destination
+from windlass.engines.incoming.past import check_ended
 from windlass.engines.registry import engine_of, open_destination
 from windlass.errors import BadSpec, Refused
 from windlass.flows.convert.outline import CONVERT
@@ -163,9 +164,8 @@ class DestinationPast:
 
     def left(self, run: str = "") -> list[Left]:
         found = self._target.read(run) if run else None
-        if found is not None and found.state in UNFINISHED:
-            message = f"is unfinished: {found.state}"
-            raise Refused([Problem(f"run {run}", message, "resume it, or roll it back")])
+        if found is not None:
+            check_ended(run, found.state)
         kept = {one.run: one for one in self._kept(run)}
         if self._loads is None and (found is not None or not run):
             return list(kept.values())  # else a migration leaves only its journal

@@ -16,15 +16,9 @@ from windlass.engines.aside import setting_aside
 from windlass.engines.duckdb.landing.catalog import column
 from windlass.engines.duckdb.landing.values import Converted, from_text, from_value, not_null
 from windlass.engines.embedded import staged
-from windlass.engines.embedded.arriving import user_sql
-from windlass.engines.embedded.names import (
-    INPUT,
-    NUMBER,
-    PER_INPUT,
-    RECORD,
-    staged_rows,
-)
+from windlass.engines.embedded.names import staged_rows
 from windlass.engines.embedded.refused import refusing
+from windlass.engines.incoming.names import INPUT, NUMBER, PER_INPUT, RECORD, user_sql
 from windlass.engines.incoming.refusing import MOST_SHOWN, Fault, Refusing
 from windlass.engines.incoming.shape import assigned, column_of, field_column
 from windlass.engines.landing import Input

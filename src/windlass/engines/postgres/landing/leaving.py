@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
+from windlass.engines.incoming.past import check_ended
 from windlass.engines.postgres.landing.books import Books, Session
 from windlass.engines.postgres.landing.names import SCHEMA
 from windlass.errors import Refused
@@ -25,9 +26,8 @@ def read_left(connection: Session, books: Books, run: str = "") -> list[Left]:
     runs = {one.run: one for one in books.runs(connection)}
     if run and run not in runs:
         raise Refused([Problem(f"run {run}", "is no run of loads into this database")])
-    if run and runs[run].state in UNFINISHED:
-        message = f"is unfinished: {runs[run].state}"
-        raise Refused([Problem(f"run {run}", message, "resume it, or roll it back")])
+    if run:
+        check_ended(run, runs[run].state)
     found = []
     for one in runs.values():
         if one.state in UNFINISHED or run not in ("", one.run):

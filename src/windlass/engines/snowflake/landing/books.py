@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from windlass.engines.incoming.names import LINES, REFUSED, RUNS
 from windlass.engines.incoming.refusing import BadRow
 from windlass.engines.run_rows import json_text, outcome_text, run_of
-from windlass.engines.snowflake.landing.naming import LINES, LOCK, REFUSED, RUNS, WORKERS
+from windlass.engines.snowflake.landing.naming import LOCK, WORKERS
 from windlass.engines.snowflake.names import stored
 from windlass.engines.snowflake.session import Fetched, Session, Value
 from windlass.engines.statements import names, statement, verbatim

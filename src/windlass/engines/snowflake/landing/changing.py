@@ -8,22 +8,20 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from windlass.engines.embedded.matching import already_there, ambiguous
+from windlass.engines.incoming.matching import already_there, ambiguous
+from windlass.engines.incoming.names import SIDE, WHAT, user_sql
 from windlass.engines.incoming.shape import changeable, compared, is_scoped, matching_key
 from windlass.engines.snowflake.landing.naming import (
     DELETED,
     INSERTED,
     NEW,
     OLD,
-    SIDE,
     UPDATED,
-    WHAT,
     itself,
     of,
     pairs,
     part,
     table_of,
-    user_sql,
 )
 from windlass.engines.snowflake.landing.staged import Arriving, undo_table
 from windlass.engines.snowflake.names import named

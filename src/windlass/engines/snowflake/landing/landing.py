@@ -13,20 +13,20 @@ from threading import Event, Thread
 from typing import Any, Self
 from urllib.parse import quote
 
-from windlass.engines.embedded.undoing import Made
+from windlass.engines.incoming.names import name_of
+from windlass.engines.incoming.past import Made, last_watermark, line_of
 from windlass.engines.incoming.refusing import BadRow, Refusing
 from windlass.engines.incoming.shape import lasting_key
 from windlass.engines.kept import Kept
-from windlass.engines.landing import APPLIED, STAGED, Input, check_hidden, staged_item
+from windlass.engines.landing import APPLIED, STAGED, Input, check_hidden, not_staged, staged_item
 from windlass.engines.snowflake.address import Address
 from windlass.engines.snowflake.facts import FACTS
 from windlass.engines.snowflake.landing.books import BEAT_SECONDS, Books, being_worked_on
 from windlass.engines.snowflake.landing.catalog import defaults_of, read_table
 from windlass.engines.snowflake.landing.changing import Changing, make_undo
-from windlass.engines.snowflake.landing.checking import Checking
+from windlass.engines.snowflake.landing.checking import SnowflakeChecking
 from windlass.engines.snowflake.landing.creating import make_table
 from windlass.engines.snowflake.landing.marks import highest
-from windlass.engines.snowflake.landing.naming import name_of
 from windlass.engines.snowflake.landing.past import Undos
 from windlass.engines.snowflake.landing.staged import (
     Arriving,
@@ -35,7 +35,7 @@ from windlass.engines.snowflake.landing.staged import (
     undo_table,
 )
 from windlass.engines.snowflake.landing.staging import Filling
-from windlass.engines.snowflake.landing.surveying import Survey
+from windlass.engines.snowflake.landing.surveying import SnowflakeSurvey
 from windlass.engines.snowflake.session import Session
 from windlass.engines.statements import statement
 from windlass.engines.stopping import Stops
@@ -96,7 +96,7 @@ class SnowflakeLanding:
     def survey(self, loads: Sequence[Load]) -> Sequence[Problem]:
         try:
             with self._session() as session:
-                return [one for load in loads for one in Survey(session, load).problems()]
+                return [one for load in loads for one in SnowflakeSurvey(session, load).problems()]
         except WindlassError as error:
             if error.retryable:
                 raise
@@ -197,7 +197,8 @@ class SnowflakeLanding:
             if books.note(run, APPLIED, load.name) is not None:
                 return []
             arriving, _, places = self._arriving(session, books, run, load)
-            return Checking(session, load, arriving, places).broken()
+            checking = SnowflakeChecking(load, places, session, arriving)
+            return [one.finding for one in checking.broken()]
 
     def apply(self, run: str, load: Load) -> Counts:
         with self._session() as session:
@@ -219,7 +220,7 @@ class SnowflakeLanding:
                     session, arriving, tuple(one.name for one in stored),
                     tuple(arriving.columns(defaults)),
                 )  # fmt: skip
-                _check_key(session, known, arriving, places)
+                SnowflakeChecking(known, places, session, arriving).refuse_keys()
                 counts = changing.change()
                 books.lock()
                 if (noted := books.note(run, APPLIED, load.name)) is not None:
@@ -240,9 +241,7 @@ class SnowflakeLanding:
             tuple(one.name for one in known.table.columns if not one.generated),
             lasting_key(known), counts.as_dict(), load.creates, (),
         )  # fmt: skip
-        mark = highest(session, Arriving(run, known))
-        note = {**made.note(), "watermark": mark, "inputs": list(load.inputs), "by": load.watermark}
-        return counts, note
+        return counts, line_of(made, load, highest(session, Arriving(run, known)))
 
     def _arriving(
         self, session: Session, books: Books, run: str, load: Load
@@ -254,10 +253,7 @@ class SnowflakeLanding:
         """
         staged = _staged(books, run, load)
         if len(staged) < len(load.inputs):
-            raise CannotResume(
-                f"{load.name}: {len(staged)} of {len(load.inputs)} inputs are staged",
-                hint="nothing was loaded; run the same command again",
-            )
+            raise not_staged(load, len(staged))
         defaults = {} if load.creates else defaults_of(session, load.table.name)
         arriving = Arriving(run, load)
         session.run(arriving.make(defaults), doing=f"reading what is staged for {load.name}")
@@ -280,11 +276,9 @@ class SnowflakeLanding:
     def watermark(self, load: Load) -> str:
         with self._session() as session:
             books = self._books(session)
-            for run, note in books.notes_of(APPLIED, load.name) if books.are_there else ():
-                same = note["inputs"] == list(load.inputs) and note["by"] == load.watermark
-                if same and note["watermark"] and run.state is not State.ROLLED_BACK:
-                    return str(note["watermark"])
-            return ""
+            return (
+                last_watermark(load, books.notes_of(APPLIED, load.name)) if books.are_there else ""
+            )
 
     def left(self, run: str = "") -> Sequence[Left]:
         return self._undos.left(run)
@@ -321,16 +315,3 @@ def _check_kept(session: Session, arriving: Arriving) -> None:
         message = f"{int(many):,} rows have a value of an expression that its column would change"
         hint = "nothing was loaded; round or cut it in the expression itself"
         raise Refused([Problem(load.name, message, hint)])
-
-
-def _check_key(session: Session, load: Load, arriving: Arriving, places: dict[int, str]) -> None:
-    """Raises:
-    Refused: arriving rows have no key, or the same.
-    """
-    broken = list(Checking(session, load, arriving, places).of_key())
-    if broken:
-        raise Refused([
-            Problem(load.name, f"{one.rows:,} rows break {one.expectation.described}",
-                    "nothing was loaded")
-            for one in broken
-        ])  # fmt: skip

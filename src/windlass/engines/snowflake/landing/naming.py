@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
 from psycopg import sql
 
+from windlass.engines.incoming.names import INPUT, NUMBER, RECORD, SIDE, WHAT
 from windlass.engines.snowflake.names import named, stored
 from windlass.engines.statements import each, listed, names, verbatim
 from windlass.model.digest import digest
 from windlass.model.relation import Name
 
-RUNS, LINES, REFUSED, LOCK, WORKERS = (
-    "_windlass_run",
-    "_windlass_line",
-    "_windlass_refused",  # records that were set aside
+LOCK, WORKERS = (
     "_windlass_lock",
     "_windlass_worker",  # which process works on a run
 )
-# of staged and arriving rows: their order, where they come from
-NUMBER, INPUT, RECORD = "_windlass_n", "_windlass_input", "_windlass_record"
-WHAT, SIDE = "_windlass_what", "_windlass_side"  # of a before-image
 RESERVED: Final = frozenset((NUMBER, INPUT, RECORD, WHAT, SIDE))
 ALIASES: Final = frozenset("ckdnostu")  # of other rows, where a table has no alias
 INSERTED, UPDATED, DELETED, OLD, NEW = "inserted", "updated", "deleted", "old", "new"
@@ -41,19 +35,6 @@ def itself(name: Name) -> str:
 def beside(name: Name, what: str, *of: str) -> sql.Identifier:
     """A table of ours in the table's schema, for a run and a load."""
     return names(stored(name.schema), f"_WINDLASS_{what.upper()}_{digest(*of)[:12].upper()}")
-
-
-def name_of(text: str, schema: str) -> Name:
-    """The name in ``schema.table`` or ``table``, whose parts may be quoted."""
-    parts = [one.group() for one in re.finditer(r'"(?:[^"]|"")*"|[^."]+', text)]
-    if len(parts) == 2:
-        return Name(*map(_bare, parts))
-    return Name(schema, _bare(text))
-
-
-def _bare(text: str) -> str:
-    quoted = len(text) > 1 and text.startswith('"') and text.endswith('"')
-    return text[1:-1].replace('""', '"') if quoted else text
 
 
 def of(alias: str, columns: Iterable[str]) -> sql.Composed:
@@ -80,8 +61,3 @@ def pairs(
 def same(one: str, other: str, columns: Iterable[str]) -> sql.Composable:
     """Equal in all of these columns, NULLs too."""
     return pairs("is not distinct from", one, other, columns)
-
-
-def user_sql(text: str) -> sql.Composable:
-    """The user's expression, which may end in a comment."""
-    return sql.SQL("({}\n)").format(verbatim(text))

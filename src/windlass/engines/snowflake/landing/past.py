@@ -7,19 +7,29 @@ from contextlib import AbstractContextManager
 
 from psycopg import sql
 
-from windlass.engines.embedded.past import applied, done_text, summary, unknown
-from windlass.engines.embedded.undoing import Made
+from windlass.engines.incoming.names import name_of
+from windlass.engines.incoming.past import (
+    Made,
+    check_ended,
+    done_text,
+    gone,
+    left_by,
+    made_by,
+    still_made,
+    summary,
+    unknown,
+)
 from windlass.engines.landing import APPLIED, STAGED
 from windlass.engines.snowflake.landing.books import Books, being_worked_on
 from windlass.engines.snowflake.landing.catalog import read_table
-from windlass.engines.snowflake.landing.naming import beside, name_of, table_of
+from windlass.engines.snowflake.landing.naming import beside, table_of
 from windlass.engines.snowflake.landing.undoing import Undoing
 from windlass.engines.snowflake.names import stored
 from windlass.engines.snowflake.session import Session
 from windlass.engines.statements import names, statement
 from windlass.errors import Refused
 from windlass.model.load import LoadRun
-from windlass.model.outcome import UNDOING, UNFINISHED, State
+from windlass.model.outcome import UNDOING, State
 from windlass.model.past import Foreseen, Left, Others, Undone
 from windlass.model.report import Problem
 from windlass.model.units import plural
@@ -39,7 +49,7 @@ class Undos:
             found = self._found(books, run)
             if found.state is State.ROLLED_BACK:
                 return None
-            loads = _made(found)
+            loads = still_made(found)
             blocked = _blocked(session, loads)
             if other := books.worker(run, with_own=True):
                 blocked += being_worked_on(self._place, run, other).problems
@@ -59,7 +69,7 @@ class Undos:
                 return Undone(f"run {run} is rolled back already", already=True)
             if other := books.worker(run, with_own=True):
                 raise being_worked_on(self._place, run, other)
-            loads = _made(found)
+            loads = still_made(found)
             if blocked := _blocked(session, loads):
                 raise Refused(blocked)
             if others is Others.REFUSE:
@@ -68,7 +78,7 @@ class Undos:
                     raise Refused(written)
             for made in loads:
                 stayed += _undo(session, books, run, made, others)
-            stayed += _drop_made(session, [Made.of(*one) for one in applied(found)])
+            stayed += _drop_made(session, made_by(found))
             with session.transaction():
                 books.set_state(run, State.ROLLED_BACK)
         return Undone(f"run {run} is rolled back: {done_text(loads)}", tuple(stayed))
@@ -87,14 +97,9 @@ class Undos:
             runs = {one.run: one for one in books.runs()} if books.are_there else {}
         if run and run not in runs:
             raise unknown(self._place, run)
-        if run and runs[run].state in UNFINISHED:
-            message = f"is unfinished: {runs[run].state}"
-            raise Refused([Problem(f"run {run}", message, "resume it, or roll it back")])
-        return [
-            Left(one.run, one.state, one.finished_at, (), 0)
-            for one in runs.values()
-            if one.state not in UNFINISHED and run in ("", one.run)
-        ]
+        if run:
+            check_ended(run, runs[run].state)
+        return left_by(runs.values(), run)
 
     def clean(self, lefts: Sequence[Left]) -> None:
         for one in lefts:
@@ -122,21 +127,8 @@ def _tables_of(run: LoadRun, schema: str) -> list[sql.Identifier]:
     ]
 
 
-def _made(run: LoadRun) -> list[Made]:
-    """What is still to be undone, the last one first."""
-    undone = run.lines.get(UNDOING, {})
-    return [Made.of(item, note) for item, note in applied(run) if item not in undone]
-
-
 def _blocked(session: Session, loads: Sequence[Made]) -> list[Problem]:
-    found = []
-    for made in loads:
-        table = read_table(session, made.table)
-        there = {one.name for one in table.columns} if table else set()
-        if missing := [one for one in made.columns if one not in there]:
-            what = f"column {missing[0]}" if table else "the table"
-            found.append(Problem(str(made.table), f"{what} no longer exists"))
-    return found
+    return [one for made in loads for one in gone(made, read_table(session, made.table))]
 
 
 def _undo(session: Session, books: Books, run: str, made: Made, others: Others) -> list[str]:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from windlass.engines.incoming.shape import all_columns, column_of, field_column, matching_key
-from windlass.engines.snowflake.landing.catalog import column
-from windlass.engines.snowflake.landing.naming import (
-    INPUT,
-    NUMBER,
-    RECORD,
-    beside,
-    part,
-    user_sql,
+from windlass.engines.incoming.names import INPUT, NUMBER, RECORD, user_sql
+from windlass.engines.incoming.shape import (
+    all_columns,
+    column_of,
+    field_column,
+    last_by_column,
+    matching_key,
 )
+from windlass.engines.snowflake.landing.catalog import column
+from windlass.engines.snowflake.landing.naming import beside, part
 from windlass.engines.snowflake.names import named
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.model.digest import digest
@@ -79,14 +79,6 @@ def make_staged(run: str, load: Load) -> str:
         "create table if not exists {table} ({columns})",
         table=staged_table(run, load), columns=listed(columns),
     )  # fmt: skip
-
-
-def last_by_column(load: Load) -> str:
-    """The column that gets the field by which the last row is chosen."""
-    for one in load.assigned:
-        if one.field and one.field == load.words.last_by and not one.sql and not one.mask:
-            return one.column
-    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from psycopg import sql
 
 from windlass.engines.aside import setting_aside
 from windlass.engines.base import arrow_type
-from windlass.engines.embedded.names import PER_INPUT
+from windlass.engines.incoming.names import INPUT, NUMBER, PER_INPUT, RECORD
 from windlass.engines.incoming.refusing import Fault, Refusing, shown
 from windlass.engines.incoming.values import converted
 from windlass.engines.landing import Input
-from windlass.engines.snowflake.landing.naming import INPUT, NUMBER, RECORD
 from windlass.engines.snowflake.landing.staged import Kept, kept, staged_table
 from windlass.engines.snowflake.landing.values import converter, staged_as
 from windlass.engines.snowflake.names import named

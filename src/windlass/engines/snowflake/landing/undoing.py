@@ -8,17 +8,10 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from windlass.engines.embedded.checking import key_text
-from windlass.engines.embedded.undoing import Made
-from windlass.engines.snowflake.landing.naming import (
-    SIDE,
-    WHAT,
-    itself,
-    of,
-    part,
-    same,
-    table_of,
-)
+from windlass.engines.incoming.checking import key_text
+from windlass.engines.incoming.names import SIDE, WHAT
+from windlass.engines.incoming.past import Made
+from windlass.engines.snowflake.landing.naming import itself, of, part, same, table_of
 from windlass.engines.snowflake.names import named, stored
 from windlass.engines.snowflake.session import Fetched, Session
 from windlass.engines.statements import each, listed, names

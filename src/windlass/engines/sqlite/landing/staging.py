@@ -12,16 +12,9 @@ from psycopg import sql
 
 from windlass.engines.aside import setting_aside
 from windlass.engines.embedded import staged
-from windlass.engines.embedded.arriving import user_sql
-from windlass.engines.embedded.names import (
-    INPUT,
-    NUMBER,
-    PER_INPUT,
-    RECORD,
-    bad_rows,
-    staged_rows,
-)
+from windlass.engines.embedded.names import bad_rows, staged_rows
 from windlass.engines.embedded.refused import refusing
+from windlass.engines.incoming.names import INPUT, NUMBER, PER_INPUT, RECORD, user_sql
 from windlass.engines.incoming.refusing import Fault, Refusing
 from windlass.engines.incoming.shape import assigned, column_of, field_column
 from windlass.engines.incoming.values import Plain, converted, plain
