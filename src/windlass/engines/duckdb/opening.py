@@ -13,15 +13,15 @@ from windlass.engines.paths import check_file, path_alone
 from windlass.errors import BadSpec, WindlassError
 
 
-def file_of(url: str) -> str:
-    """The path in a source's URL.
+def file_of(url: str, what: str = "source") -> str:
+    """The path in the URL of a source or target.
 
     Raises:
         BadSpec: the URL names no file.
     """
     path = path_alone(url)
     if not path:
-        raise BadSpec(["source: duckdb needs the path of a file: duckdb:///folder/file.duckdb"])
+        raise BadSpec([f"{what}: duckdb needs the path of a file: duckdb:///folder/file.duckdb"])
     return path
 
 

@@ -19,6 +19,7 @@ from windlass.engines.duckdb.hooks import HookRunner
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.memory import Memory
 from windlass.engines.duckdb.merging import merge
+from windlass.engines.duckdb.opening import file_of
 from windlass.engines.duckdb.session import MEMORY_MB, explaining
 from windlass.engines.duckdb.types import holds_all, type_of
 from windlass.engines.fitting import fit
@@ -33,9 +34,9 @@ from windlass.engines.loads import (
     loaded_names,
 )
 from windlass.engines.objects.store import ObjectStore, fetched
-from windlass.engines.paths import cannot_make, path_alone
+from windlass.engines.paths import cannot_make
 from windlass.engines.statements import listed, names, statement, verbatim
-from windlass.errors import BadSpec, ConnectionLost, WindlassError
+from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.export import Column, Export, Loaded, Manifest
 from windlass.model.fit import Fit, Survey, TableColumn
 from windlass.model.report import Problem
@@ -52,10 +53,7 @@ class DuckDbTarget:
         Raises:
             BadSpec: the URL names no file.
         """
-        self._path, self._schema = path_alone(url), schema or "main"
-        if not self._path:
-            hint = "duckdb:///folder/file.duckdb"
-            raise BadSpec([f"warehouse: duckdb needs the path of a file: {hint}"])
+        self._path, self._schema = file_of(url, "warehouse"), schema or "main"
         path = self._path
         self.place = f"DuckDB {path}"
         self._file, self._memory = KeptFile(path), Memory()

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from windlass.engines.converting.expressions import is_constant
+from windlass.engines.converting.lacking import lacking
 from windlass.engines.destination import Columns, Lost, Note, Rows, Session
 from windlass.engines.duckdb.destination import (
     asides,
@@ -21,13 +23,13 @@ from windlass.engines.duckdb.destination import (
     statements,
 )
 from windlass.engines.duckdb.destination.file import DuckDbFile, name_of, objects
+from windlass.engines.duckdb.opening import file_of
 from windlass.engines.duckdb.origin import reading as rows
 from windlass.engines.embedded.converting import undoing
 from windlass.engines.embedded.converting.destination import FileDestination
-from windlass.engines.embedded.converting.expressions import is_constant
-from windlass.engines.paths import identity_of, path_alone
+from windlass.engines.paths import identity_of
 from windlass.engines.statements import statement
-from windlass.errors import BadSpec, WindlassError
+from windlass.errors import WindlassError
 from windlass.model.chunk import Whole
 from windlass.model.conversion import (
     Carried,
@@ -62,10 +64,7 @@ class DuckDbDestination(FileDestination):
         Raises:
             BadSpec: the URL names no file.
         """
-        path = path_alone(url)
-        if not path:
-            hint = "duckdb:///folder/file.duckdb"
-            raise BadSpec([f"target: duckdb needs the path of a file: {hint}"])
+        path = file_of(url, "target")
         self._duckdb = DuckDbFile(path)
         super().__init__(self._duckdb, identity_of("duckdb", path))
 
@@ -227,22 +226,16 @@ class DuckDbDestination(FileDestination):
 
     def missing(self, plan: ConversionPlan) -> Mapping[str, str]:
         if not self._duckdb.now.exists():
-            return {str(one.target): "is missing on the target" for one in plan.tables}
+            return lacking(plan, lambda table: (), self.same)
         query = (
             "select lower(schema_name), lower(table_name), list(lower(column_name))"
             " from duckdb_columns() where database_name = current_database() group by 1, 2"
         )
         found = self._asked("reading its tables", lambda one: one.execute(query).fetchall())
         there = {(schema, table): set(columns) for schema, table, columns in found}
-        missing: dict[str, str] = {}
-        for table in plan.tables:
-            have = there.get((table.target.schema.lower(), table.target.name.lower()))
-            lacks = [one.target for one in table.columns if one.target.lower() not in (have or ())]
-            if have is None:
-                missing[str(table.target)] = "is missing on the target"
-            elif lacks:
-                missing[str(table.target)] = f"lacks column {', '.join(lacks)} on the target"
-        return missing
+        return lacking(
+            plan, lambda one: there.get((one.schema.lower(), one.name.lower()), ()), self.same
+        )
 
     # the way back
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's expressions in DuckDB's SQL. See `windlass.engines.embedded.converting.expressions`.
+"""PostgreSQL's expressions in DuckDB's SQL. See `windlass.engines.converting.expressions`.
 
 Both have the same operators for the same types, except for division and for what `numeric` without
 a precision is; so types decide what is written.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from windlass.engines.embedded.converting.expressions import (
+from windlass.engines.converting.expressions import (
     DATE,
     INTEGER_TYPES,
     MOMENT,
@@ -20,6 +20,7 @@ from windlass.engines.embedded.converting.expressions import (
     Untranslatable,
     bare,
     kind_of,
+    like_pattern,
 )
 from windlass.model.conversion import Carried
 
@@ -87,13 +88,7 @@ class DuckDbTranslator(Translator):
 
     def like(self, node: Any) -> Any:
         """DuckDB's LIKE has no escape by itself."""
-        from sqlglot import exp
-
-        pattern = node.expression
-        while isinstance(pattern, exp.Paren | exp.Cast):
-            pattern = pattern.this
-        if not isinstance(pattern, exp.Literal) or "\\" in pattern.this:
-            raise Untranslatable("like")
+        like_pattern(node)
         return node
 
     def division(self, node: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
+from windlass.engines.converting.defaults import Call, call_of
 from windlass.engines.duckdb.destination.forms import stored
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.conversion import (
@@ -212,10 +213,6 @@ def _float_text(value: float) -> str:
     return str(value) if not math.isinf(value) else ("inf" if value > 0 else "-inf")
 
 
-_PRESENT = (
-    "now()", "current_timestamp", "localtimestamp", "current_date", "current_time", "localtime",
-    "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()",
-)  # fmt: skip
 _NOW: Mapping[str, str] = {
     "TIMESTAMP WITH TIME ZONE": "now()",
     "TIMESTAMP": "current_localtimestamp()",
@@ -223,19 +220,15 @@ _NOW: Mapping[str, str] = {
     "TIME": "cast(current_localtimestamp() as time)",
     "TIME WITH TIME ZONE": "get_current_time()",
 }
-_UUID = ("gen_random_uuid()", "public.uuid_generate_v4()", "uuidv4()")
 
 
 def default(text: str, carried: Carried) -> str | None:
     """A default that calls a function with a counterpart: the current time, or a random UUID."""
-    bare = text.strip()
-    while bare.startswith("(") and bare.endswith(")"):
-        bare = bare[1:-1].strip()
-    bare = bare.lower()
-    if bare in _PRESENT and carried.type in _NOW:
+    call = call_of(text)
+    if call is Call.NOW and carried.type in _NOW:
         return _NOW[carried.type]
-    if carried.type == "UUID" and bare in (*_UUID, "uuidv7()"):
-        return "uuidv7()" if bare == "uuidv7()" else "gen_random_uuid()"
-    if carried.type == "VARCHAR" and bare.removesuffix("::text") in _UUID:
+    if carried.type == "UUID" and call in (Call.RANDOM_UUID, Call.TIMED_UUID):
+        return "uuidv7()" if call is Call.TIMED_UUID else "gen_random_uuid()"
+    if carried.type == "VARCHAR" and call in (Call.RANDOM_UUID, Call.RANDOM_UUID_AS_TEXT):
         return "cast(gen_random_uuid() as varchar)"
     return None

@@ -16,6 +16,7 @@ from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.landing.catalog import columns, positions, read_table
 from windlass.engines.duckdb.landing.staging import Filling, prepare
 from windlass.engines.duckdb.memory import ADDING_MB, STAGING_MB, Memory
+from windlass.engines.duckdb.opening import file_of
 from windlass.engines.duckdb.session import MEMORY_MB, explaining, without_values
 from windlass.engines.duckdb.types import type_of
 from windlass.engines.embedded.dialect import Dialect, Session
@@ -26,10 +27,9 @@ from windlass.engines.embedded.staged import find_done
 from windlass.engines.embedded.working import working
 from windlass.engines.incoming.shape import field_column
 from windlass.engines.landing import Input
-from windlass.engines.paths import path_alone
 from windlass.engines.statements import names, statement, verbatim
 from windlass.engines.stopping import Stops
-from windlass.errors import BadSpec, WindlassError
+from windlass.errors import WindlassError
 from windlass.model.export import FLOATS, NUMBERS, STAMPS, Column, Kind
 from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
@@ -44,11 +44,7 @@ def open_landing(url: str) -> FileLanding:
     Raises:
         BadSpec: the URL names no file.
     """
-    path = path_alone(url)
-    if not path:
-        hint = "duckdb:///folder/file.duckdb"
-        raise BadSpec([f"target: duckdb needs the path of a file: {hint}"])
-    return FileLanding(DuckDbFile(path))
+    return FileLanding(DuckDbFile(file_of(url, "target")))
 
 
 class DuckDbFile:

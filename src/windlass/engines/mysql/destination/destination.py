@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
+from windlass.engines.converting.expressions import is_constant
+from windlass.engines.converting.lacking import lacking
 from windlass.engines.destination import Columns, Destination, Lost, Note, Rows, Session
-from windlass.engines.embedded.converting.expressions import is_constant
 from windlass.engines.mysql.address import read_address
 from windlass.engines.mysql.destination import asides, carrying, proof, proving, statements
 from windlass.engines.mysql.destination.expressions import TRANSLATOR
@@ -300,15 +301,7 @@ class MysqlDestination:
             for table, column in session.run(query):
                 names = have.setdefault(self.same((table or b"").decode()), set())
                 names.add(self.same((column or b"").decode()))
-        found: dict[str, str] = {}
-        for one in plan.tables:
-            columns = have.get(self.same(one.target.name), set())
-            lacks = [it.target for it in one.columns if self.same(it.target) not in columns]
-            if not columns:
-                found[str(one.target)] = "is missing on the target"
-            elif lacks:
-                found[str(one.target)] = f"lacks column {', '.join(lacks)} on the target"
-        return found
+        return lacking(plan, lambda one: have.get(self.same(one.name), ()), self.same)
 
     # the way back
 

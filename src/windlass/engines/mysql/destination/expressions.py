@@ -1,22 +1,17 @@
 """PostgreSQL's expressions in MySQL's SQL: what differs from those of
-`windlass.engines.embedded.converting.expressions`."""
+`windlass.engines.converting.expressions`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from windlass.engines.embedded.converting.expressions import (
-    DATE,
-    INTEGER_TYPES,
-    MOMENT,
-    NUMBER_TYPES,
-    TEXT_TYPES,
+from windlass.engines.converting.expressions import (
     Columns,
-    Translator,
+    LiteralTranslator,
     Untranslatable,
     bare,
-    kind_of,
+    like_pattern,
 )
 from windlass.model.conversion import Carried
 from windlass.model.translation import Sort
@@ -27,7 +22,7 @@ _ARITHMETIC = frozenset(["Add", "Sub", "Mul", "Mod", "Neg"])
 _ORDERING = frozenset(["GT", "GTE", "LT", "LTE", "Between"])
 
 
-class MysqlTranslator(Translator):
+class MysqlTranslator(LiteralTranslator):
     dialect = "mysql"
 
     def _text_of(self, tree: Any) -> str:
@@ -66,37 +61,22 @@ class MysqlTranslator(Translator):
             raise Untranslatable("the order of an enum")
         return super()._node(node, columns)
 
-    def cast(self, node: Any, enums: Collection[str]) -> Any:
+    def to_number(self, node: Any, inner: Any, kind: str) -> Any:
+        return _to_number(node, inner, kind)
+
+    def is_text(self, inner: Any) -> bool:
         from sqlglot import exp
 
-        kind, inner = kind_of(node), bare(node.this)
-        is_literal = isinstance(inner, exp.Literal)
-        if kind == "ARRAY" and isinstance(inner, exp.Array):
-            return inner
-        if kind == "BOOLEAN" and is_literal:
-            return exp.Boolean(this=inner.this in ("t", "true"))
-        if kind in TEXT_TYPES:
-            return inner if is_literal and inner.is_string else _to_text(node, inner)
-        if kind in INTEGER_TYPES or kind in NUMBER_TYPES:
-            return _to_number(node, inner, kind)
-        if kind == "USERDEFINED" and node.to.sql(dialect="postgres") not in enums:
-            raise Untranslatable("a domain, whose checks might call anything")
-        if is_literal and inner.is_string:
-            made = exp.Literal.string(_constant(kind, inner.this))
-            made.meta["is_ordered"] = kind != "USERDEFINED"  # an enum has its own order
-            return made
-        raise Untranslatable(f"a cast to {kind}")
+        if isinstance(inner, exp.Column) and inner.meta.get(_KIND) in (_NUMBER, _WHOLE):
+            raise Untranslatable("a number as text")
+        is_joined = isinstance(inner, exp.Anonymous) and inner.name == "concat"
+        return is_joined or isinstance(inner, exp.Column | exp.Lower | exp.Upper | exp.Trim)
 
     def like(self, node: Any) -> Any:
         """Case-sensitive, as the column's collation is. Backslashes escape in some sessions."""
         from sqlglot import exp
 
-        pattern = node.expression
-        while isinstance(pattern, exp.Paren | exp.Cast):
-            pattern = pattern.this
-        if not isinstance(pattern, exp.Literal) or "\\" in pattern.this:
-            raise Untranslatable("like")
-        return exp.Like(this=node.this, expression=pattern)
+        return exp.Like(this=node.this, expression=like_pattern(node))
 
     def division(self, node: Any) -> Any:
         """Division of integers, without the fraction. Decimals would have different digits."""
@@ -159,32 +139,6 @@ def _to_number(node: Any, inner: Any, kind: str) -> Any:
     if kind == "DECIMAL" and not node.to.expressions and is_number:  # a wider number
         return node.this
     raise Untranslatable("a cast to numbers")
-
-
-def _to_text(node: Any, inner: Any) -> Any:
-    """Cast texts only: numbers and times are printed differently."""
-    from sqlglot import exp
-
-    if node.to.expressions:
-        raise Untranslatable("a cast that cuts")
-    if isinstance(inner, exp.Column) and inner.meta.get(_KIND) in (_NUMBER, _WHOLE):
-        raise Untranslatable("a number as text")
-    is_joined = isinstance(inner, exp.Anonymous) and inner.name == "concat"
-    if is_joined or isinstance(inner, exp.Column | exp.Lower | exp.Upper | exp.Trim):
-        return node.this
-    raise Untranslatable("a cast to text")
-
-
-def _constant(kind: str, text: str) -> str:
-    """A literal that is not a number, as the target writes it: points in time are in UTC."""
-    if kind == "USERDEFINED":
-        return text
-    if kind == "DATE" and DATE.fullmatch(text):
-        return text
-    found = MOMENT.fullmatch(text)
-    if found and kind in ("TIMESTAMP", "TIMESTAMPTZ"):
-        return f"{found[1]}.{(found[2] or '.')[1:].ljust(6, '0')}"
-    raise Untranslatable(kind)
 
 
 TRANSLATOR = MysqlTranslator()

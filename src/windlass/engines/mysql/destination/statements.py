@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
+from windlass.engines.converting.defaults import Call, call_of
 from windlass.engines.mysql.destination.carrying import KEY_BYTES
 from windlass.engines.mysql.destination.journal import PREFIX
 from windlass.engines.mysql.destination.rows import literal
@@ -303,11 +304,7 @@ _NOW = {
     "timestamptz": "(utc_timestamp(6))", "timestamp": "(localtimestamp(6))",
     "date": "(current_date())", "time": "(current_time(6))",
 }  # fmt: skip
-_PRESENT = (
-    "now()", "current_timestamp", "localtimestamp", "current_date", "current_time", "localtime",
-    "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()",
-)  # fmt: skip
-_UUID = ("gen_random_uuid()", "public.uuid_generate_v4()", "uuidv4()")
+_UUID = (Call.RANDOM_UUID, Call.RANDOM_UUID_AS_TEXT)
 # a UUID of version 4: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
 _RANDOM = (
     "(lower(concat(hex(random_bytes(4)), '-', hex(random_bytes(2)), '-4',"
@@ -318,14 +315,11 @@ _RANDOM = (
 
 def default(text: str, base: str, type_: str, facts: Facts) -> str | None:
     """A default that calls a function with a counterpart: the current time, or a random UUID."""
-    bare = text.strip()
-    while bare.startswith("(") and bare.endswith(")"):
-        bare = bare[1:-1].strip()
-    bare = bare.lower()
-    if base in _NOW and bare in _PRESENT and not type_.startswith(("longtext", "varchar")):
+    call = call_of(text)
+    if base in _NOW and call is Call.NOW and not type_.startswith(("longtext", "varchar")):
         return "current_timestamp(6)" if type_ == "timestamp(6)" else _NOW[base]
     is_uuid = facts.has_random and base in ("uuid", "text", "varchar")
-    if is_uuid and bare.removesuffix("::text") in _UUID:
+    if is_uuid and call in _UUID:
         return _RANDOM
     return None
 

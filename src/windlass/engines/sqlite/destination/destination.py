@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import quote
 
+from windlass.engines.converting.expressions import is_constant
+from windlass.engines.converting.lacking import lacking
 from windlass.engines.destination import Columns, Lost, Rows
 from windlass.engines.embedded.converting import undoing
 from windlass.engines.embedded.converting.destination import FileDestination
-from windlass.engines.embedded.converting.expressions import is_constant
 from windlass.engines.paths import identity_of
 from windlass.engines.sqlite.destination import (
     asides,
@@ -195,19 +196,15 @@ class SqliteDestination(FileDestination):
             yield origin
 
     def missing(self, plan: ConversionPlan) -> Mapping[str, str]:
-        found: dict[str, str] = {}
         if not self._target.now.exists():
-            return {str(one.target): "is missing on the target" for one in plan.tables}
+            return lacking(plan, lambda table: (), self.same)
         query = "select name from pragma_table_xinfo(?)"
         with self._target.reading("reading its tables") as session:
-            for table in plan.tables:
-                have = {one.lower() for (one,) in session.execute(query, (table.target.name,))}
-                lacks = [one.target for one in table.columns if one.target.lower() not in have]
-                if not have:
-                    found[str(table.target)] = "is missing on the target"
-                elif lacks:
-                    found[str(table.target)] = f"lacks column {', '.join(lacks)} on the target"
-        return found
+
+            def have(table: Name) -> set[str]:
+                return {self.same(one) for (one,) in session.execute(query, (table.name,))}
+
+            return lacking(plan, have, self.same)
 
     # the way back
 

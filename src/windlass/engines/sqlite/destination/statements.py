@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
+from windlass.engines.converting.defaults import Call, call_of
 from windlass.engines.destination import Lost
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.conversion import ConversionPlan, DraftColumn, Made, TableDraft
@@ -207,11 +208,7 @@ _NOW = {
     "date": "date('now')",
     "time": "strftime('%H:%M:%f000', 'now')",
 }
-_PRESENT = (
-    "now()", "current_timestamp", "localtimestamp", "current_date", "current_time", "localtime",
-    "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()",
-)  # fmt: skip
-_UUID = ("gen_random_uuid()", "public.uuid_generate_v4()", "uuidv4()")
+_UUID = (Call.RANDOM_UUID, Call.RANDOM_UUID_AS_TEXT)
 # a UUID of version 4: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
 _RANDOM = (
     "lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4'"
@@ -224,14 +221,11 @@ _RANDOM = (
 def default(text: str, base: str, sort: Sort) -> str | None:
     """A default that calls a function with a counterpart: for the current time in UTC, or a random
     UUID."""
-    bare = text.strip()
-    while bare.startswith("(") and bare.endswith(")"):
-        bare = bare[1:-1].strip()
-    bare = bare.lower()
+    call = call_of(text)
     if sort is not Sort.TEXT:
         return None
-    if base in _NOW and bare in _PRESENT:
+    if base in _NOW and call is Call.NOW:
         return _NOW[base]
-    if base in ("uuid", "text", "varchar") and bare.removesuffix("::text") in _UUID:
+    if base in ("uuid", "text", "varchar") and call in _UUID:
         return _RANDOM
     return None

@@ -198,6 +198,84 @@ class Translator(ABC):
         return self._node(node, {})
 
 
+class LiteralTranslator(Translator):
+    """For engines that have no types for texts and points in time: a cast to one is left out, and
+    needs a value that is written as that type is."""
+
+    @abstractmethod
+    def to_number(self, node: Any, inner: Any, kind: str) -> Any:
+        """A cast to a number.
+
+        Raises:
+            Untranslatable: it might round.
+        """
+
+    @abstractmethod
+    def is_text(self, inner: Any) -> bool:
+        """Whether a value is a text. Numbers and times are printed differently.
+
+        Raises:
+            Untranslatable: it is a number.
+        """
+
+    def zone(self, kind: str) -> str:
+        """What follows a point in time, which is in UTC."""
+        return ""
+
+    def cast(self, node: Any, enums: Collection[str]) -> Any:
+        from sqlglot import exp
+
+        kind, inner = kind_of(node), bare(node.this)
+        is_literal = isinstance(inner, exp.Literal)
+        if kind == "ARRAY" and isinstance(inner, exp.Array):
+            return inner
+        if kind == "BOOLEAN" and is_literal:
+            return exp.Boolean(this=inner.this in ("t", "true"))
+        if kind in TEXT_TYPES:
+            return inner if is_literal and inner.is_string else self._to_text(node, inner)
+        if kind in INTEGER_TYPES or kind in NUMBER_TYPES:
+            return self.to_number(node, inner, kind)
+        if kind == "USERDEFINED" and node.to.sql(dialect="postgres") not in enums:
+            raise Untranslatable("a domain, whose checks might call anything")
+        if is_literal and inner.is_string:
+            made = exp.Literal.string(self._constant(kind, inner.this))
+            made.meta["is_ordered"] = kind != "USERDEFINED"  # an enum has its own order
+            return made
+        raise Untranslatable(f"a cast to {kind}")
+
+    def _to_text(self, node: Any, inner: Any) -> Any:
+        if node.to.expressions:
+            raise Untranslatable("a cast that cuts")
+        if self.is_text(inner):
+            return node.this
+        raise Untranslatable("a cast to text")
+
+    def _constant(self, kind: str, text: str) -> str:
+        """A literal that is not a number, as the target writes it."""
+        if kind == "USERDEFINED" or (kind == "DATE" and DATE.fullmatch(text)):
+            return text
+        found = MOMENT.fullmatch(text)
+        if found and kind in ("TIMESTAMP", "TIMESTAMPTZ"):
+            return f"{found[1]}.{(found[2] or '.')[1:].ljust(6, '0')}{self.zone(kind)}"
+        raise Untranslatable(kind)
+
+
+def like_pattern(node: Any, refused: str = "\\") -> Any:
+    """The literal of a LIKE.
+
+    Raises:
+        Untranslatable: it is none, or contains a refused character.
+    """
+    from sqlglot import exp
+
+    pattern = node.expression
+    while isinstance(pattern, exp.Paren | exp.Cast):
+        pattern = pattern.this
+    if not isinstance(pattern, exp.Literal) or set(pattern.this) & set(refused):
+        raise Untranslatable("like")
+    return pattern
+
+
 def _rename(table: Any, path: tuple[str, ...]) -> None:
     from sqlglot import exp
 
