@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 import struct
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from windlass.engines.hashed_lines import HALF, md5
-from windlass.model.translation import Digest, Field, Row, Sort
+from windlass.engines.origin import Closing
+from windlass.model.chunk import Range, Whole
+from windlass.model.translation import Digest, Field, Reading, Row, Sort
 
 Values = Sequence[str | None]
 
@@ -20,6 +23,26 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _ESCAPED = re.compile(r"[\\\t\n\r]")
 _NOT_A_NUMBER = "7ff8000000000000"  # the only one that PostgreSQL makes
 _WITH_TEXT = {Sort.TEXT, Sort.ENUM}
+
+
+class ByValues(Closing):
+    """An origin that reads values as texts, and makes lines and digests of them here."""
+
+    @abstractmethod
+    def values(self, reading: Reading, range_: Range) -> Iterator[Values]:
+        """The rows of a range."""
+
+    def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
+        return lines(self.values(reading, range_), reading.fields)
+
+    def digest(self, reading: Reading, range_: Range) -> Digest:
+        return digest(self.values(reading, range_), reading.fields)
+
+    def buckets(self, reading: Reading) -> Mapping[int, Digest]:
+        return buckets(self.values(reading, Whole()), reading.fields, reading.key)
+
+    def rows(self, reading: Reading, buckets: Sequence[int]) -> Iterator[Row]:
+        return rows_of(self.values(reading, Whole()), reading.fields, reading.key, buckets)
 
 
 def lines(rows: Iterable[Values], fields: Sequence[Field]) -> Iterator[bytes]:

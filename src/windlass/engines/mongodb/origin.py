@@ -16,7 +16,6 @@ from windlass.engines.mongodb.fitting import fit_table
 from windlass.engines.mongodb.selecting import filter_of, reader_of
 from windlass.engines.mongodb.session import Session
 from windlass.engines.mongodb.values import Misfit
-from windlass.engines.origin import Closing
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost, WindlassError
 from windlass.model.chunk import KeyRange, Range, Whole
@@ -24,16 +23,14 @@ from windlass.model.plan import Server
 from windlass.model.snapshot import Snapshot
 from windlass.model.translation import (
     Answers,
-    Digest,
     Fit,
     Reading,
-    Row,
     SourceSchema,
     SourceTable,
 )
 
 
-class MongoOrigin(Closing):
+class MongoOrigin(canonical.ByValues):
     """Use as a context manager."""
 
     dialect = ""  # it has no SQL
@@ -136,20 +133,7 @@ class MongoOrigin(Closing):
         """Whether no column holds documents, whose text differs from the one that is hashed."""
         return False
 
-    def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
-        return canonical.lines(self._values(reading, range_), reading.fields)
-
-    def digest(self, reading: Reading, range_: Range) -> Digest:
-        return canonical.digest(self._values(reading, range_), reading.fields)
-
-    def buckets(self, reading: Reading) -> Mapping[int, Digest]:
-        return canonical.buckets(self._values(reading, Whole()), reading.fields, reading.key)
-
-    def rows(self, reading: Reading, buckets: Sequence[int]) -> Iterator[Row]:
-        values = self._values(reading, Whole())
-        return canonical.rows_of(values, reading.fields, reading.key, buckets)
-
-    def _values(self, reading: Reading, range_: Range) -> Iterator[canonical.Values]:
+    def values(self, reading: Reading, range_: Range) -> Iterator[canonical.Values]:
         readers = [reader_of(one, reading.selected, self._hashed) for one in reading.fields]
         name = reading.table.name
         low, high = (

@@ -11,26 +11,22 @@ from threading import Lock
 from uuid import uuid4
 
 from windlass.engines import canonical
-from windlass.engines.hashed_lines import can_hash
+from windlass.engines.hashed_lines import can_hash_without_floats
 from windlass.engines.odbc import reading as rows
 from windlass.engines.odbc.address import read_address
 from windlass.engines.odbc.catalog import DIALECTS, Found, read_catalog
 from windlass.engines.odbc.fitting import fit_table
 from windlass.engines.odbc.session import SIDE, Session
-from windlass.engines.origin import Closing
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost
-from windlass.model.chunk import Range, Whole
+from windlass.model.chunk import Range
 from windlass.model.plan import Server
 from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
 from windlass.model.translation import (
     Answers,
-    Digest,
     Fit,
     Reading,
-    Row,
-    Sort,
     SourceSchema,
     SourceTable,
 )
@@ -44,7 +40,7 @@ _OWN = {
 _ONE_MOMENT = {"MariaDB", "MySQL", "PostgreSQL", "SQLite"}
 
 
-class OdbcOrigin(Closing):
+class OdbcOrigin(canonical.ByValues):
     """Use as a context manager."""
 
     floats = "bits"
@@ -154,24 +150,9 @@ class OdbcOrigin(Closing):
 
     def can_hash(self, reading: Reading) -> bool:
         """Whether no column is a float, whose text is not what is hashed."""
-        return can_hash(reading.fields) and all(
-            one.type.sort is not Sort.FLOAT for one in reading.fields
-        )
+        return can_hash_without_floats(reading.fields)
 
-    def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
-        return canonical.lines(self._values(reading, range_), reading.fields)
-
-    def digest(self, reading: Reading, range_: Range) -> Digest:
-        return canonical.digest(self._values(reading, range_), reading.fields)
-
-    def buckets(self, reading: Reading) -> Mapping[int, Digest]:
-        return canonical.buckets(self._values(reading, Whole()), reading.fields, reading.key)
-
-    def rows(self, reading: Reading, buckets: Sequence[int]) -> Iterator[Row]:
-        values = self._values(reading, Whole())
-        return canonical.rows_of(values, reading.fields, reading.key, buckets)
-
-    def _values(self, reading: Reading, range_: Range) -> Iterator[canonical.Values]:
+    def values(self, reading: Reading, range_: Range) -> Iterator[canonical.Values]:
         return rows.read_values(self._held, self._catalog(), reading, range_)
 
     def cancel(self) -> None:

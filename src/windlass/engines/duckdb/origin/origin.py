@@ -21,7 +21,7 @@ from windlass.engines.duckdb.origin import reading as rows
 from windlass.engines.duckdb.origin.catalog import Found, read_catalog
 from windlass.engines.duckdb.origin.fitting import fit_table
 from windlass.engines.duckdb.session import explaining, has_too_little_memory
-from windlass.engines.hashed_lines import can_hash
+from windlass.engines.hashed_lines import can_hash_without_floats
 from windlass.engines.origin import Closing
 from windlass.engines.paths import identity_of
 from windlass.engines.statements import names, statement
@@ -36,7 +36,6 @@ from windlass.model.translation import (
     Fit,
     Reading,
     Row,
-    Sort,
     SourceSchema,
     SourceTable,
 )
@@ -132,9 +131,7 @@ class DuckDbOrigin(Closing):
 
     def can_hash(self, reading: Reading) -> bool:
         """Whether no column is a float, whose text is not what is hashed."""
-        return can_hash(reading.fields) and all(
-            one.type.sort is not Sort.FLOAT for one in reading.fields
-        )
+        return can_hash_without_floats(reading.fields)
 
     def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
         has_sent = False
