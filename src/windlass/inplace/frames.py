@@ -27,7 +27,7 @@ from windlass.errors import ConnectionLost, WindlassError
 from windlass.inplace.carriers import Column, Unfit, carry
 from windlass.inplace.returned import Asked, make_frame, read_result, row_name
 from windlass.inplace.staging import Staging
-from windlass.model.flow import resolve
+from windlass.model.functions import imported
 from windlass.model.text import first_line
 
 if TYPE_CHECKING:
@@ -63,13 +63,7 @@ def call_function(
     """
     plan = staging.plan
     reading = _Columns.of(connection, staging)
-    try:
-        function: Callable[[Any], Any] = resolve(plan.call.function)
-    except (Exception, SystemExit) as error:  # whatever its module raises; a worker has checked it
-        raise WindlassError(
-            f"function {plan.call.function}: cannot be imported here: {type(error).__name__}",
-            hint="its folder has to be in PYTHONPATH of every worker",
-        ) from error
+    function = imported(plan.call.function)
     row = row_name(reading.names)
     asked = Asked(reading.columns, plan.id, row, plan.call.trusts_order)
     call, staged = plan.call, staging.name()

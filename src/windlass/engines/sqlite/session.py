@@ -25,6 +25,18 @@ _HINTS = {
 }
 
 
+def check_version() -> None:
+    """Raises:
+    WindlassError: this Python's SQLite is too old.
+    """
+    if sqlite3.sqlite_version_info < LEAST_VERSION:
+        needed = ".".join(map(str, LEAST_VERSION))
+        raise WindlassError(
+            f"this Python has SQLite {sqlite3.sqlite_version}, and {needed} is needed",
+            hint="use a newer Python",
+        )
+
+
 class File:
     """An SQLite file by its URL. Opened only to be read; never created."""
 
@@ -47,12 +59,7 @@ class File:
 
     def connect(self, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
         """A session that returns text as bytes, because it may not be UTF-8."""
-        if sqlite3.sqlite_version_info < LEAST_VERSION:
-            needed = ".".join(map(str, LEAST_VERSION))
-            raise WindlassError(
-                f"this Python has SQLite {sqlite3.sqlite_version}, and {needed} is needed",
-                hint="use a newer Python",
-            )
+        check_version()
         connection = sqlite3.connect(
             self._uri,
             uri=True,

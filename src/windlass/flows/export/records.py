@@ -23,6 +23,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
+from windlass.engines import processes
 from windlass.engines.objects.store import ObjectStore
 from windlass.errors import Interrupted, Refused, RunLost, WindlassError
 from windlass.model.outcome import A_COMMAND, Outcome, StartedBy, State, with_parts
@@ -67,20 +68,10 @@ class Record:
         if datetime.now(UTC) - datetime.fromisoformat(self.alive_at) > SILENCE:
             return False
         pid, _, host = self.process.partition(" on ")
-        return host != platform.node() or (_is_running(int(pid)) and int(pid) != os.getpid())
+        return host != platform.node() or (processes.exists(int(pid)) and int(pid) != os.getpid())
 
 
 _RECORD = TypeAdapter(Record)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _me() -> str:

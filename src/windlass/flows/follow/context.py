@@ -88,12 +88,8 @@ class Following(Migration):
         Raises:
             Refused: with every problem; nothing is left.
         """
-        self.prepare()
-        if self.stage.is_over:
-            self._look_back()
+        if not self._is_to_do():
             return
-        if not self.hold.is_locked:
-            self.hold.take_lock_of(self.plan.run)
         is_new = self._found is None
         if is_new:
             begin_run(self, self.request.started_by)

@@ -80,6 +80,11 @@ FOLLOW: Flow[Any] = replace(
 )
 
 _COMPARING = "windlass.flows.follow.comparing"
+_SEQUENCES = replace(
+    VALIDATE.step("validate_sequences"),
+    run=f"{_COMPARING}:sequences_not_in_stream",
+    doc="Says that sequences are set by a cutover.",
+)
 
 # `verify` with a repair, where a stream is lost: a new slot is made
 RESYNC: Flow[Any] = replace(
@@ -92,11 +97,7 @@ RESYNC: Flow[Any] = replace(
     )
     .replacing(
         "validate_sequences",
-        replace(
-            VALIDATE.step("validate_sequences"),
-            run=f"{_COMPARING}:sequences_not_in_stream",
-            doc="Says that sequences are set by a cutover.",
-        ),
+        _SEQUENCES,
     )
     .replacing(
         VALIDATE.last.name,
@@ -135,11 +136,7 @@ VERIFY_FOLLOW: Flow[Any] = replace(
     )
     .replacing(
         "validate_sequences",
-        replace(
-            VALIDATE.step("validate_sequences"),
-            run=f"{_COMPARING}:sequences_not_in_stream",
-            doc="Says that sequences are set by a cutover.",
-        ),
+        _SEQUENCES,
     )
     .replacing(
         VALIDATE.last.name,

@@ -6,7 +6,7 @@ The function may return other rows than it was given; each of its results has th
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.landing import Input, RawCsv
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Kind
-from windlass.model.flow import resolve
+from windlass.model.functions import imported
 from windlass.model.load import Field, Identity
 from windlass.spec.choices import Frame
 
@@ -33,7 +33,7 @@ class Called:
             WindlassError: it cannot be imported, fails, or returns something else than rows.
         """
         self._source, self._name, self._frame = source, function, frame
-        self._function = _imported(function)
+        self._function = imported(function)
         self._schema: pa.Schema | None = None
         self.place = source.place
         first = next(iter(setting_aside(source, Aside(most_bad)).batches()), None)
@@ -137,19 +137,6 @@ class Called:
     def _fault(self, number: int, message: str, hint: str) -> WindlassError:
         message = f"{self.place}: function {self._name}, batch {number}: {message}"
         return WindlassError(message, hint=hint)
-
-
-def _imported(name: str) -> Callable[[Any], Any]:
-    try:
-        found: object = resolve(name)
-    except (Exception, SystemExit) as error:  # anything that its module raises
-        raise WindlassError(
-            f"function {name}: cannot be imported here: {type(error).__name__}",
-            hint="its folder has to be in PYTHONPATH",
-        ) from error
-    if not callable(found):
-        raise WindlassError(f"function {name}: is not a function")
-    return found
 
 
 def _frame_of(batch: pa.RecordBatch, frame: Frame) -> Any:

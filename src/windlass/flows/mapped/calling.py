@@ -14,7 +14,7 @@ from windlass.errors import WindlassError
 from windlass.flows.mapped.lines import as_array, as_texts, read_lines, write_lines
 from windlass.inplace.carriers import Column, Unfit
 from windlass.inplace.returned import Asked, make_frame, read_result, row_name
-from windlass.model.flow import resolve
+from windlass.model.functions import imported
 from windlass.model.plan import ColumnPlan, RelationPlan
 
 if TYPE_CHECKING:
@@ -176,23 +176,6 @@ class Caller:
 
 def _is_same(values: pa.Array, before: pa.ChunkedArray) -> bool:
     return [repr(one) for one in values.to_pylist()] == [repr(one) for one in before.to_pylist()]
-
-
-def imported(name: str) -> Callable[[Any], Any]:
-    """Raises:
-    WindlassError: it cannot be imported here, or is no function.
-    """
-    try:
-        found: object = resolve(name)
-    except (Exception, SystemExit) as error:  # any error of its module
-        raise WindlassError(
-            f"function {name}: cannot be imported here: {type(error).__name__}",
-            hint="its folder has to be in PYTHONPATH, on every worker",
-        ) from error
-    if not callable(found):
-        hint = "give package.module:name of a function"
-        raise WindlassError(f"function {name}: is not a function", hint=hint)
-    return found
 
 
 def missing_libraries(frame: str) -> list[str]:

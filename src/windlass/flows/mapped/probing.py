@@ -17,7 +17,6 @@ from windlass.flows.mapped.apart import closable, through_another_process
 from windlass.flows.mapped.calling import (
     Caller,
     Work,
-    imported,
     is_late,
     missing_libraries,
     read_columns,
@@ -25,6 +24,7 @@ from windlass.flows.mapped.calling import (
 )
 from windlass.flows.mapped.landing import finished
 from windlass.flows.mapped.lines import read_lines
+from windlass.model.functions import imported
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.report import Problem
 from windlass.planning.postgres.mapped.expressions import fault_of

@@ -226,12 +226,8 @@ class Migration(Sides):
         Raises:
             Refused: with every problem; nothing was written.
         """
-        self.prepare()
-        if self.stage.is_over:
-            self._look_back()
+        if not self._is_to_do():
             return
-        if not self.hold.is_locked:
-            self.hold.take_lock_of(self.plan.run)
         if self._found:
             self.stage = Stage.RESUMED
             resume(self, self.journal, self._found, self.request.started_by)
@@ -242,6 +238,16 @@ class Migration(Sides):
                 self.stage = Stage.BEGUN
         self.announce(resumed=self.stage is Stage.RESUMED)
         self.hold.name_after(self.plan.run)
+
+    def _is_to_do(self) -> bool:
+        """Find or plan the run, and lock it. A run that is over is only looked back at."""
+        self.prepare()
+        if self.stage.is_over:
+            self._look_back()
+            return False
+        if not self.hold.is_locked:
+            self.hold.take_lock_of(self.plan.run)
+        return True
 
     def _look_back(self) -> None:
         """Report a run that is over. Holds nothing, but may read the source."""

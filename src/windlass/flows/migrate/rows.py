@@ -15,10 +15,10 @@ from windlass.flows.mapped.landing import landing_of, make_landing, move_landed,
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import load_result
 from windlass.flows.migrate.settling import is_guarded
+from windlass.flows.migrate.reported import chunk_result, reporting
 from windlass.flows.migrate.sums import Note, read_sums
 from windlass.journal.records import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
-from windlass.model.event import BytesCopied
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Arrival, Load, RelationPlan
 from windlass.model.relation import Wire
@@ -26,7 +26,6 @@ from windlass.model.units import several
 from windlass.planning.chunks import SMALL_BYTES
 from windlass.transfer.postgres.relay import Arrived, Journey, relay
 
-REPORT_BYTES = 1 << 20  # how often a copy reports its progress
 CHUNKS_FOR_STREAMS = 4  # fewer are copied before another session is open
 _SILENCE = "set local session_replication_role = replica"
 
@@ -58,23 +57,16 @@ def _described_table(item: RelationPlan) -> Result:
 
 def chunk_items(run: Migration) -> list[Item]:
     return [
-        Item(load.id, load.batch, load.size_bytes, _described_chunk(run, load.chunks[0]))
+        Item(load.id, load.batch, load.size_bytes, _described(run, load.chunks[0]))
         for load in run.plan.loads
         if _is_cut(load)
     ]
 
 
-def _described_chunk(run: Migration, chunk: Chunk) -> Result:
+def _described(run: Migration, chunk: Chunk) -> Result:
     relation = run.relation(chunk.relation)
-    rows = max(relation.relation.rows, 0) // len(relation.chunks)
-    name = f"{chunk.relation} {chunk.range}"
-    return {
-        "name": name,
-        "table_name": str(chunk.relation),
-        "partition_name": name,
-        "where_clause": condition(chunk.range, relation.relation).as_string(None),
-        "estimated_rows": rows,
-    }
+    where = condition(chunk.range, relation.relation).as_string(None)
+    return chunk_result(chunk, relation, where)
 
 
 def _is_cut(load: Load) -> bool:
@@ -121,7 +113,7 @@ async def _copy_load(
     """Copy a load's missing chunks, through one stream or several in parallel."""
     try:
         streams = await _open_streams(run, load, len(lacking), sessions)
-        report, count = _reporting(run, load), len(streams)
+        report, count = reporting(run.emit, load), len(streams)
         async with asyncio.TaskGroup() as group:
             for number, stream in enumerate(streams):
                 some = lacking[number::count]
@@ -250,19 +242,6 @@ def _late_journey(item: RelationPlan, chunk: Chunk) -> Journey:
         mapping=item.mapping,
         change=Caller(work) if work else None,
     )
-
-
-def _reporting(run: Migration, load: Load) -> Callable[[int], None]:
-    unreported = 0
-
-    def report(size_bytes: int) -> None:
-        nonlocal unreported
-        unreported += size_bytes
-        if unreported >= REPORT_BYTES:
-            run.emit(BytesCopied(load.id, load.batch, unreported))
-            unreported = 0
-
-    return report
 
 
 def _line(run: Migration, step: str, chunk: Chunk, arrived: Arrived, note: Note) -> Line:

@@ -86,12 +86,8 @@ class Translation(Migration):
 
     @reading_journal()
     def begin(self) -> None:
-        self.prepare()
-        if self.stage.is_over:
-            self._look_back()
+        if not self._is_to_do():
             return
-        if not self.hold.is_locked:
-            self.hold.take_lock_of(self.plan.run)
         if self._found:
             self.stage = Stage.RESUMED
             resume(self, self.hold, self.journal, self._found, self.request.started_by)

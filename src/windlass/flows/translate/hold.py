@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from windlass.engines.origin import Hashes, Origin
@@ -13,9 +14,9 @@ from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.session import Address, Connection
 from windlass.engines.registry import open_origin
 from windlass.engines.starting import when_up
-from windlass.errors import BadSpec, SnapshotLost
+from windlass.errors import SnapshotLost
+from windlass.flows.addresses import both_sides
 from windlass.model.snapshot import Snapshot
-from windlass.model.wording import word
 from windlass.spec.migrate import Spec
 
 if TYPE_CHECKING:  # slow to load
@@ -49,7 +50,7 @@ class TranslateHold(Hold):
         Raises:
             BadSpec: source or target is missing or cannot be read.
         """
-        found, target = _parse(spec)
+        found, target = both_sides(spec, open_origin, partial(Address.parse, "target"))
         super().__init__(target, target)
         self.origin = kept.origin if kept else found
         if spec.hashes and not kept:
@@ -142,25 +143,3 @@ def _give_key(origin: Origin) -> None:
     hasher = hasher_of_environment()
     if hasher is not None and isinstance(origin, Hashes):
         origin.hash_with(hasher.text, hasher.pads())
-
-
-def _parse(spec: Spec) -> tuple[Origin, Address]:
-    faults: list[str] = []
-    origin = target = None
-    if spec.source is None:
-        faults.append(f"no source: give {word('source')}, or set WINDLASS_SOURCE")
-    else:
-        try:
-            origin = open_origin(spec.source.get_secret_value())
-        except BadSpec as error:
-            faults += error.faults
-    if spec.target is None:
-        faults.append(f"no target: give {word('target')}, or set WINDLASS_TARGET")
-    else:
-        try:
-            target = Address.parse("target", spec.target.get_secret_value())
-        except BadSpec as error:
-            faults += error.faults
-    if origin is None or target is None:
-        raise BadSpec(faults)
-    return origin, target

@@ -18,12 +18,12 @@ from windlass.flows.mapped.calling import Caller, is_late, work_of
 from windlass.flows.mapped.landing import landing_of, make_landing, move_landed, sent
 from windlass.flows.migrate.portions import load_result
 from windlass.flows.migrate.settling import is_guarded
+from windlass.flows.migrate.reported import chunk_result, reporting
 from windlass.flows.translate.context import Translation
 from windlass.flows.translate.made import to_make
 from windlass.flows.translate.noted import note_of
 from windlass.journal.records import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
-from windlass.model.event import BytesCopied
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Arrival, Load, RelationPlan
 from windlass.model.translation import Reading
@@ -31,7 +31,6 @@ from windlass.planning.chunks import SMALL_BYTES
 from windlass.planning.postgres.translated.finish import to_copy
 from windlass.spec.choices import Verify
 
-REPORT_BYTES = 1 << 20
 _SILENCE = "set local session_replication_role = replica"
 
 
@@ -45,15 +44,7 @@ def chunk_items(run: Translation) -> list[Item]:
 
 
 def _described(run: Translation, chunk: Chunk) -> Result:
-    relation = run.relation(chunk.relation)
-    name = f"{chunk.relation} {chunk.range}"
-    return {
-        "name": name,
-        "table_name": str(chunk.relation),
-        "partition_name": name,
-        "where_clause": str(chunk.range),
-        "estimated_rows": max(relation.relation.rows, 0) // len(relation.chunks),
-    }
+    return chunk_result(chunk, run.relation(chunk.relation), str(chunk.range))
 
 
 def copy_tables(run: Translation, item: Item) -> Result:
@@ -84,7 +75,7 @@ def _copy(run: Translation, step: str, load: Load, chunks: list[Chunk]) -> None:
     fills = any(run.relation(one.relation).arrival is Arrival.FILL for one in chunks)
     silence = run.plan.how.silences_triggers and (is_guarded(journal) or fills)
     first = [*([_SILENCE] if silence else []), journal.fence]
-    report = _reporting(run, load)
+    report = reporting(run.emit, load)
     with working_on_target(target, f"copying {load.id}", *first) as transaction:
         journal.check_epoch(transaction.answers[-1])
         lines = [_copied(run, step, one, target, report) for one in chunks]
@@ -192,16 +183,3 @@ def _statement(item: RelationPlan, *, freezes: bool) -> sql.Composed:
         sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.SQL(" with (freeze)" if freezes else ""),
     )
-
-
-def _reporting(run: Translation, load: Load) -> Callable[[int], None]:
-    unreported = 0
-
-    def report(size_bytes: int) -> None:
-        nonlocal unreported
-        unreported += size_bytes
-        if unreported >= REPORT_BYTES:
-            run.emit(BytesCopied(load.id, load.batch, unreported))
-            unreported = 0
-
-    return report

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from windlass.engines import processes
 from windlass.engines.incoming.names import LINES, REFUSED, RUNS
 from windlass.engines.incoming.refusing import BadRow
 from windlass.engines.run_rows import json_text, outcome_text, run_of
@@ -151,7 +152,7 @@ class Books:
         for worker, host, pid, beat in self._run(statement(query, t=self._table(WORKERS)), [run]):
             if worker in _OWN and not with_own:
                 continue
-            if host == socket.gethostname() and not _is_alive(int(pid)):
+            if host == socket.gethostname() and not processes.exists(int(pid)):
                 continue
             if datetime.now(UTC) - datetime.fromisoformat(beat) < timedelta(seconds=ALIVE_SECONDS):
                 return f"process {pid} on {host}"
@@ -200,16 +201,6 @@ def being_worked_on(place: str, run: str, other: str) -> Refused:
     message = f"another process works on it, in {place}: {other}"
     hint = f"wait until it has ended; {ALIVE_SECONDS} s after it died, it counts as gone"
     return Refused([Problem(f"run {run}", message, hint)])
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _made(

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from windlass.engines.embedded.names import STAGE
 from windlass.engines.paths import path_alone
-from windlass.engines.sqlite.session import LEAST_VERSION
+from windlass.engines.sqlite.session import check_version
 from windlass.engines.statements import names, statement
 from windlass.engines.stopping import Stops
 from windlass.errors import BadSpec, ConnectionLost, Interrupted, TargetFull, WindlassError
@@ -99,12 +99,7 @@ class Opener:
                 raise
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        if sqlite3.sqlite_version_info < LEAST_VERSION:
-            needed = ".".join(map(str, LEAST_VERSION))
-            raise WindlassError(
-                f"this Python has SQLite {sqlite3.sqlite_version}, and {needed} is needed",
-                hint="use a newer Python",
-            )
+        check_version()
         connection = sqlite3.connect(
             f"file:{quote(self.path)}?mode={mode}",
             uri=True,
