@@ -8,7 +8,7 @@ from windlass.flows.registry import journalled
 from windlass.journal import door, records
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
-from windlass.model.past import Foreseen, Others, Undone, cannot_skip
+from windlass.model.past import Foreseen, Others, Undone, cannot_skip, not_in_journal
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
@@ -23,8 +23,7 @@ def find_run(connection: Connection, run: str, *, only_reads: bool = False) -> r
     runs = records.read_runs(connection) if found_there(connection) else []
     found = next((one for one in runs if one.run == run), None)
     if found is None:
-        known = ", ".join(one.run for one in runs[:5]) or "none"
-        raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
+        raise not_in_journal(run, [one.run for one in runs])
     return found
 
 

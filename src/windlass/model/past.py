@@ -146,3 +146,9 @@ class Past(Protocol):
         Raises:
             Refused: something else depends on it.
         """
+
+
+def not_in_journal(run: str, known: Sequence[str]) -> Refused:
+    """The error for a run that a journal lacks. `known` are its runs, the newest first."""
+    names = ", ".join(known[:5]) or "none"
+    return Refused([Problem(f"run {run}", f"is not in the journal; known: {names}")])

@@ -29,7 +29,7 @@ from windlass.model.outcome import (
     State,
     StepStatus,
 )
-from windlass.model.past import Foreseen, Left, Others, Past, Undone, cannot_skip
+from windlass.model.past import Foreseen, Left, Others, Past, Undone, cannot_skip, not_in_journal
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.run.told import log_of
@@ -110,8 +110,7 @@ class DestinationPast:
         Refused: no load has this name either.
         """
         if self._loads is None:
-            known = ", ".join(one.run for one in self._target.runs()[:5]) or "none"
-            raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
+            raise not_in_journal(run, [one.run for one in self._target.runs()])
         return self._loads
 
     def log(self, run: str, start: int, most: int, *, with_items: bool) -> LogPart:

@@ -23,7 +23,7 @@ from windlass.model.outcome import (
     State,
     StepStatus,
 )
-from windlass.model.past import Foreseen, Left, Others, Past, Undone
+from windlass.model.past import Foreseen, Left, Others, Past, Undone, not_in_journal
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.run.told import log_of
@@ -78,8 +78,7 @@ class LandingPast:
     def _find(self, run: str) -> LoadRun:
         found = self._landing.read(run)
         if found is None:
-            known = ", ".join(one.run for one in self._landing.runs()[:5]) or "none"
-            raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
+            raise not_in_journal(run, [one.run for one in self._landing.runs()])
         return found
 
     def log(self, run: str, start: int, most: int, *, with_items: bool) -> LogPart:
