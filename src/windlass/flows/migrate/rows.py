@@ -14,8 +14,8 @@ from windlass.flows.mapped.calling import Caller, is_late, read_columns, work_of
 from windlass.flows.mapped.landing import landing_of, make_landing, move_landed, sent
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import load_result
-from windlass.flows.migrate.settling import is_guarded
 from windlass.flows.migrate.reported import chunk_result, reporting
+from windlass.flows.migrate.settling import is_guarded
 from windlass.flows.migrate.sums import Note, read_sums
 from windlass.journal.records import Line, line_statement
 from windlass.model.chunk import Chunk, Whole

@@ -17,8 +17,8 @@ from windlass.errors import AlreadyDone
 from windlass.flows.mapped.calling import Caller, is_late, work_of
 from windlass.flows.mapped.landing import landing_of, make_landing, move_landed, sent
 from windlass.flows.migrate.portions import load_result
-from windlass.flows.migrate.settling import is_guarded
 from windlass.flows.migrate.reported import chunk_result, reporting
+from windlass.flows.migrate.settling import is_guarded
 from windlass.flows.translate.context import Translation
 from windlass.flows.translate.made import to_make
 from windlass.flows.translate.noted import note_of
