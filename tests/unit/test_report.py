@@ -22,8 +22,9 @@ from windlass.flows.registry import flow_named
 from windlass.model.account import Account, Work
 from windlass.model.event import BytesCopied, ItemFinished, ItemRetried, ItemStarted, ignore
 from windlass.model.hiding import HIDDEN, without_secrets
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Cutover, Outcome, State
 from windlass.planning.document.as_json import document
+from windlass.report.facts import options_of
 from windlass.report.page import plan_page, run_page
 from windlass.run.accounting import MOST_INTERVALS, Accounting, Meter, timeline_of
 from windlass.run.published import outcome_json
@@ -92,6 +93,21 @@ def test_everything_that_is_known_is_on_the_page() -> None:
         "windlass rollback 20261130-061800", "windlass verify --repair", "Python", "2 retried",
     ):  # fmt: skip
         assert words in page.text, words
+
+
+@pytest.mark.parametrize(
+    ("sessions", "words"), [(1, "1 session was ended."), (2, "2 sessions were ended.")]
+)
+def test_a_cutover_says_how_many_sessions_it_ended(sessions: int, words: str) -> None:
+    ended = replace(
+        sample_outcome(State.DONE), cutover=Cutover("forward", "switched", sessions=sessions)
+    )
+    assert words in Page(run_page(as_printed(ended))).text
+
+
+def test_a_section_of_options_without_any_is_left_out() -> None:
+    shown = {one.word for one in options_of({"load": "append", "csv": {}, "jobs": 2})}
+    assert shown == {"load", "jobs"}
 
 
 def test_names_are_text_whatever_they_are() -> None:

@@ -30,8 +30,8 @@ class Option:
 
 
 def options_of(options: Mapping[str, Any]) -> list[Option]:
-    """The options that were given, named as in a spec file."""
-    return [_option(word, value) for word, value in options.items()]
+    """The options that were given, named as in a spec file; an empty section gives none."""
+    return [_option(word, value) for word, value in options.items() if value != {}]
 
 
 def _option(word: str, value: Any) -> Option:
