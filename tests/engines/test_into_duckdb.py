@@ -23,7 +23,7 @@ from windlass.engines.duckdb.destination.file import DuckDbFile
 from windlass.engines.duckdb.destination.filling import fill, memory_mb
 from windlass.engines.duckdb.session import has_too_little_memory
 from windlass.errors import WindlassError
-from windlass.model.conversion import Carried, ColumnPlan, TableConversion
+from windlass.model.conversion import Carried, ColumnPlan, Extent, TableConversion
 from windlass.model.relation import Name
 from windlass.model.translation import Sort
 
@@ -388,7 +388,7 @@ def test_a_table_with_a_key_gets_the_memory_that_its_commit_takes(tmp_path: Path
     rows = 3_000_000
     key = ColumnPlan("id", "id", "text", Carried("VARCHAR", Sort.TEXT, "{0}"), not_null=True)
     name = Name("main", "t")
-    table = TableConversion(name, name, (key,), ("id",), "", rows=rows)
+    table = TableConversion(name, name, (key,), ("id",), "", extent=Extent(rows))
 
     def fill_it(file: DuckDbFile, settings: str) -> None:
         file.make()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,57 @@ def _at_first_bytes(act: Callable[[], Any]) -> Callable[[Event], None]:
             left.pop()()
 
     return emit
+
+
+CHUNKED = ("migrate", "--chunk-size", "128kB", "--jobs", "1")
+
+
+def test_chunks_of_a_table_are_copied_at_the_same_time(move: Callable[..., Move]) -> None:
+    one = move(*SHOP)
+    begun: list[str] = []
+    both = threading.Barrier(2)
+
+    def emit(event: Event) -> None:
+        if isinstance(event, BytesCopied) and event.group == "public.items":
+            begun.append(event.item)
+            if len(begun) <= 2:  # each waits until the other one has sent rows as well
+                both.wait(60)
+
+    words = {"chunk_size": 128 << 10, "jobs": 2}
+    found = api.migrate(one.spec.model_copy(update=words), emit)
+    assert (found.state, found.proof.verified, found.rows) == (State.DONE, "full", ROWS)
+    assert begun[0] != begun[1]
+    chunks = {it.source: it.chunks for it in found.relations}
+    assert chunks["public.items"] == len(set(begun)) > 5 and chunks["public.parts"] == 1
+
+
+@pytest.mark.parametrize("place", ["steps._copied 5", "context.Conversion.complete 3", "complete"])
+def test_a_table_that_is_copied_in_part_has_each_row_once(
+    move: Callable[..., Move], place: str
+) -> None:
+    one = move(*SHOP)
+    plan = one.command("plan", *CHUNKED[1:]).expect(DONE).result
+    count = next(it["chunks"] for it in plan["tables"] if it["source"] == "public.items")
+    last = f"context.Conversion.complete {count}"
+    kill(f"call windlass.flows.convert.{last if place == 'complete' else place}", CHUNKED, one.env)
+    found = one.migrate(*CHUNKED[1:])
+    assert (found["verified"], found["rows"]) == ("full", ROWS)
+    again = "public.items was copied in part, and is copied again" in found["notices"]
+    assert again == (place != "complete")
+    one.command("rollback", found["run"], "--yes").expect(DONE)
+    assert one.tables() == []
+
+
+def test_a_run_that_has_copied_a_table_in_part_is_undone(move: Callable[..., Move]) -> None:
+    one = move(*SHOP)
+    kill("call windlass.flows.convert.steps._copied 4", CHUNKED, one.env)
+    run = windlass("status", "--target", one.url, "--json").expect(DONE).result["runs"][0]["run"]
+    one.run("update items set note = 'theirs' limit 1")
+    refused = one.command("rollback", run, "--yes").expect(REFUSED).result["problems"]
+    assert [it["object"] for it in refused] == [f"{one.database}.items"]
+    one.run("update items set note = concat('note ', id) where note = 'theirs'")
+    one.command("rollback", run, "--yes").expect(DONE)
+    assert one.tables() == []
 
 
 def test_two_processes_never_work_on_one_database(move: Callable[..., Move]) -> None:

@@ -35,6 +35,7 @@ Columns = Mapping[str, tuple[str, Carried]]  # by name on the source: the target
 Lost = Sequence[tuple[str, LossClass]]
 
 FLOW = "convert"  # in the config of its runs: loads have none
+CHUNK = "copy_chunk"  # a step of the journal: a part of a table
 
 
 def is_conversion(run: LoadRun) -> bool:
@@ -76,6 +77,7 @@ class Destination(Protocol):
     has_schemas: bool
     floats: str  # how doubles are hashed: see `windlass.engines.origin.Origin`
     has_comments: bool
+    writes_beside: bool  # several transactions can write at the same time, also to one table
     enforces_keys: bool  # foreign keys need tables and rows that are there, and their constraints
 
     # what it would be made of; none of these reads or writes the target
@@ -191,6 +193,10 @@ class Destination(Protocol):
         """
 
     def insert(self, session: Session, table: TableConversion, rows: Rows) -> None: ...
+
+    def clear(self, run: str, table: TableConversion, snapshot: int) -> None:
+        """Delete the rows of a table that was copied in part, with the lines of these parts;
+        once before it is read in a snapshot. Only called if `writes_beside`."""
 
     def inserted(self, session: Session, table: TableConversion) -> None:
         """Called after the last rows of a table."""

@@ -3,10 +3,12 @@ PostgreSQL's words, and what each part becomes on the target."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
+from windlass.model.chunk import BlockRange
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import Check, Digest, ForeignKey, Key, Sort
@@ -107,6 +109,7 @@ class PgTable:
     comment: str = ""
     rows: int = -1  # about
     size_bytes: int = 0  # about
+    blocks: int = 0  # that can be read by ranges
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -212,6 +215,15 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """How large a table of the source is."""
+
+    rows: int = -1  # about
+    size_bytes: int = 0  # about
+    bounds: tuple[int, ...] = ()  # blocks at which it is cut into chunks
+
+
+@dataclass(frozen=True, slots=True)
 class TableConversion:
     """`key` are target columns that identify rows, or none."""
 
@@ -228,14 +240,44 @@ class TableConversion:
     itself: tuple[ForeignKey, ...] = ()  # to itself: each row is inserted after those it refers to
     counter: Counter | None = None
     is_partitioned: bool = False
-    rows: int = -1  # about
-    size_bytes: int = 0  # about
+    extent: Extent = Extent()
+
+    @property
+    def rows(self) -> int:
+        return self.extent.rows
+
+    @property
+    def size_bytes(self) -> int:
+        return self.extent.size_bytes
+
+    @property
+    def chunks(self) -> tuple[BlockRange, ...]:
+        """What is copied at the same time. Empty: it is copied as a whole."""
+        bounds = self.extent.bounds
+        edges = pairwise([0, *bounds, None])
+        return tuple(BlockRange(low or 0, high) for low, high in edges) if bounds else ()
 
     @property
     def statements(self) -> tuple[str, ...]:
         """The statements that create it, without its indexes."""
         before, after = ([one.statement for one in made] for made in (self.before, self.after))
         return (*before, self.create, *after)
+
+
+def chunk_ids(table: TableConversion) -> list[str]:
+    """Names of its chunks in the journal."""
+    return [f"{table.source}/{number}" for number in range(len(table.chunks))]
+
+
+def summed(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The journal's note of a table, of those of its chunks."""
+    found: dict[str, Any] = {
+        word: sum(one[word] for one in notes) for word in ("rows", "bytes", "seconds")
+    }
+    found["snapshot"] = max(one["snapshot"] for one in notes)
+    if all("digest" in one for one in notes):
+        found["digest"] = asdict(sum((Digest(**one["digest"]) for one in notes), Digest()))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +334,7 @@ class Projection:
     key: tuple[str, ...]
     includes_children: bool  # of a partitioned table; a view has none
     floats: str = "bits"  # see `windlass.engines.origin.Origin`
+    blocks: BlockRange | None = None  # None: all rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,14 @@ from windlass.engines.kept import Kept
 from windlass.engines.postgres.catalog import read_server
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.foreign.digests import Proven, read_buckets, read_digest, read_rows
+from windlass.engines.postgres.ranges import blocks_of
 from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
 from windlass.engines.postgres.snapshot import SnapshotHolder, enter
 from windlass.engines.postgres.structure import read_structure
 from windlass.engines.starting import when_up
 from windlass.engines.stopping import Stops
 from windlass.errors import SnapshotLost
+from windlass.model.chunk import BlockRange
 from windlass.model.conversion import ColumnPlan, PgConstraint, PgStructure, Projection
 from windlass.model.plan import Server
 from windlass.model.relation import Name
@@ -206,8 +208,10 @@ def verbatim(text: str) -> sql.SQL:
     return sql.SQL(text)
 
 
-def table_of(name: Name, *, only: bool) -> sql.Composable:
-    return sql.SQL("only {}" if only else "{}").format(sql.Identifier(name.schema, name.name))
+def table_of(name: Name, *, only: bool, blocks: BlockRange | None = None) -> sql.Composable:
+    """The FROM item; of `blocks`, with the condition."""
+    table = sql.SQL("only {}" if only else "{}").format(sql.Identifier(name.schema, name.name))
+    return table if blocks is None else sql.SQL("{} where {}").format(table, blocks_of(blocks))
 
 
 def expression_of(column: ColumnPlan) -> sql.Composable:
@@ -223,7 +227,7 @@ def _proven(projection: Projection) -> Proven:
     ]
     rows = sql.SQL("(select {} from {}) as windlass_rows").format(
         sql.SQL(", ").join(parts),
-        table_of(projection.name, only=not projection.includes_children),
+        table_of(projection.name, only=not projection.includes_children, blocks=projection.blocks),
     )
     return Proven(
         projection.name,

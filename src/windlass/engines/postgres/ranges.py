@@ -13,8 +13,8 @@ def condition(range_: Range, relation: Relation) -> sql.Composable:
     match range_:
         case Whole():
             return sql.SQL("true")
-        case BlockRange(low, high):
-            return _blocks(low, high)
+        case BlockRange():
+            return blocks_of(range_)
         case KeyRange(key, low, high):
             return _keys(relation, key, low, high)
         case NullKeys(key):
@@ -22,11 +22,11 @@ def condition(range_: Range, relation: Relation) -> sql.Composable:
             return sql.SQL("({})").format(sql.SQL(" or ").join(tests))
 
 
-def _blocks(low: int, high: int | None) -> sql.Composable:
+def blocks_of(range_: BlockRange) -> sql.Composable:
     """A TID range scan since version 14: both bounds must be plain comparisons with ctid."""
-    tests = [sql.SQL("ctid >= {}::tid").format(sql.Literal(f"({low},0)"))]
-    if high is not None:
-        tests.append(sql.SQL("ctid < {}::tid").format(sql.Literal(f"({high},0)")))
+    tests = [sql.SQL("ctid >= {}::tid").format(sql.Literal(f"({range_.low},0)"))]
+    if range_.high is not None:
+        tests.append(sql.SQL("ctid < {}::tid").format(sql.Literal(f"({range_.high},0)")))
     return sql.SQL(" and ").join(tests)
 
 

@@ -3,11 +3,11 @@ plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from windlass.engines.destination import FLOW
+from windlass.engines.destination import CHUNK, FLOW
 from windlass.errors import AlreadyFinished, Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.convert.ending import outcome_of
 from windlass.flows.convert.outline import CONVERT
@@ -20,7 +20,7 @@ from windlass.flows.convert.reading import (
 )
 from windlass.flows.convert.sides import ConvertSides
 from windlass.flows.convert.turns import Turns
-from windlass.model.conversion import TableConversion
+from windlass.model.conversion import TableConversion, chunk_ids, summed
 from windlass.model.event import Emit, FlowPlanned, Noticed, RunEnded, ignore
 from windlass.model.flow import Handover, Result
 from windlass.model.load import LoadRun
@@ -120,11 +120,34 @@ class Conversion(ConvertSides):
         self.at = self.target.begin(run, is_new=self.plan.is_new)
         copied = self.at.lines.get("copy_tables", {})
         self.turns.add(str(self.plan.table(name).target) for name in copied)
+        self._clear(copied)
         number = str(self.source.snapshot.number)
         self.once(SNAPSHOTS, number, lambda _: asdict(self.source.snapshot))
         self.emit(self._planned(is_resumed=found is not None))
         for notice in self.plan.notices if found is None else ():
             self.emit(Noticed(notice))
+
+    def complete(self, table: TableConversion) -> bool:
+        """Add the line of a table once all of its chunks have theirs."""
+        name = str(table.source)
+        with self.turns.completing:
+            lines = self.lines(CHUNK)
+            notes = [lines.get(one) for one in chunk_ids(table)]
+            found = [one for one in notes if one is not None]
+            if len(found) == len(notes):
+                self.once("copy_tables", name, lambda _: summed(found))
+            return len(found) == len(notes)
+
+    def _clear(self, copied: Collection[str]) -> None:
+        """Empty tables that are copied in part: rows may have moved since, and their chunks were
+        read in a snapshot that is gone."""
+        assert self.at is not None
+        begun = {name.rpartition("/")[0] for name in self.at.lines.get(CHUNK, {})}
+        for table in self.plan.tables:
+            name = str(table.source)
+            if name in begun and name not in copied and not self.complete(table):
+                self.target.clear(self.run_id, table, self.source.snapshot.number)
+                self.emit(Noticed(f"{name} was copied in part, and is copied again"))
 
     def prepare(self, *, writes: bool = True) -> LoadRun | None:
         """Find the run to resume. If there is none, return None and plan a new one. With

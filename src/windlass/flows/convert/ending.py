@@ -102,7 +102,7 @@ def _relations(run: Any, lines: Lines, level: str) -> Iterator[RelationOutcome]:
             target=name,
             rows=line.get("rows", found.get("counted", {}).get(name, 0)),
             bytes=line.get("bytes", 0),
-            chunks=1,
+            chunks=max(len(table.chunks), 1),
             seconds=line.get("seconds", 0.0),
             snapshots=(line["snapshot"],) if line else (),
             verified="" if name in differs else level,

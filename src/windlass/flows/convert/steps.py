@@ -6,16 +6,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from windlass.engines.destination import Session
+from windlass.engines.destination import CHUNK, Session
 from windlass.engines.postgres.projecting import expression_of, table_of
 from windlass.errors import ConstraintViolated
 from windlass.flows.convert.context import SNAPSHOTS, Conversion
 from windlass.flows.convert.proof import projection_of
-from windlass.model.conversion import Made, TableConversion, ViewConversion
+from windlass.model.chunk import BlockRange
+from windlass.model.conversion import Made, TableConversion, ViewConversion, chunk_ids
 from windlass.model.event import BytesCopied, Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.report import Loss, LossClass
@@ -50,7 +51,7 @@ def table_items(run: Conversion) -> list[Item]:
     tables = list(run.plan.tables)
     if not any(one.needs for one in tables):
         tables.sort(key=lambda one: -one.size_bytes)
-    return [_item(one) for one in tables]
+    return [item for one in tables for item in (list(_chunk_items(one)) or [_item(one)])]
 
 
 def _item(table: TableConversion) -> Item:
@@ -59,19 +60,40 @@ def _item(table: TableConversion) -> Item:
     return Item(name, name, max(table.size_bytes, 0), detail)
 
 
+def _chunk_items(table: TableConversion) -> Iterator[Item]:
+    whole, ids = _item(table), chunk_ids(table)
+    for number, one in enumerate(ids):
+        rows = int(whole.detail["estimated_rows"]) // len(ids)
+        detail = {**whole.detail, "estimated_rows": rows, "chunk": number}
+        yield Item(one, whole.group, whole.cost // len(ids), detail)
+
+
 def copy_tables(run: Conversion, item: Item) -> Result:
-    """Copy the rows of a table, while the source hashes them in the same snapshot."""
-    table = run.plan.table(item.id)
+    """Copy the rows of a table, or of a part of it, while the source hashes them in the same
+    snapshot."""
+    table = run.plan.table(item.group)
+    if table.chunks:
+        return _copy_chunk(run, table, item)
     run.turns.wait([str(one) for one in table.needs])
     found = run.once("copy_tables", item.id, lambda session: _copied(run, table, session))
     run.turns.add([str(table.target)])
     return found
 
 
-def _copied(run: Conversion, table: TableConversion, session: Any) -> Result:
+def _copy_chunk(run: Conversion, table: TableConversion, item: Item) -> Result:
+    """Copy one chunk. The last one adds the line of the table."""
+    blocks = table.chunks[int(item.detail["chunk"])]
+    found = run.once(CHUNK, item.id, lambda session: _copied(run, table, session, blocks))
+    run.complete(table)
+    return found
+
+
+def _copied(
+    run: Conversion, table: TableConversion, session: Any, blocks: BlockRange | None = None
+) -> Result:
     started, rows = time.perf_counter(), 0
-    with _hashing(run, table) as hashed:
-        for batch in _batches(run, table):
+    with _hashing(run, table, blocks) as hashed:
+        for batch in _batches(run, table, blocks):
             run.target.insert(session, table, batch)
             rows += len(batch)
         run.target.inserted(session, table)
@@ -87,26 +109,32 @@ def _copied(run: Conversion, table: TableConversion, session: Any) -> Result:
 
 
 @contextmanager
-def _hashing(run: Conversion, table: TableConversion) -> Iterator[Future[Digest] | None]:
+def _hashing(
+    run: Conversion, table: TableConversion, blocks: BlockRange | None
+) -> Iterator[Future[Digest] | None]:
     if run.spec.verify_ is not Verify.FULL:
         yield None
         return
     pool = ThreadPoolExecutor(1, "windlass-hash")
     try:
-        yield pool.submit(run.source.digest, projection_of(table, run.target.floats))
+        projection = replace(projection_of(table, run.target.floats), blocks=blocks)
+        yield pool.submit(run.source.digest, projection)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _batches(run: Conversion, table: TableConversion) -> Iterator[list[tuple[Any, ...]]]:
+def _batches(
+    run: Conversion, table: TableConversion, blocks: BlockRange | None
+) -> Iterator[list[tuple[Any, ...]]]:
     columns = [one for one in table.columns if not one.is_generated]
-    rows = table_of(table.source, only=not table.is_partitioned)
+    rows = table_of(table.source, only=not table.is_partitioned, blocks=blocks)
     about = _size_of(table, 1)
     reading = run.source.rows(rows, [*map(expression_of, columns)], about, str(table.source))
     name = str(table.source)
+    item = name if blocks is None else chunk_ids(table)[table.chunks.index(blocks)]
     for batch in reading:
         yield batch
-        run.emit(BytesCopied(name, name, _size_of(table, len(batch))))
+        run.emit(BytesCopied(item, name, _size_of(table, len(batch))))
 
 
 def _size_of(table: TableConversion, rows: int) -> int:

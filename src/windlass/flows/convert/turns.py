@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from threading import Condition
+from threading import Condition, Lock
 
 from windlass.errors import Interrupted
 
@@ -15,6 +15,7 @@ class Turns:
     started earlier, because they are listed earlier."""
 
     def __init__(self) -> None:
+        self.completing = Lock()  # held by the worker that completes a table of chunks
         self._changed = Condition()
         self._done: set[str] = set()
         self._is_over = False

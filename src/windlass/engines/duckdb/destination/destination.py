@@ -56,6 +56,7 @@ class DuckDbDestination(FileDestination):
     engine = "DuckDB"
     has_schemas = True
     has_comments = True
+    writes_beside = False  # a file has one writer
     enforces_keys = True
 
     def __init__(self, url: str) -> None:

@@ -74,6 +74,9 @@ class FileDestination:
     def once(self, run: str, step: str, item: str, work: Callable[[Session], Note]) -> Note:
         return self._target.once(run, step, item, work)
 
+    def clear(self, run: str, table: TableConversion, snapshot: int) -> None:
+        raise AssertionError("a file has one writer, so no table is copied in part")
+
     def inserted(self, session: Session, table: TableConversion) -> None:
         """All rows are in the table."""
 

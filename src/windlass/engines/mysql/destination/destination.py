@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from windlass.engines.converting.expressions import is_constant
 from windlass.engines.converting.lacking import lacking
-from windlass.engines.destination import Columns, Destination, Lost, Note, Rows, Session
+from windlass.engines.destination import CHUNK, Columns, Destination, Lost, Note, Rows, Session
 from windlass.engines.mysql.address import read_address
 from windlass.engines.mysql.destination import asides, carrying, proof, proving, statements
 from windlass.engines.mysql.destination.expressions import TRANSLATOR
@@ -31,6 +31,7 @@ from windlass.model.conversion import (
     TableDraft,
     Tried,
     ViewConversion,
+    chunk_ids,
 )
 from windlass.model.load import LoadRun
 from windlass.model.outcome import Outcome, State
@@ -44,6 +45,7 @@ class MysqlDestination:
     has_schemas = False
     has_comments = True
     enforces_keys = False
+    writes_beside = True
     floats = "digits"
     is_doubtful = False  # after a crash, commits are recovered in order
 
@@ -214,6 +216,14 @@ class MysqlDestination:
     def insert(self, session: Any, table: TableConversion, rows: Rows) -> None:
         columns = [one.target for one in table.columns if not one.is_generated]
         add_rows(session.session, self._server.facts, table.target.name, columns, rows)
+
+    def clear(self, run: str, table: TableConversion, snapshot: int) -> None:
+        def delete(making: Any) -> Note:
+            making.session.run(part("delete from {}", Quoted(table.target.name)))
+            self._journal.forget_lines(making.session, run, CHUNK, chunk_ids(table))
+            return {}
+
+        self._writing.once(run, "clear_table", f"{table.source} {snapshot}", delete)
 
     def inserted(self, session: Any, table: TableConversion) -> None:
         """Nothing is left to do."""

@@ -206,6 +206,15 @@ class Journal:
     ) -> None:
         self._add(session, LINES, [run, step, item, json_text(note), now()])
 
+    def forget_lines(
+        self, session: TargetSession, run: str, step: str, items: Sequence[str]
+    ) -> None:
+        query = part(
+            "delete from {} where run = {} and step = {} and item in ({})",
+            Quoted(LINES), Text(run), Text(step), listed(map(Text, items)),
+        )  # fmt: skip
+        session.run(query)
+
     # what is made
 
     def made(self, session: TargetSession, run: str, statement: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
+from windlass.engines.destination import CHUNK
 from windlass.engines.mysql.destination.asides import asides_of
 from windlass.engines.mysql.destination.journal import DROPPED, PREFIX, Journal, MadeLine
 from windlass.engines.mysql.destination.proof import count_rows
@@ -15,7 +16,7 @@ from windlass.engines.mysql.destination.server import Server
 from windlass.engines.mysql.destination.session import TargetSession
 from windlass.engines.mysql.destination.writing import BEGUN, DONE, draft_of
 from windlass.engines.mysql.quoting import Quoted, Text, Whole, listed, part
-from windlass.model.conversion import ConversionPlan, TableConversion
+from windlass.model.conversion import ConversionPlan, TableConversion, chunk_ids, summed
 from windlass.model.load import LoadRun
 from windlass.model.outcome import State
 from windlass.model.past import Foreseen, Others, Undone
@@ -169,6 +170,9 @@ class Undoing:
     ) -> str:
         source = str(table.source)
         note = lines.get(COUNTED, {}).get(source) or lines.get(COPIED, {}).get(source)
+        parts = lines.get(CHUNK, {})
+        if note is None and (some := [parts[one] for one in chunk_ids(table) if one in parts]):
+            note = summed(some)
         if note is None:
             rows = count_rows(session, table.target.name)
             return f"has {rows:,} rows, and the run has added none" if rows else ""

@@ -19,9 +19,13 @@ select c.oid::bigint                                    as oid,
        case when c.relkind = 'p'
             then coalesce((select sum(pg_table_size(p.part)) from parts p
                            where p.root = c.oid), 0)
-            else pg_table_size(c.oid) end::bigint       as size_bytes
+            else pg_table_size(c.oid) end::bigint       as size_bytes,
+       case when c.relkind = 'r' and a.amname = 'heap'
+            then pg_relation_size(c.oid) / current_setting('block_size')::bigint
+            else 0 end::bigint                          as blocks
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
+  left join pg_am a on a.oid = c.relam
  where c.relkind in ('r', 'p')
    and not c.relispartition
    and c.relpersistence <> 't'

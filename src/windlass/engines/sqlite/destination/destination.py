@@ -50,6 +50,7 @@ class SqliteDestination(FileDestination):
     engine = "SQLite"
     has_schemas = False
     has_comments = False
+    writes_beside = False  # a file has one writer
     enforces_keys = False
 
     def __init__(self, url: str) -> None:

@@ -115,7 +115,8 @@ def _loss(one: Loss) -> str:
 
 def _title(table: TableConversion) -> str:
     rows = f"about {count_text(table.rows)} rows, " if table.rows >= 0 else ""
-    return f"{table.source} → {table.target} ({rows}{bytes_text(table.size_bytes)})"
+    chunks = f", {len(table.chunks):,} chunks" if table.chunks else ""
+    return f"{table.source} → {table.target} ({rows}{bytes_text(table.size_bytes)}{chunks})"
 
 
 def _described(table: TableConversion) -> Iterator[str]:
@@ -146,6 +147,7 @@ def _table(table: TableConversion) -> dict[str, Any]:
         "target": str(table.target),
         "rows": table.rows,
         "bytes": table.size_bytes,
+        "chunks": max(len(table.chunks), 1),
         "key": list(table.key),
         "columns": [
             {

@@ -9,6 +9,7 @@ from windlass.engines.destination import Columns, Destination, folded
 from windlass.model.conversion import (
     ConversionPlan,
     PgStructure,
+    PgTable,
     PgView,
     Standing,
     TableConversion,
@@ -18,6 +19,7 @@ from windlass.model.conversion import (
 from windlass.model.plan import Server
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
+from windlass.planning.chunks import count_between_engines
 from windlass.planning.postgres.converted.columns import Arriving, Counts, arrive, column_plan
 from windlass.planning.postgres.converted.existing import (
     replacing,
@@ -29,6 +31,8 @@ from windlass.planning.postgres.converted.scope import Scope, scope_of
 from windlass.planning.postgres.converted.tables import Asking, Drafting
 from windlass.planning.postgres.select import Wanted
 from windlass.spec.migrate import Spec
+
+_RANGES_SINCE = 140000  # an older server reads all blocks for a range of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
     losses: list[Loss] = []
     for table in scope.tables:
         drafting = Drafting(table, scope, arriving, target, read.ask)
-        tables.append(drafting.made(taken, known))
+        made = drafting.made(taken, known)
+        tables.append(_cut(made, table, spec, read.server) if target.writes_beside else made)
         losses += drafting.losses
     views, unmade = _views(scope, arriving, target)
     plan = ConversionPlan(
@@ -93,6 +98,15 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
             *target.notices(),
         ),
     )
+
+
+def _cut(made: TableConversion, table: PgTable, spec: Spec, server: Server) -> TableConversion:
+    """The table in chunks of blocks, if the server reads these without reading all of it."""
+    if server.version < _RANGES_SINCE or made.itself:
+        return made
+    count = min(count_between_engines(spec, table.size_bytes, table.rows), table.blocks)
+    bounds = tuple(table.blocks * at // count for at in range(1, count))
+    return replace(made, extent=replace(made.extent, bounds=bounds))
 
 
 def _words(spec: Spec, server: Server, target: Destination) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from windlass.model.conversion import (
     ColumnPlan,
     Counter,
     DraftColumn,
+    Extent,
     Made,
     PgColumn,
     PgConstraint,
@@ -99,8 +100,7 @@ class Drafting:
             itself=_to_itself(draft) if target.enforces_keys else (),
             counter=self._counter(draft),
             is_partitioned=table.is_partitioned,
-            rows=table.rows,
-            size_bytes=table.size_bytes,
+            extent=Extent(table.rows, table.size_bytes),
         )
 
     def _lose(self, message: str, kind: LossClass) -> None:
