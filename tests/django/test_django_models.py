@@ -187,6 +187,33 @@ def test_rows_of_one_file_refer_to_each_other(project: Project) -> None:
     assert set(project.refreshed()) == {"Category"}
 
 
+def test_rows_that_refer_to_each_other_have_other_columns_too(project: Project) -> None:
+    """Both loads of the file have the same words: the second one was taken for the first."""
+    lines = ("slug,title,parent.slug", "leaf,Leaf,root", "root,Root,")
+    project.update("shop.Category", *lines)
+    project.refreshed()
+    wanted = [("leaf", "Leaf", "root"), ("root", "Root", None)]
+    assert values("Category", "slug", "title", "parent__slug") == wanted
+    assert set(project.refreshed().values()) == {None}
+    assert values("Category", "slug", "title", "parent__slug") == wanted
+    project.update("shop.Category", *lines, "twig,Twig,leaf")
+    assert project.refreshed()["Category"] == {"updated": 1, "unchanged": 2}
+    assert values("Category", "slug", "title", "parent__slug") == [
+        *wanted,
+        ("twig", "Twig", "leaf"),
+    ]
+
+
+def test_a_file_is_loaded_again_if_its_fields_go_into_other_columns(project: Project) -> None:
+    lines = ("email,name,alias", "a@x.de,A,B")
+    project.update("shop.Customer", *lines, columns={"alias": None})
+    project.refreshed()
+    assert project.refreshed()["Customer"] is None
+    project.update("shop.Customer", *lines, columns={"name": None, "alias": "name"})
+    assert project.refreshed()["Customer"] == {"updated": 1}
+    assert values("Customer", "name") == ["B"]
+
+
 def test_a_cycle_of_foreign_keys_is_loaded_in_two_passes(project: Project) -> None:
     project.update("shop.Department", "name,head_id", "Sales,2", "IT,")
     project.update("shop.Employee", "number,department.name", "1,Sales", "2,Sales")

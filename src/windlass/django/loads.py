@@ -80,6 +80,26 @@ class ModelLoad(OneLoad):
         return wanted, [ModelInput(one, fitting.filling) for one in inputs]
 
 
+class FittedLoad(OneLoad):
+    """A load into the columns of its table. The options alone do not say which fields fill them,
+    and those of the first and the second load of an input may be equal."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    _fitting: tuple[tuple[str, ...], ...] = PrivateAttr(())
+
+    @classmethod
+    def made(
+        cls, values: Mapping[str, Any], given: set[str], fitting: Sequence[tuple[str, ...]]
+    ) -> FittedLoad:
+        load = cls.model_construct(_fields_set=given, **values)
+        load._fitting = tuple(fitting)
+        return load
+
+    @property
+    def fitting(self) -> Sequence[Sequence[str]]:
+        return self._fitting
+
+
 class Fitting:
     """Turns the user's options for one load, and an input's fields, into the options of `windlass
     load`."""
@@ -183,7 +203,19 @@ class Fitting:
                   "expect": (*load.expect, *_made("expect", more))}  # fmt: skip
         plain = {one: getattr(load, one) for one in OneLoad.model_fields}
         given = load.model_fields_set | update.keys()
-        return OneLoad.model_construct(_fields_set=set(given), **{**plain, **update})
+        return FittedLoad.made({**plain, **update}, set(given), self._fields_of_columns())
+
+    def _fields_of_columns(self) -> list[tuple[str, ...]]:
+        """Each column with the fields of the input that fill it; empty if the options say it: the
+        input is loaded once, and its header has the names of the model."""
+        if not (self.purpose.is_second or self.later or self.load.columns):
+            return []
+        given = [(one.column, one.source) for one in self.filling.given]
+        looked = [
+            (one.column, *(f"{'.'.join(path)} {name}" for path, name in one.by.items()))
+            for one in self.filling.looked
+        ]
+        return sorted([*given, *looked])
 
     @property
     def _output(self) -> list[ModelField]:

@@ -91,6 +91,11 @@ class OneLoad(BaseModel):
         return self, inputs
 
     @property
+    def fitting(self) -> Sequence[Sequence[str]]:
+        """What `fitted` has decided, as far as the options do not say it."""
+        return ()
+
+    @property
     def inputs_described(self) -> str:
         """For people."""
         return ", ".join(one.described for one in self.from_)
@@ -165,4 +170,5 @@ def config_of(one: OneLoad) -> dict[str, Any]:
     apart = {entry.key for entry in LOAD.values() if entry.tells_runs_apart} - {"from"}
     given = one.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     kept = {word_of(key): value for key, value in given.items() if key in apart}
-    return {"from": [it.described for it in one.from_], **kept}
+    fitting = {"fitting": [list(it) for it in one.fitting]} if one.fitting else {}
+    return {"from": [it.described for it in one.from_], **kept, **fitting}

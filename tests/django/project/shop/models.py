@@ -48,6 +48,7 @@ class Customer(models.Model):
 
 class Category(models.Model):
     slug = models.SlugField(unique=True)
+    title = models.CharField(max_length=50, blank=True)
     parent = models.ForeignKey("self", models.CASCADE, null=True, blank=True)
 
 

@@ -128,6 +128,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("slug", models.SlugField(unique=True)),
+                ("title", models.CharField(blank=True, max_length=50)),
                 (
                     "parent",
                     models.ForeignKey(
