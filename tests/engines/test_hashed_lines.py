@@ -105,9 +105,9 @@ def test_no_other_value_has_the_same_digest(
 def test_a_block_with_fields_too_many_is_not_hashed() -> None:
     digest = LineDigest(2)
     digest.add(b"1\ta\n2\tb\n")
-    assert digest.digest is not None
+    assert digest.hashed is not None
     digest.add(b"1\ta\tb\n")
-    assert digest.digest is None
+    assert digest.hashed is None
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7])

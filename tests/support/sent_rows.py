@@ -33,7 +33,7 @@ def send(origin: Origin, reading: Reading, database: Database | None = None) -> 
             session.cursor().copy(sql.SQL("copy {} from stdin").format(table)) as copy,
         ):
             copy.write(b"".join(blocks))
-    return digest.digest
+    return digest.hashed.digest if digest.hashed else None
 
 
 def arrived(database: Database, reading: Reading, part: Part = ALL_OF_IT) -> Digest:

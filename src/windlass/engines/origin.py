@@ -32,6 +32,16 @@ class Hashes(Protocol):
         it."""
 
 
+@runtime_checkable
+class Orders(Protocol):
+    """An origin whose lines can come in the order of a column."""
+
+    def ordered_by(self, reading: Reading) -> str:
+        """The column of whole numbers, unique and never NULL, in whose order `lines` yields rows;
+        empty if there is none. It decides how rows are compared, not whether: lines in another
+        order only take more time."""
+
+
 class Closing(ABC):
     """A context manager that is closed when it is left."""
 

@@ -262,6 +262,17 @@ class Digest:
         return Digest(self.rows + other.rows, self.first + other.first, self.second + other.second)
 
 
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What was hashed while rows were copied. In `blocks`, if there are any, each hash is one of
+    all lines of a block, otherwise of a line."""
+
+    digest: Digest
+    by: str = ""  # the column of whole numbers in whose order the blocks are
+    lows: tuple[int, ...] = ()  # the number of each block's first row
+    rows: tuple[int, ...] = ()  # of each block
+
+
 BUCKETS = 4096
 """By the first three hexadecimal digits of the MD5 of the key's text, or of the row's without a
 key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from windlass.engines.origin import Origin
@@ -15,6 +15,7 @@ from windlass.flows.lock_watch import watching_target
 from windlass.flows.sides import PlanIndex
 from windlass.flows.translate.hold import TranslateHold
 from windlass.flows.translate.mending import Staging
+from windlass.flows.translate.noted import NOTHING, Noted
 from windlass.flows.translate.outline import COMPARE
 from windlass.flows.translate.reading import read_and_translate
 from windlass.flows.translate.views import differing_views
@@ -25,7 +26,6 @@ from windlass.model.flow import Item, Result
 from windlass.model.plan import Purpose, RelationPlan
 from windlass.model.report import Difference, DifferenceKind
 from windlass.model.run_id import new_run_id
-from windlass.model.translation import Digest
 from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
 
@@ -52,9 +52,9 @@ class TranslatedComparison(Comparison):
     def origin(self) -> Origin:
         return self.hold.origin
 
-    def noted(self, relation: RelationPlan) -> Mapping[str, Digest]:
-        """Empty: a comparison copies nothing."""
-        return {}
+    def noted(self, relation: RelationPlan) -> Noted:
+        """Nothing: a comparison copies nothing."""
+        return NOTHING
 
     def begin_reading(self) -> None:
         self.hold.connect(patient=self._patient)

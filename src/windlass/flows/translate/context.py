@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from windlass.engines.origin import Origin
@@ -15,13 +15,12 @@ from windlass.flows.migrate.portions import TRANSFERS
 from windlass.flows.sides import reading_journal
 from windlass.flows.translate.finding import TranslateFinder
 from windlass.flows.translate.hold import Kept, TranslateHold
-from windlass.flows.translate.noted import noted_digests
+from windlass.flows.translate.noted import Noted, noted_digests
 from windlass.flows.translate.opening import begin_new, resume
 from windlass.flows.translate.outline import TRANSLATE
 from windlass.model.event import Emit, ignore
 from windlass.model.flow import Handover, Result
 from windlass.model.plan import RelationPlan
-from windlass.model.translation import Digest
 from windlass.spec.migrate import Spec
 
 
@@ -53,8 +52,8 @@ class Translation(Migration):
     def origin(self) -> Origin:
         return self.hold.origin
 
-    def noted(self, relation: RelationPlan) -> Mapping[str, Digest]:
-        """Digests of a relation's rows on the source, by chunk, as they were copied."""
+    def noted(self, relation: RelationPlan) -> Noted:
+        """Digests of a relation's rows on the source, as they were copied."""
         return noted_digests([self.lines(step) for step in TRANSFERS], relation)
 
     def hand_over(self) -> Handover:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Protocol
 
 from windlass.engines.origin import Origin
+from windlass.engines.postgres.foreign.blocks import column_of, has_index, read_block_digest
 from windlass.engines.postgres.foreign.digests import (
     Part,
     Proven,
@@ -23,6 +24,7 @@ from windlass.flows.differing_rows import Compared, differing_rows, named
 from windlass.flows.mapped.calling import is_late
 from windlass.flows.mapped.proving import unsteady
 from windlass.flows.translate.made import MadeAgain
+from windlass.flows.translate.noted import NOTHING, Noted
 from windlass.flows.validate.steps import SIDES, reported
 from windlass.model.chunk import Range
 from windlass.model.flow import Item, Result
@@ -72,7 +74,7 @@ class Reads(Protocol):
 
     def sessions(self) -> Sessions: ...
 
-    def noted(self, relation: RelationPlan) -> Mapping[str, Digest]: ...
+    def noted(self, relation: RelationPlan) -> Noted: ...
 
 
 def content_items(run: Reads) -> list[Item]:
@@ -128,19 +130,32 @@ def validate_content(run: Reads, item: Item) -> Result:
         for chunk in run.load(id_).chunks:
             relation = run.relation(chunk.relation)
             name = str(relation.target)
-            noted = run.noted(relation).get(chunk.id)
+            noted = _noted(run, relation).digests.get(chunk.id)
             digest = noted or _source_digest(run, relation, chunk.range)
             found[name] = found.get(name, Digest()) + digest
     else:
         relation, part = _on_target(run)[item.id]
-        sessions, there = run.sessions(), proven(run, relation)
-        is_noted = bool(run.noted(relation))
-        found[str(relation.target)] = (
-            read_sent(sessions, there, part)
-            if is_noted
-            else read_digest(sessions.target(), there, part)
-        )
+        found[str(relation.target)] = _target_digest(run, relation, part)
     return {"plan": run.plan.run, "digests": {name: asdict(one) for name, one in found.items()}}
+
+
+def _noted(run: Reads, item: RelationPlan) -> Noted:
+    """What can be compared with the target: blocks only if it can read them by an index."""
+    noted = run.noted(item)
+    if noted.blocks is None:
+        return noted
+    there = proven(run, item)
+    column = column_of(there, noted.blocks)
+    return noted if has_index(run.sessions().target(), there, column) else NOTHING
+
+
+def _target_digest(run: Reads, item: RelationPlan, part: Part) -> Digest:
+    noted, there, sessions = _noted(run, item), proven(run, item), run.sessions()
+    if noted.blocks is not None:
+        return read_block_digest(sessions.target(), there, noted.blocks, part)
+    if noted.digests:
+        return read_sent(sessions, there, part)
+    return read_digest(sessions.target(), there, part)
 
 
 def _source_digest(run: Reads, item: RelationPlan, range_: Range) -> Digest:
@@ -190,8 +205,7 @@ def find_differences(run: Reads, _: Item) -> Result:
     differing = [
         one
         for one in run.plan.relations
-        if str(one.target) in sums["target"]
-        and _differs(level, *(sums[side].get(str(one.target), Digest()) for side in SIDES))
+        if str(one.target) in sums["target"] and _is_different(run, level, one, sums)
     ]
     counted = {name: one.rows for name, one in sums["target"].items()}
     found = [
@@ -206,6 +220,22 @@ def find_differences(run: Reads, _: Item) -> Result:
         "differing": [str(one.enters) for one in differing],
         **reported(found),
     }
+
+
+def _is_different(
+    run: Reads, level: Verify, item: RelationPlan, sums: Mapping[str, dict[str, Digest]]
+) -> bool:
+    """Rows that were hashed in blocks, and differ, are hashed again one by one on both sides: their
+    number is exact then, and their order no matter. `sums` get these digests."""
+    name = str(item.target)
+    if not _differs(level, *(sums[side].get(name, Digest()) for side in SIDES)):
+        return False
+    if run.noted(item).blocks is None:
+        return True
+    ranges = [chunk.range for chunk in item.chunks]
+    sums["source"][name] = sum((_source_digest(run, item, one) for one in ranges), Digest())
+    sums["target"][name] = read_digest(run.sessions().target(), proven(run, item))
+    return _differs(level, sums["source"][name], sums["target"][name])
 
 
 def _differs(level: Verify, source: Digest, target: Digest) -> bool:

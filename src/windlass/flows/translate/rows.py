@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from windlass.engines.hashed_lines import LineDigest
+from windlass.engines.hashed_lines import BlockDigest, LineDigest
+from windlass.engines.origin import Orders, Origin
 from windlass.engines.postgres.copy_in import send
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.transaction import working_on_target
@@ -107,7 +108,7 @@ def _copied(
                 report(len(block))
         rows = cursor.rowcount
     line = _line(run, step, chunk, rows, size, started)
-    return replace(line, note=note_of(digest))
+    return replace(line, note=note_of(digest.hashed) if digest else None)
 
 
 def _line(run: Translation, step: str, chunk: Chunk, rows: int, size: int, started: float) -> Line:
@@ -152,7 +153,9 @@ def _land(
     return rows, size
 
 
-def _hashed(run: Translation, item: RelationPlan) -> tuple[Reading, LineDigest | None]:
+def _hashed(
+    run: Translation, item: RelationPlan
+) -> tuple[Reading, LineDigest | BlockDigest | None]:
     """What is read for the copy, and a digest if the rows are hashed in the same pass."""
     assert item.reading is not None, "planned by another flow"
     reading = to_copy(item.reading, item.columns)
@@ -163,7 +166,14 @@ def _hashed(run: Translation, item: RelationPlan) -> tuple[Reading, LineDigest |
         or not run.origin.can_hash(reading)
     ):
         return reading, None
-    return replace(reading, is_hashed=True), LineDigest(len(reading.fields))
+    return replace(reading, is_hashed=True), _digest(run.origin, reading)
+
+
+def _digest(origin: Origin, reading: Reading) -> LineDigest | BlockDigest:
+    columns = [one.name for one in reading.fields]
+    if isinstance(origin, Orders) and (by := origin.ordered_by(reading)):
+        return BlockDigest(columns.index(by), by)
+    return LineDigest(len(columns))
 
 
 def _freezes(run: Translation, item: RelationPlan, chunk: Chunk) -> bool:

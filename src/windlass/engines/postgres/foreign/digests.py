@@ -17,7 +17,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 from windlass.model.translation import Digest, Field, Row, Sort, Type
 
-_TEXTS: Mapping[Sort, LiteralString] = {
+TEXTS: Mapping[Sort, LiteralString] = {
     Sort.BOOLEAN: "case when {0} then 't' when not {0} then 'f' end",
     Sort.INTEGER: "{0}::text",
     Sort.DECIMAL: "{0}::text",
@@ -191,7 +191,7 @@ def _text(column: sql.Identifier, field: Field, proven: Proven) -> sql.Composed:
     if proven.trims and floats != "digits" and field.type == Type(Sort.DECIMAL):
         return sql.SQL(_TRIMMED).format(column)
     if field.type.sort is not Sort.FLOAT:
-        return sql.SQL(_TEXTS[field.type.sort]).format(column)
+        return sql.SQL(TEXTS[field.type.sort]).format(column)
     if floats == "bits":
         return sql.SQL(_BITS.get(field.type.bits, _BITS[64])).format(column)
     return sql.SQL(_DIGITS).format(sql.SQL("{}::float8").format(column))

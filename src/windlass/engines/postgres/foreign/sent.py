@@ -21,8 +21,11 @@ from windlass.model.relation import Wire
 from windlass.model.translation import Digest, Sort
 
 # with 60 binary digits after the point, or 120 for small numbers; others are hashed by their bits
-_HEX: LiteralString = """(
-    case when abs({0}) between 0.00390625 and 9007199254740991
+HEX: LiteralString = """(
+    case when {0} between 0.00390625 and 9007199254740991
+         then '0x' || to_hex(trunc({0})::bigint) || '.'
+              || lpad(to_hex((({0} - trunc({0})) * 1152921504606846976)::bigint), 15, '0')
+         when abs({0}) between 0.00390625 and 9007199254740991
          then case when {0} < 0 then '-0x' else '0x' end || to_hex(trunc(abs({0}))::bigint) || '.'
               || lpad(to_hex(((abs({0}) - trunc(abs({0}))) * 1152921504606846976)::bigint), 15, '0')
          when abs({0}) between 1e-20 and 0.00390625
@@ -36,7 +39,7 @@ _HEX: LiteralString = """(
 # What COPY prints differently from the text of the sort; the sessions' settings decide about dates.
 _PRINTED: Mapping[Sort, LiteralString] = {
     Sort.TEXT: "{0}::text",  # of `character` without the blanks that fill it
-    Sort.FLOAT: _HEX,
+    Sort.FLOAT: HEX,
     Sort.TIME: "to_char({0}, 'HH24:MI:SS.US')",
     Sort.TIMESTAMP: "to_char({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
     Sort.INSTANT: "to_char({0} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'",

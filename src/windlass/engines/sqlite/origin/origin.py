@@ -16,6 +16,7 @@ from windlass.engines.paths import check_file, identity_of
 from windlass.engines.sqlite.catalog import SCHEMA
 from windlass.engines.sqlite.origin import digests, ranges
 from windlass.engines.sqlite.origin.catalog import read_schema
+from windlass.engines.sqlite.origin.choosing import BIGINT
 from windlass.engines.sqlite.origin.fitting import fit_table
 from windlass.engines.sqlite.origin.functions import add_functions, add_hash
 from windlass.engines.sqlite.origin.lines import read_lines
@@ -156,6 +157,14 @@ class SqliteOrigin(Closing):
     def can_hash(self, reading: Reading) -> bool:
         names = {one.name for one in reading.fields}
         return can_hash(reading.fields) and self._seen_of(reading).fractional.isdisjoint(names)
+
+    def ordered_by(self, reading: Reading) -> str:
+        columns = {one.name for one in reading.fields}
+        if reading.selected is not None or not self._seen_of(reading).special.isdisjoint(columns):
+            return ""  # a text that COPY escapes is hashed with its line
+        with self._reading(str(reading.table)) as session:
+            number = ranges.read_order(session, reading.table.name).number
+        return number if Field(number, BIGINT) in reading.fields else ""
 
     def lines(self, reading: Reading, range_: Range) -> Iterator[bytes]:
         with self._reading(str(reading.table)) as session:
