@@ -48,19 +48,19 @@ def read_lines(session: Session, reading: Reading, range_: Range) -> Iterator[by
         return
     line = listed((one.expression for one in written), ", x'09', ")
     query = part("select concat({}, x'0a'){}", line, end)
-    block: list[bytes] = []
+    blocks: list[bytes] = []
     size = 0
     for rows in session.stream(query, slice_rows(reading)):
-        for (one,) in rows:
-            if one is None:
-                raise _too_long(reading)
-            block.append(one)
-            size += len(one)
+        lines = [one for (one,) in rows]
+        if None in lines:
+            raise _too_long(reading)
+        blocks.append(b"".join(filter(None, lines)))
+        size += len(blocks[-1])
         if size >= BLOCK_BYTES:
-            yield b"".join(block)
-            block, size = [], 0
-    if block:
-        yield b"".join(block)
+            yield b"".join(blocks)
+            blocks, size = [], 0
+    if blocks:
+        yield b"".join(blocks)
 
 
 def _finished_lines(

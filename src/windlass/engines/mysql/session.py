@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -171,7 +171,11 @@ class Session:
             if self.is_dead:
                 raise ConnectionResetError("the connection is lost")
             try:
-                return self._loop.run_until_complete(work) if waits else self._eager(work)
+                if not waits:
+                    return self._eager(work)
+                if self.number:
+                    self._reads(True)
+                return self._loop.run_until_complete(work)
             except (errors.MySQLError, OSError, EOFError) as error:
                 number = number_of(error)
                 if number in (passing or ()):
@@ -181,9 +185,9 @@ class Session:
                 raise
 
     def _eager(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run without the event loop as far as possible. While the loop runs, the driver reads
-        everything that the server sends, without limit, so that a slower target would fill the
-        memory."""
+        """Run without the event loop as far as possible, and let it read only while nothing else is
+        to do. Otherwise the driver takes all that the socket has, some megabytes, and parses it at
+        once: each of two sessions held 60 MB that way."""
         try:
             future = work.send(None)
         except StopIteration as done:
@@ -191,9 +195,15 @@ class Session:
             return result
 
         async def rest() -> T:
-            return await _continued(work, future)
+            return await _continued(work, future, self._reads)
 
         return self._loop.run_until_complete(rest())
+
+    def _reads(self, is_reading: bool) -> None:
+        """Whether the event loop takes what arrives, while it runs."""
+        transport = self._connection._proto.transport
+        if transport is not None:
+            (transport.resume_reading if is_reading else transport.pause_reading)()
 
     @property
     def place(self) -> str:
@@ -214,15 +224,19 @@ class Session:
 
 
 @types.coroutine
-def _continued(work: Coroutine[Any, Any, T], future: Any) -> Generator[Any, None, T]:
+def _continued(
+    work: Coroutine[Any, Any, T], future: Any, reads: Callable[[bool], None]
+) -> Generator[Any, None, T]:
     """The rest of a coroutine that is waiting for a future."""
     while True:
         try:
+            reads(True)
             try:
                 yield future
             except BaseException as error:
                 future = work.throw(error)
             else:
+                reads(False)
                 future = work.send(None)
         except StopIteration as done:
             result: T = done.value
