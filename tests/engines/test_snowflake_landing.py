@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from command import DONE, REFUSED, Ran, windlass
+from killing import kill
 from landing_targets import begin, load, new_run, planned, snowflake_target, words_of
 from landings import Records
 from snowflake_fake import FakeSnowflake
@@ -119,6 +120,28 @@ def test_rows_and_journal_line_commit_together(
         assert landing.apply(run, what).inserted == 1
         assert landing.apply(run, what).inserted == 1
         assert target.rows("select id, n from kept") == [(1, 2)]
+
+
+@pytest.mark.parametrize("place", ["changing:Changing._insert", "books:Books.add_line 2"])
+def test_a_load_killed_in_its_transaction_is_resumed_once_snowflake_has_ended_that(
+    shop: Shop, snowflake: FakeSnowflake, tmp_path: Path, place: str
+) -> None:
+    shop.run(
+        "create table orders (id number(38,0) primary key, note varchar(10))",
+        "insert into orders values (1, 'a'), (2, 'b')",
+    )
+    (tmp_path / "in.csv").write_text("id,note\n2,B\n3,c\n")
+    words = ["load", str(tmp_path / "in.csv"), "--into", "orders", "--load", "merge", "--key", "id"]
+    env = {"WINDLASS_TARGET": snowflake.url, "XDG_CACHE_HOME": str(tmp_path)}
+    kill(f"call windlass.engines.snowflake.landing.{place}", [*words, "--json"], env)
+    assert shop.rows("select id, note from orders order by id") == [(1, "a"), (2, "b")]
+    assert snowflake.end_transactions() >= 1  # other kills may have left some as well
+    found = shop.command(*words).expect(DONE).result
+    assert (found["counts"]["inserted"], found["counts"]["updated"]) == (1, 1)
+    after = [(1, "a"), (2, "B"), (3, "c")]
+    assert shop.rows("select id, note from orders order by id") == after
+    shop.command("rollback", found["run"], "--yes").expect(DONE)
+    assert shop.rows("select id, note from orders order by id") == [(1, "a"), (2, "b")]
 
 
 def test_only_one_process_works_on_a_run(snowflake: FakeSnowflake) -> None:

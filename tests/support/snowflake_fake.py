@@ -53,6 +53,11 @@ class FakeSnowflake:
             found: list[str] = json.load(answer)
         return found
 
+    def end_transactions(self) -> int:
+        """Roll back what killed processes have left open; how many transactions that were."""
+        with urlopen(f"http://127.0.0.1:{self.port}/end_transactions") as answer:
+            return int(json.load(answer))
+
 
 @contextmanager
 def serving() -> Iterator[tuple[int, Any]]:

@@ -12,7 +12,8 @@ Where fakesnow is not as strict as Snowflake, or lacks something, it is changed 
 - what it does not expect is an error of that statement, which the connector does not try again;
 - a conflict of two transactions has the number of Snowflake's error for a lock.
 
-`/statements` has all texts that it was sent, for tests that read them.
+`/statements` has all texts that it was sent, for tests that read them. `/end_transactions` rolls
+every open transaction back, as Snowflake does to those of a killed process after some minutes.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ copy_into, server, info_schema, cursor_module = (
 FakeSnowflakeCursor = cursor_module.FakeSnowflakeCursor
 
 TEXTS: list[str] = []
+OPEN: dict[int, Any] = {}  # sessions in a transaction; fakesnow knows only of implicit ones
 _DEFINING = ("CREATE", "ALTER", "DROP", "TRUNCATE", "COMMENT")
 
 
@@ -68,7 +70,12 @@ def execute(cursor: Any, command: str, *given: Any, **words: Any) -> Any:
     if command.lower().startswith("drop stage"):
         command = "select 'dropped' as status"
     try:
-        return _execute(cursor, command, *given, **words)
+        found = _execute(cursor, command, *given, **words)
+        if first == "BEGIN":
+            OPEN[id(cursor._conn)] = cursor._conn
+        elif first in ("COMMIT", "ROLLBACK"):
+            OPEN.pop(id(cursor._conn), None)
+        return found
     except Error:
         raise
     except duckdb.TransactionException as error:
@@ -86,9 +93,17 @@ def statements(_: Request) -> JSONResponse:
     return JSONResponse(TEXTS)
 
 
+def end_transactions(_: Request) -> JSONResponse:
+    sessions = list(OPEN.values())
+    for session in sessions:
+        session.cursor().execute("rollback")
+    return JSONResponse(len(sessions))
+
+
 def main() -> None:
     server.shared_fs.create_schema_on_connect = False
     server.app.router.routes.append(Route("/statements", statements))
+    server.app.router.routes.append(Route("/end_transactions", end_transactions))
     listening = socket.create_server(("127.0.0.1", 0))
     serving = uvicorn.Server(uvicorn.Config(server.app, log_level="warning"))
     threading.Thread(target=_until_input_ends, args=(serving,), daemon=True).start()
