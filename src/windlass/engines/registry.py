@@ -179,15 +179,17 @@ def open_origin(url: str) -> Origin:
     return origin
 
 
-def open_destination(url: str) -> Destination:
-    """A database that a PostgreSQL database is migrated into. Connects to nothing yet.
+def open_destination(url: str, *, for_past: bool = False) -> Destination:
+    """A database that a PostgreSQL database is migrated into. Connects to nothing yet. Its runs
+    (`for_past`) are read and undone without the libraries that a migration needs.
 
     Raises:
         BadSpec: the URL cannot be understood.
         WindlassError: the library for this engine is not installed.
     """
     engine = engine_of(url, "destination")
-    _check_needs(engine)
+    if not for_past:
+        _check_needs(engine)
     destination: Destination = _opened(engine, engine.destination, url)
     return destination
 

@@ -207,7 +207,7 @@ def past_at(target: str, purpose: str, emit: Emit | None = None) -> Past:
     if not engine.destination:
         assert loads is not None, "the role is that of a load"
         return loads
-    return DestinationPast(open_destination(target), loads)
+    return DestinationPast(open_destination(target, for_past=True), loads)
 
 
 def _role(target: str) -> str:
