@@ -218,7 +218,6 @@ BENCHMARKS = (
         "bench.benchmarks.page:measure_page",
         repeat=5,
         needs=("chromium",),
-        never_run="measured only on a busy machine so far, which counts for nothing",
     ),
     Benchmark(
         "estimates",
