@@ -16,7 +16,7 @@ from landings import Loads, Record, Records, Typed, load_of, words
 from servers import Database
 from windlass.errors import BadRecord
 from windlass.model.export import Column, Kind
-from windlass.model.load import BadRules
+from windlass.model.load import Assigned, BadRules
 
 VERSIONS = [12, 15, 16, 18]
 TABLE = """
@@ -30,7 +30,7 @@ create table public.kept (
     day date, at timestamp, zoned timestamptz(3), clock time, mood public.mood, even public.even,
     short public.short, doc jsonb, flag boolean, token uuid, raw bytea, since timestamptz,
     born public.born, moment public.moment, sums numeric(6,2)[], words varchar(3)[], days date[],
-    moments timestamp[], span daterange, shift tsrange, wait interval
+    moments timestamp[], span daterange, shift tsrange, wait interval, ratio real
 );
 """
 # column, good texts, bad texts, part of the reason
@@ -308,3 +308,95 @@ def test_a_computed_value_is_cut_no_more_than_any_other(loads: Loads) -> None:
     load = load_of(table, words("append"), source, sql={"total": "round(1.005, 2)"}, skip=("name",))
     loads.run_load(load, source)
     assert loads.database.rows("select distinct total::text from public.kept") == [("1.01",)]
+
+
+# column, an expression whose value it keeps, one whose value it would change, part of the reason
+COMPUTED = [
+    ("small", "2.0", "1.5", "a fraction, which smallint"),
+    ("even", "2::float8", "2.4::float8", "a fraction, which"),
+    ("ratio", "0.5::float8", "0.1::float8", "more digits than real"),
+    ("total", "1.5::float8", "1.0000000000000002::float8", "more digits than numeric(6,2)"),
+    ("day", "timestamp '2024-02-29'", "timestamp '2024-02-29 10:00'", "a time of day"),
+    ("born", "timestamptz '2024-02-29 00:00Z'", "timestamptz '2024-02-29 10:00Z'", "a time of day"),
+    ("at", "null::timestamptz", "timestamptz '2024-02-29 10:00Z'", "a time zone"),
+    ("clock", "null::timestamp", "timestamp '2024-02-29 10:00'", "a date"),
+    ("moment", "timestamp '2024-02-29 10:00:00.123'", "timestamp '2024-02-29 10:00:00.1234'",
+     "would change"),
+    ("days", "array[timestamp '2024-02-29']", "array[timestamp '2024-02-29 10:00']",
+     "a time of day"),
+    ("moments", "'{}'::timestamptz[]", "array[timestamptz '2024-02-29 10:00Z']", "a time zone"),
+    ("sums", "array[1.5::float8]", "array[1.0000000000000002::float8]", "more digits"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loads", [12, 18], indirect=True)
+def test_a_computed_value_that_its_column_would_change_is_refused(loads: Loads) -> None:
+    expressions = {
+        column: f"case id when 2 then {bad} else {good} end" for column, good, bad, _ in COMPUTED
+    }
+    good, both = (Records(("id",), [("1",), (last,)]) for last in ("3", "2"))
+    load = load_of(loads.table("public.kept"), words("append"), both, sql=expressions)
+    assert not loads.landing.survey([load])
+    with pytest.raises(BadRecord) as caught:
+        loads.run_load(load, both)
+    found = {one.column: (one.record, one.reason) for one in caught.value.bad}
+    assert list(found) == [column for column, *_ in COMPUTED]
+    for column, _, _, why in COMPUTED:
+        assert found[column][0] == 2 and why in found[column][1], column
+    assert not loads.database.rows("select id from public.kept")
+    loads.run_load(load, good)
+    assert loads.database.rows(
+        "select distinct small, even, ratio, total::text, day::text, born::text, moment::text,"
+        " days::text, sums::text from public.kept"
+    ) == [(2, 2, 0.5, "1.50", "2024-02-29", "2024-02-29",
+           "2024-02-29 10:00:00.123", "{2024-02-29}", "{1.50}")]  # fmt: skip
+
+
+def test_a_cast_in_an_expression_is_what_the_user_means(loads: Loads) -> None:
+    source = Records(("id",), [("1",), ("3",)])
+    expressions = {
+        "small": "round(1.5)::smallint", "even": "avg(id) over ()", "ratio": "0.1",
+        "day": "(timestamp '2024-02-29 10:00')::date", "born": "'2024-02-29'",
+        "at": "(timestamptz '2024-02-29 10:00Z')::timestamp",
+    }  # fmt: skip
+    load = load_of(loads.table("public.kept"), words("append"), source, sql=expressions)
+    assert not loads.landing.survey([load])
+    loads.run_load(load, source)
+    assert loads.database.rows(
+        "select distinct small, even, ratio::text, day::text, born::text, at::text from public.kept"
+    ) == [(2, 2, "0.1", "2024-02-29", "2024-02-29", "2024-02-29 10:00:00")]
+
+
+@pytest.mark.parametrize(
+    ("column", "sql", "reason"),
+    [
+        ("small", "case id when 1 then 1.5 else 40000 end", "out of range"),
+        ("small", "39999 + id", "out of range"),
+        ("even", "case id when 1 then 2.0 else 3.0 end", "check constraint"),
+        ("day", "'2024-02-29 10:00'", "a time of day"),
+        ("at", "'2024-02-29 10:00+02'", "a time zone"),
+        ("zoned", "timestamp '2024-02-29 10:00:00.1234'", "digits of seconds"),
+    ],
+)
+def test_a_computed_value_that_is_none_of_its_column_is_named(
+    loads: Loads, column: str, sql: str, reason: str
+) -> None:
+    source = Records(("id",), [("2",)])
+    load = load_of(loads.table("public.kept"), words("append"), source, sql={column: sql})
+    with pytest.raises(BadRecord) as caught:
+        loads.run_load(load, source)
+    assert [one.record for one in caught.value.bad] == [1]
+    assert reason in caught.value.bad[0].reason
+
+
+def test_a_field_of_several_columns_is_cut_in_none_of_them(loads: Loads) -> None:
+    fine, cut = (Records(("id", "at"), [("1", f"2024-02-29{time}")]) for time in ("", " 10:00"))
+    load = load_of(loads.table("public.kept"), words("append"), fine)
+    load = replace(load, assigned=(*load.assigned, Assigned("day", "date", field="at")))
+    with pytest.raises(BadRecord) as caught:
+        loads.run_load(load, cut)
+    assert [(one.record, one.column) for one in caught.value.bad] == [(1, "day")]
+    loads.run_load(load, fine)
+    assert loads.database.rows("select at::text, day::text from public.kept") == [
+        ("2024-02-29 00:00:00", "2024-02-29")
+    ]

@@ -7,8 +7,9 @@ rows that are checked are the rows that are loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import psycopg
 from psycopg import sql
@@ -16,15 +17,17 @@ from psycopg import sql
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.bad import SHOWN, halved, reason_of, records_of
 from windlass.engines.postgres.landing.columns import Column, listed, named
+from windlass.engines.postgres.landing.narrowing import Unassigned, read_unassigned
 from windlass.engines.postgres.landing.staged_columns import Staging, kept_in
 from windlass.engines.postgres.session import Connection
-from windlass.errors import BadRecord
+from windlass.errors import BadRecord, WindlassError
 from windlass.model.load import Assigned, BadValue, Load
 from windlass.model.load_words import Duplicates
 from windlass.model.mask import Mask
 from windlass.model.relation import Name
 
 _LAST = "windlass_last"
+_OF_COLUMNS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +138,12 @@ def shape(
         BadRecord: an expression fails for a row, or its result does not fit.
     """
     table = names.shaped(run, load.name)
-    connection.execute(sql.SQL("drop table if exists {}").format(names.identifier(table)))
-    connection.execute(
-        sql.SQL("create unlogged table {} ({})").format(
-            names.identifier(table), listed(definitions(load, staging))
-        )
-    )
-    for one in inputs:
-        insert = sql.SQL("insert into {} {}").format(
-            names.identifier(table), shaping(load, staging, one.table, one.number)
-        )
-        try:
-            with connection.transaction():
-                connection.execute(insert)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            raise _failed(connection, load, staging, one) from error
-    _check(connection, table, load, staging, inputs)
+    try:
+        with connection.transaction():
+            _make(connection, table, load, staging, inputs)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise _failed(connection, load, staging, inputs, error) from error
+    _refuse(connection, table, inputs, _bad_values(staging))
     if load.words.duplicates is Duplicates.LAST:
         _keep_last(connection, table, named(staging.given, load.words.key))
     connection.execute(sql.SQL("analyze {}").format(names.identifier(table)))
@@ -160,10 +153,67 @@ def shape(
     return int(str(row[0])) if row else 0
 
 
-def definitions(load: Load, staging: Staging) -> Iterator[sql.Composed]:
+def _make(
+    connection: Connection,
+    table: Name,
+    load: Load,
+    staging: Staging,
+    inputs: Sequence[StagedInput],
+) -> None:
+    """Raises:
+    BadRecord: a column would change a value.
+    """
+    first = shaping(load, staging, inputs[0].table, inputs[0].number)
+    unassigned = read_unassigned(connection, load, staging, first)
+    types = {one.column.name: one.type for one in unassigned}
+    connection.execute(sql.SQL("drop table if exists {}").format(names.identifier(table)))
+    connection.execute(
+        sql.SQL("create unlogged table {} ({})").format(
+            names.identifier(table), listed(definitions(load, staging, types))
+        )
+    )
+    for one in inputs:
+        query = shaping(load, staging, one.table, one.number, types=types)
+        connection.execute(sql.SQL("insert into {} {}").format(names.identifier(table), query))
+    if unassigned:
+        _assign(connection, table, inputs, unassigned)
+
+
+def _assign(
+    connection: Connection,
+    table: Name,
+    inputs: Sequence[StagedInput],
+    unassigned: Sequence[Unassigned],
+) -> None:
+    """Give the columns their types, which change no value."""
+    tests = [
+        (one.column, check.of(one.column.identifier), check.reason)
+        for one in unassigned
+        for check in one.checks
+    ]
+    _refuse(connection, table, inputs, tests)
+    changes = listed(
+        sql.SQL("alter column {0} type {1}{2} using {0}::{1}").format(
+            one.column.identifier, sql.SQL(_wide(one.column)), one.column.collated
+        )
+        for one in unassigned
+    )
+    connection.execute(sql.SQL("alter table {} {}").format(names.identifier(table), changes))
+
+
+def _wide(column: Column) -> str:
+    return kept_in(column, is_text=False)[0]
+
+
+def definitions(
+    load: Load, staging: Staging, types: Mapping[str, str] = _OF_COLUMNS
+) -> Iterator[sql.Composed]:
+    """`types` are those of columns that do not have their own yet."""
     for one in staging.given:
-        wide, _, _ = kept_in(one, is_text=False)
-        yield sql.SQL("{} {}{}").format(one.identifier, sql.SQL(wide), one.collated)
+        if own := types.get(one.name):
+            yield sql.SQL("{} {}").format(one.identifier, sql.SQL(own))
+        else:
+            yield sql.SQL("{} {}{}").format(one.identifier, sql.SQL(_wide(one)), one.collated)
     yield sql.SQL("{} integer").format(sql.Identifier(names.INPUT))
     yield sql.SQL("{} tid").format(sql.Identifier(names.PLACE))
     last = staging.by_field.get(load.words.last_by)
@@ -180,13 +230,15 @@ def shaping(
     where: sql.Composable | None = None,
     *,
     only: Assigned | None = None,
+    types: Mapping[str, str] = _OF_COLUMNS,
 ) -> sql.Composed:
-    """The query that makes the rows of one input, with the fields under their names."""
+    """The query that makes the rows of one input, with the fields under their names. Values of some
+    columns are cast to `types`."""
     fields = listed(
         sql.SQL("{} as {}").format(one.value, sql.Identifier(one.field)) for one in staging.columns
     )
     values = [
-        _computed(one, column)
+        _computed(one, column, types.get(column.name))
         for one, column in zip(load.assigned, staging.given, strict=True)
         if only in (None, one)
     ]
@@ -204,72 +256,84 @@ def shaping(
     )
 
 
-def _computed(one: Assigned, column: Column) -> sql.Composable:
+def _computed(one: Assigned, column: Column, type_: str | None) -> sql.Composable:
     if one.sql:
-        return sql.SQL("(") + sql.SQL(one.sql) + sql.SQL("\n)")
+        made = sql.SQL("(") + sql.SQL(one.sql) + sql.SQL("\n)")
+        return sql.SQL("{}::{}").format(made, sql.SQL(type_)) if type_ else made
     if one.mask is Mask.NULL or not one.field:
         return sql.SQL("null::{}").format(column.cast)
     value = sql.Identifier("staged", one.field)
-    return sql.SQL("{}::{}").format(value, sql.SQL(kept_in(column, is_text=False)[0]))
+    return sql.SQL("{}::{}").format(value, sql.SQL(type_ or _wide(column)))
 
 
-def _failed(connection: Connection, load: Load, staging: Staging, one: StagedInput) -> BadRecord:
-    """The records for which the expressions fail."""
-
-    def probe(within: sql.Composed) -> sql.Composed:
-        # counted after offset 0, so that every value is computed
-        query = shaping(load, staging, one.table, one.number, within)
-        return sql.SQL("select pg_catalog.count(rows::text) from ({} offset 0) rows").format(query)
-
-    found = halved(connection, one.table, probe, SHOWN)
-    places = [place for place, _ in found]
-    records = records_of(connection, one.table, places, one.bad_records)
-    return BadRecord(
-        [
-            BadValue(
-                one.place,
-                records[place],
-                reason_of(error.sqlstate, error.diag.message_primary or "", "column of the table"),
-            )
-            for place, error in found
-        ],
-        hint="correct it, or the expressions of columns",
-    )
-
-
-def _check(
+def _failed(
     connection: Connection,
-    table: Name,
     load: Load,
     staging: Staging,
     inputs: Sequence[StagedInput],
+    error: psycopg.Error,
+) -> BadRecord:
+    """The records for which the expressions fail, or their results are no values of the columns."""
+    types = {one.name: _wide(one) for one in staging.given}
+    found: list[BadValue] = []
+    for one in inputs:
+
+        def probe(within: sql.Composed, one: StagedInput = one) -> sql.Composed:
+            # counted after offset 0, so that every value is computed
+            query = shaping(load, staging, one.table, one.number, within, types=types)
+            return sql.SQL("select pg_catalog.count(rows::text) from ({} offset 0) rows").format(
+                query
+            )
+
+        bad = halved(connection, one.table, probe, SHOWN - len(found))
+        records = records_of(connection, one.table, [place for place, _ in bad], one.bad_records)
+        found += [BadValue(one.place, records[place], _reason(fault)) for place, fault in bad]
+    if not found:
+        raise WindlassError(
+            f"{load.name}: a computed value does not fit: {_reason(error)}",
+            hint="correct the expressions of columns",
+        ) from error
+    return BadRecord(found, hint="correct it, or the expressions of columns")
+
+
+def _reason(error: psycopg.Error) -> str:
+    return reason_of(error.sqlstate, error.diag.message_primary or "", "column of the table")
+
+
+def _bad_values(staging: Staging) -> Iterator[tuple[Column, sql.Composable, str]]:
+    for column in staging.given:
+        for one in kept_in(column, is_text=False)[2]:
+            yield column, one.of(column.identifier), one.reason
+        if column.not_null:
+            absent = sql.SQL("{} is null").format(column.identifier)
+            yield column, absent, "is NULL, and the column is NOT NULL"
+
+
+def _refuse(
+    connection: Connection,
+    table: Name,
+    inputs: Sequence[StagedInput],
+    tests: Iterable[tuple[Column, sql.Composable, str]],
 ) -> None:
     """Raises:
-    BadRecord: a computed value does not fit its column.
+    BadRecord: a computed value does not fit its column, as one of the tests says.
     """
     by_number = {one.number: one for one in inputs}
     found: list[BadValue] = []
-    for column in staging.given:
-        tests = [
-            (one.of(column.identifier), one.reason) for one in kept_in(column, is_text=False)[2]
-        ]
-        if column.not_null:
-            absent = sql.SQL("{} is null").format(column.identifier)
-            tests.append((absent, "is NULL, and the column is NOT NULL"))
-        for test, reason in tests:
-            query = sql.SQL(
-                "select {}, {place}::text from {} where {} order by 1, {place} limit {}"
-            ).format(
-                sql.Identifier(names.INPUT),
-                names.identifier(table),
-                test,
-                sql.Literal(SHOWN),
-                place=sql.Identifier(names.PLACE),
-            )
-            for number, place in connection.execute(query).fetchall():
-                one = by_number[int(str(number))]
-                record = records_of(connection, one.table, [str(place)], one.bad_records)
-                found.append(BadValue(one.place, record[str(place)], reason, column=column.name))
+    for column, test, reason in tests:
+        query = sql.SQL(
+            "select {}, {place}::text from {} where {} order by 1, {place} limit {}"
+        ).format(
+            sql.Identifier(names.INPUT),
+            names.identifier(table),
+            test,
+            sql.Literal(SHOWN),
+            place=sql.Identifier(names.PLACE),
+        )
+        for number, place in connection.execute(query).fetchall():
+            one = by_number[int(str(number))]
+            record = records_of(connection, one.table, [str(place)], one.bad_records)
+            found.append(BadValue(one.place, record[str(place)], reason, column=column.name))
     if found:
         raise BadRecord(found[:SHOWN], hint="correct them, or the expressions of columns")
 

@@ -153,7 +153,7 @@ def _as_column(of: Field, name: str, column: Column, checks: tuple[Check, ...]) 
         cast,
         (*checks, *found),
         certain_texts(column) if is_seen else "",
-        tuple(_text_checks(column)) if is_seen else (),
+        tuple(text_checks(column)) if is_seen else (),
     )
 
 
@@ -171,7 +171,7 @@ def kept_in(column: Column, *, is_text: bool) -> tuple[str, str, tuple[Check, ..
     changed = tuple(_changed(column, wide))
     if not is_text or column.plain == "timestamptz":
         return wide, "", changed
-    seen = [*(_cast_first(one, wide) for one in changed), *_text_checks(column)]
+    seen = [*(_cast_first(one, wide) for one in changed), *text_checks(column)]
     return ("text", wide, tuple(seen)) if seen else (wide, "", ())
 
 
@@ -183,7 +183,7 @@ def _kept_in_domain(column: Column, *, is_text: bool) -> tuple[str, str, tuple[C
     if is_text and column.plain in _TEMPORAL:
         wide = _without_modifier(replace(column, type=column.base))
         checks += [_cast_first(one, wide) for one in _changed(column, wide)]
-        checks += _text_checks(column)
+        checks += text_checks(column)
     return ("text", column.type, tuple(checks)) if checks else (column.type, "", ())
 
 
@@ -201,7 +201,12 @@ def _changed(column: Column, wide: str) -> Iterator[Check]:
     yield Check("{0} <> {0}::{1}", reason, (sql.SQL(to),))
 
 
-def _text_checks(column: Column) -> Iterator[Check]:
+def is_temporal(column: Column) -> bool:
+    """Whether it has dates or times, or lists or ranges of these."""
+    return column.plain in _TEMPORAL
+
+
+def text_checks(column: Column) -> Iterator[Check]:
     """Of a text that would be a date or a time, or several."""
     of = _TEMPORAL.get(column.plain, "")
     matches = "{0} operator(pg_catalog.~) {1}"
