@@ -213,7 +213,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "page",
-        "how soon the page is seen",
+        "how fast the page loads",
         "benchmarks-page.md",
         "bench.benchmarks.page:measure_page",
         repeat=5,

@@ -1,4 +1,4 @@
-"""The page on how soon the page of `windlass serve` is seen."""
+"""The page on how fast the page of `windlass serve` loads."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ largest response, uncompressed.
 def render(results: Sequence[Result]) -> str:
     (result,) = results
     return page_of(
-        "How soon the page is seen",
+        "How fast the page loads",
         results,
         INTRODUCTION,
         cases_table("", result.cases, *COLUMNS),

@@ -189,7 +189,7 @@ def test_a_run_that_follows_is_cut_over_and_back_from_the_page(
     following.until_state("flip_back", "success")
     following.until_state("reopen_target", "success")  # a task that runs is not cleared
     assert phase(pair) == "following"
-    until(lambda: "which asks nothing now" in viewer.get(place).text, "nothing is asked")
+    until(lambda: "which has no open question now" in viewer.get(place).text, "nothing is asked")
     do("rehearse")
     following.until_asked("await_cutover", 4)
     do("abandon")

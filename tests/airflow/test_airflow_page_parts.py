@@ -20,10 +20,6 @@ from starlette.routing import Mount
 
 from command import DONE, migrate
 from servers import Pair
-from windlass.airflow.acts import Order
-from windlass.airflow.recording import Doing, recorded
-from windlass.errors import Refused
-from windlass.model.report import Problem
 from windlass.web.watched import title_of
 
 
@@ -216,32 +212,6 @@ def test_the_question_about_a_cutover_links_the_plan_and_the_run(process: Execut
     assert shown == "the rehearsal"
 
 
-def test_what_a_dag_does_is_recorded_with_how_it_ended(pair: Pair) -> None:
-    pair.source.run("create table sale as select 1 as n")
-    run = str(migrate(pair).expect(DONE).result["run"])
-    order = Order({"run": run}, pair.target.url)
-    with recorded(order, Doing("Roll back", "ada", "DAG d, run one")):
-        pass
-    with (
-        pytest.raises(Refused),
-        recorded(order, Doing("Roll back", "ben", "DAG d, run two")),
-    ):
-        raise Refused([Problem("table sale", "has rows of others", "use force")])
-    with recorded(
-        Order({}, pair.target.url), Doing("Remove what it left", "eve", "DAG c, run one")
-    ):
-        pass  # every run that has left something
-    found = pair.target.rows(
-        "select run, who, command, address, result from windlass.act order by at"
-    )
-    reason = "not done: table sale: has rows of others (use force)"
-    assert found == [
-        (run, "ada", "DAG d, run one", "Airflow", "done"),
-        (run, "ben", "DAG d, run two", "Airflow", reason),
-        (run, "eve", "DAG c, run one", "Airflow", "done"),
-    ]
-
-
 STREAM = """
 import asyncio, sys, uvicorn
 from starlette.applications import Starlette
@@ -394,80 +364,3 @@ def test_who_may_see_one_dag_sees_what_it_has_started_and_nothing_else(
         "its own": [403, 200, 200, 303, 403, 403],
         "another": [403] * 6,
     }
-
-
-QUESTION = {
-    "subject": "Cut old over to new?",
-    "options": ["Cut over", "Abandon"],
-    "response_received": False,
-    "task_instance": {
-        "task_id": "await_cutover", "map_index": -1, "state": "awaiting_input",
-        "operator_name": "AskingChoice",
-    },
-}  # fmt: skip
-
-
-def offers(question: dict[str, Any], phase: str, rights: dict[str, str]) -> tuple[list[str], str]:
-    """What somebody with these rights is offered for a run in a phase, and where it leads them."""
-    import windlass.airflow.page_questions as page
-    from windlass.airflow import page_rights
-    from windlass.airflow.page_rest import Answer
-    from windlass.model.following import FollowingStatus, Phase
-    from windlass.model.outcome import RunStatus, StartedBy, State
-    from windlass.web.access import Person
-
-    class Manager:
-        def is_authorized_dag(self, *, method: str, access_entity: Any, **_: Any) -> bool:
-            return rights.get(access_entity.name) == method
-
-    async def get(_: Any, path: str) -> Any:
-        assert path == "/dags/follow/dagRuns/r1/hitlDetails?limit=100"
-        return Answer(200, {"hitl_details": [question]})
-
-    policy = SimpleNamespace(allows_actions=True)
-    app = SimpleNamespace(state=SimpleNamespace(site=SimpleNamespace(policy=policy)))
-    scope = {page_rights.USER: "ada", "person": Person("ada"), "root_path": "/flow/windlass"}
-    request: Any = SimpleNamespace(scope=scope, app=app)
-    status = RunStatus(
-        "r", State.RUNNING, "old", "", "", active=True, flow="follow",
-        started_by=StartedBy("airflow follow r1 follow", ""),
-        following=FollowingStatus(Phase(phase), 1.0),
-    )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_rights, "get_auth_manager", Manager)
-        patch.setattr(page, "Rest", lambda _: SimpleNamespace(get=lambda path: get(None, path)))
-        found = asyncio.run(page.offered(page.Questions(), request, status))
-    led = "".join(f"{one.says} {one.label} {one.href}" for one in found.elsewhere)
-    return [one.name for one in found.actions], led
-
-
-MAY_ANSWER, MAY_CLEAR = {"HITL_DETAIL": "PUT"}, {"TASK_INSTANCE": "PUT"}
-RUN_PATH = "/flow/dags/follow/runs/r1"
-WAITS = f"Waits for an answer: Cut old over to new? {RUN_PATH}/tasks/await_cutover/required_actions"
-ASKS_NOTHING = f"A cutover is decided in its DAG run, which asks nothing now: follow, r1 {RUN_PATH}"
-
-
-@pytest.mark.parametrize(
-    ("changed", "phase", "rights", "found"),
-    [
-        ({}, "following", MAY_ANSWER | MAY_CLEAR, (["rehearse", "cutover", "abandon"], WAITS)),
-        ({}, "following", MAY_ANSWER, (["cutover", "abandon"], WAITS)),
-        ({}, "following", {"HITL_DETAIL": "GET"}, ([], WAITS)),
-        ({}, "freezing", MAY_ANSWER, ([], WAITS)),
-        ({"options": ["Finish", "Flip back"]}, "switched", MAY_ANSWER, (["back", "finish"], WAITS)),
-        ({"options": ["Approve"]}, "following", MAY_ANSWER, ([], WAITS)),
-        ({"options": ["Yes"], "response_received": True}, "following", MAY_ANSWER, ([], "")),
-        ({"response_received": True}, "following", MAY_ANSWER, ([], ASKS_NOTHING)),
-        ({"response_received": True}, "following", MAY_CLEAR, (["rehearse"], ASKS_NOTHING)),
-    ],
-)
-def test_what_a_dag_run_asks_is_offered_to_those_who_may_answer(
-    process: Executor, changed: Any, phase: str, rights: Any, found: Any
-) -> None:
-    assert process.submit(offers, {**QUESTION, **changed}, phase, rights).result() == found
-
-
-def test_a_question_of_another_operator_is_linked_and_not_answered(process: Executor) -> None:
-    theirs = {**QUESTION["task_instance"], "operator_name": "HITLBranchOperator"}  # type: ignore[dict-item]
-    asked = {**QUESTION, "task_instance": theirs}
-    assert process.submit(offers, asked, "following", MAY_ANSWER).result() == ([], WAITS)

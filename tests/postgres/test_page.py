@@ -180,13 +180,14 @@ def test_differences_are_found_shown_and_repaired(pair: Pair, tab: Any) -> None:
         acting.wait_for_selector("text=exit code 1", timeout=90_000)
         assert "note" in acting.inner_text("#job")
         acting.click(f"a:has-text('Run {run}')")
-        assert "Not equal since" in acting.inner_text("#head")  # the run itself ended as equal
+        # the run itself ended as equal
+        assert "Differences found since" in acting.inner_text("#head")
         acting.click("text=Repair differences")
         acting.click("button.grave")
         acting.wait_for_selector("text=exit code 0", timeout=90_000)
         acting.click("header a:has-text('All runs')")
         acting.click(f"a:has-text('{run}')")
-        assert "Not equal since" not in acting.inner_text("#head")
+        assert "Differences found since" not in acting.inner_text("#head")
     assert pair.target.value("select note from shop.orders where id = 7") == "n7"
     assert pair.target.rows("select what from windlass.act order by at") == [
         ("Verify again",),

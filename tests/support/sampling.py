@@ -38,7 +38,7 @@ LEFT = {
         "test_differences_are_repaired_from_the_page": "a rollback from the page, and the DAG of a"
         " repair task by task",
         "test_a_run_that_follows_is_cut_over_and_back_from_the_page": "what is offered to"
-        " whom, in test_airflow_page_parts",
+        " whom, in test_airflow_page_acts",
         "test_streams_end_when_the_api_server_does": "test_airflow_page_parts ends a server of the"
         " same kind",
     },

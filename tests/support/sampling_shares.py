@@ -11,6 +11,7 @@ SHARES = {
     "test_airflow_health": 1,
     "test_airflow_holder": 3,
     "test_airflow_maintenance": 5,
+    "test_airflow_page_acts": 2,
     "test_airflow_page_parts": 2,
     "test_airflow_parts": 9,
     "test_airflow_pools": 6,

@@ -13,8 +13,11 @@ import pytest
 from starlette.applications import Starlette
 
 from sample_outcome import sample_outcome
+from windlass import api
 from windlass.cli.spelling import as_option
 from windlass.model.outcome import RunDetail, RunStatus, State
+from windlass.model.past import Foreseen
+from windlass.model.report import Problem
 from windlass.web import pages
 from windlass.web.access import Policy
 from windlass.web.guard import MOST_SENT, UNGUARDED
@@ -111,6 +114,17 @@ async def _ask(
     text = b"".join(one["body"] for one in rest).decode()
     found = {name.decode(): value.decode() for name, value in start["headers"]}
     return Answer(start["status"], found, text)
+
+
+@pytest.mark.parametrize("is_lossy", [False, True])
+def test_the_question_before_a_rollback_shows_the_command_that_runs(
+    is_lossy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = [Problem("table sale", "has rows of others")] if is_lossy else []
+    monkeypatch.setattr(api, "foresee_rollback", lambda *_: Foreseen("drops 1 table", lost))
+    asked = ask(app_of(Policy(allows_actions=True)), "/runs/shop/x/do/rollback")
+    command = f"windlass rollback {STATUS.run} --yes{' --force' if is_lossy else ''}"
+    assert f"<code>{command}</code>" in asked.text
 
 
 @pytest.mark.parametrize("host", ["", "[", "[::1", "evil.example", "localhost@evil.example"])

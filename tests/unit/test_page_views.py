@@ -148,7 +148,7 @@ def test_targets_with_one_title_are_told_apart() -> None:
         ("exit code -15, interrupted by ann", "interrupted (exit code -15, interrupted by ann)"),
         ("exit code 3", "refused (exit code 3)"),
         ("exit code 77", "failed (exit code 77)"),
-        ("", "running, or the page's process died"),
+        ("", "running, or its process died"),
         ("triggered", "triggered"),
     ],
 )
@@ -165,6 +165,8 @@ def test_the_end_of_a_command_is_shown_in_words(result: str, words: str) -> None
         ([("Verify again", ""), ("Verify again", "exit code 1")], True),
         ([("Verify again", "exit code 4"), ("Verify again", "exit code 1")], True),
         ([("Repair differences", "exit code 0"), ("Verify again", "exit code 1")], False),
+        ([("Repair differences", "done"), ("Verify again", "exit code 1")], False),  # by a DAG
+        ([("Repair differences", "not done: x"), ("Verify again", "exit code 1")], True),
         ([("Abandon", "exit code 1")], False),
     ],
 )
@@ -177,3 +179,5 @@ def test_a_later_comparison_that_found_differences_is_named(
         for what, result in acts  # the newest first
     )
     assert bool(compared_again(RunDetail(STATUS, None, acts=made))) is is_named
+    undone = replace(STATUS, state=State.ROLLED_BACK)
+    assert not compared_again(RunDetail(undone, None, acts=made))

@@ -26,6 +26,7 @@ from windlass.airflow.form import as_key
 from windlass.airflow.operators import give_up, push_problems
 from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.flows.registry import ABANDON, FINISH, FLOWS, flow_named
+from windlass.model.event import Event, Noticed
 from windlass.model.following import FollowingStatus, Phase, StreamStatus
 from windlass.model.outcome import Outcome, RunStatus, State
 from windlass.model.units import bytes_text, seconds_text
@@ -90,7 +91,7 @@ class CutoverOperator(_CutoverSides, RunOperator):
         self.rehearse = rehearse
 
     def _command(self, context: Context) -> Outcome:
-        from windlass.airflow.recording import recorded_run
+        from windlass.airflow.recording import recorded_run, run_to_cut_over
         from windlass.airflow.work import log_event
         from windlass.api import cutover
 
@@ -99,7 +100,10 @@ class CutoverOperator(_CutoverSides, RunOperator):
             return cutover(spec, log_event, rehearse=True, back=self.back)
         what = "Flip back" if self.back else "Cut over"
         target = spec.target.get_secret_value()
-        return recorded_run(context, target, what, lambda: cutover(spec, log_event, back=self.back))
+        runs = run_to_cut_over(target)
+        return recorded_run(
+            context, target, what, runs, lambda: cutover(spec, log_event, back=self.back)
+        )
 
     def _report(self, context: Context, result: Mapping[str, Any], outcome: Outcome) -> None:
         lines = (spelled(line, as_key) for line in self._lines(outcome))
@@ -114,7 +118,8 @@ class CutoverOperator(_CutoverSides, RunOperator):
 
 class ReopenOperator(_CutoverSides):
     """Undoes what a dead cutover has left: the side that it had closed is open again. A cutover
-    that was already decided is completed. Usually does nothing.
+    that was already decided is completed. The target's journal has what was done. Usually does
+    nothing.
 
     It comes after a `CutoverOperator`, whatever happened to that: its trigger rule is ``all_done``.
     It is skipped if no task before it has started.
@@ -127,19 +132,30 @@ class ReopenOperator(_CutoverSides):
         super().__init__(**{**words, **kwargs})
 
     def execute(self, context: Context) -> Any:
+        from windlass.airflow.recording import record_done
         from windlass.airflow.work import log_event
         from windlass.api import reopen
+
+        done = list[str]()
+
+        def noting(event: Event) -> None:
+            if isinstance(event, Noticed):
+                done.append(event.message)
+            log_event(event)
 
         before = sorted(context["ti"].task.upstream_task_ids)
         states = Board(context["ti"]).states(before) if before else {}
         if states and set(states.values()) <= _NEVER_RAN:
             raise AirflowSkipException("no cutover was begun")
         with self._explained(context):
+            spec = self._read_spec()
             try:
-                phase = reopen(self._read_spec(), log_event, back=self.back)
+                phase = reopen(spec, noting, back=self.back)
             # the lock of a process that has just died, or of another cutover
             except Refused as error:
                 raise WindlassError(push_problems(context, [str(error)])) from None
+            finally:
+                record_done(context, spec.target.get_secret_value(), "Reopen", done)
         log.info("phase=%s", phase or "none")
         return {"phase": str(phase or "")}
 
@@ -169,13 +185,14 @@ class _EndOperator(RunOperator):
 
     def _command(self, context: Context) -> Outcome:
         from windlass import api
-        from windlass.airflow.recording import recorded_run
+        from windlass.airflow.recording import recorded_run, run_to_end
         from windlass.airflow.work import log_event
 
         spec: Any = read_with_connections(flow_named("migrate"), {}, self.connections)
         end = api.finish if self.act == "finish" else api.abandon
         target, what = spec.target.get_secret_value(), self.act.capitalize()
-        return recorded_run(context, target, what, lambda: end(spec, self.run, log_event))
+        runs = run_to_end(target, self.run)
+        return recorded_run(context, target, what, runs, lambda: end(spec, self.run, log_event))
 
 
 class FinishOperator(_EndOperator):

@@ -79,13 +79,13 @@ class _Trigger:
     def asked_of(self) -> Watched:
         return self.watched
 
-    def command(self) -> str:
+    def command(self, *, force: bool) -> str:
         """The same on a terminal.
 
         Raises:
             Refused: the DAG's form cannot hold what the run was made with.
         """
-        conf = json.dumps(self._conf(force=False))
+        conf = json.dumps(self._conf(force=force))
         return shlex.join(["airflow", "dags", "trigger", self.act.dag_id, "--conf", conf])
 
     def _conf(self, *, force: bool) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class _Trigger:
         number, target, run = "", self.watched.target, self.detail.status.run
         if not self.act.is_recorded:
             who, label = person_of(request).name, self.action.label
-            act = Act(run, label, self.command(), who, client_of(request))
+            act = Act(run, label, self.command(force=force), who, client_of(request))
             number = await in_thread(recorded.begin_act, target, act)
         body = {"logical_date": None, "conf": conf}
         answer = await rest.post(f"{dag_path(dag_id)}/dagRuns", body)
@@ -159,8 +159,8 @@ class Acts:
             return found
         deed, detail = found
         try:
-            command = deed.command()
             question = await in_thread(deed.action.asks, deed.asked_of, detail.status)
+            command = deed.command(force=bool(question.loses))
         except WindlassError as error:
             return fault(request, UNAVAILABLE, "That cannot be foreseen", *why(error))
         view = {
@@ -183,6 +183,7 @@ class Acts:
             path = await found[0].carry_out(request, force=bool(form.get("force")))
         except WindlassError as error:
             return fault(request, CONFLICT, "Not done", *why(error))
+        self._questions.expire()
         return RedirectResponse(f"{root_of(request)}{path}", 303)
 
     async def _wanted(self, request: Request) -> tuple[_Deed, RunDetail] | Response:
@@ -203,7 +204,10 @@ class Acts:
         if read.value is None or read.fault:
             code = NO_SUCH if read.is_missing else UNAVAILABLE
             return fault(request, code, "This run cannot be shown", read.fault, read.hint)
-        deed = await self._deed(request, watched, read.value, name)
+        try:
+            deed = await self._deed(request, watched, read.value, name)
+        except WindlassError as error:
+            return fault(request, UNAVAILABLE, "Not known just now", *why(error))
         if isinstance(deed, str):
             return fault(request, FORBIDDEN, "Not allowed", deed)
         if not watched.records_acts or deed is None:
@@ -215,7 +219,11 @@ class Acts:
         self, request: Request, watched: Watched, detail: RunDetail, name: str
     ) -> _Deed | str | None:
         """How an action is done; None if the run does not allow it now. A text says why the person
-        may not."""
+        may not.
+
+        Raises:
+            WindlassError: Airflow does not show its questions or tasks.
+        """
         act, sides = ACTS.get(name), self._sides[watched.key]
         if act is None:
             return await answer_of(self._questions, request, watched, detail.status, name)

@@ -41,6 +41,14 @@ _WAITING = ("awaiting_input", "deferred")  # as of Airflow 3.3, and before
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a DAG run asks, as Airflow shows it; or why Airflow does not."""
+
+    questions: tuple[Question, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question of a task. `options` are the possible answers."""
 
@@ -84,9 +92,9 @@ class Questions:
     """What DAG runs ask, as a person may see it; read again after a while."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, DagRun], tuple[float, tuple[Question, ...]]] = {}
+        self._kept: dict[tuple[str, DagRun], tuple[float, Asked]] = {}
 
-    async def of(self, request: Request, dag_run: DagRun) -> tuple[Question, ...]:
+    async def of(self, request: Request, dag_run: DagRun) -> Asked:
         """Those that are open, and those that have been answered: of the last try of each task.
         Nothing if the person may not see them, or Airflow has forgotten the DAG run."""
         now, key = time.monotonic(), (person_of(request).name, dag_run)
@@ -95,7 +103,8 @@ class Questions:
             return self._kept[key][1]
         answer = await Rest(request.scope).get(f"{dag_run.path}/hitlDetails?limit=100")
         listed = answer.body["hitl_details"] if answer.is_good else ()
-        found = tuple(Question.of(dag_run, one) for one in listed)
+        fault = "" if answer.is_good or answer.is_withheld else answer.fault
+        found = Asked(tuple(Question.of(dag_run, one) for one in listed), fault)
         self._kept[key] = now + FRESH_SECONDS, found
         return found
 
@@ -115,15 +124,20 @@ async def offered(questions: Questions, request: Request, status: RunStatus) -> 
     dag_run = asking(status)
     if dag_run is None or status.following is None:
         return Offered()
-    found = await questions.of(request, dag_run)
+    asked = await questions.of(request, dag_run)
+    found = asked.questions
     outside = root_of(request).removesuffix(PREFIX)
     elsewhere = tuple(
-        Elsewhere("Waits for an answer:", one.subject, f"{outside}{one.place}")
+        Elsewhere("Waiting for an answer:", one.subject, f"{outside}{one.place}")
         for one in found
         if one.is_open
     )
-    if not elsewhere and _asked(found, REHEARSE):
-        says = "A cutover is decided in its DAG run, which asks nothing now:"
+    if asked.fault or (not elsewhere and _asked(found, REHEARSE)):
+        says = (
+            f"Airflow does not show what the DAG run asks ({asked.fault}):"
+            if asked.fault
+            else "A cutover is decided in its DAG run, which has no open question now:"
+        )
         place = run_path(dag_run.dag_id, dag_run.run_id)
         elsewhere = (Elsewhere(says, f"{dag_run.dag_id}, {dag_run.run_id}", f"{outside}{place}"),)
     names = (REHEARSE, *ANSWERS) if site_of(request).policy.allows_actions else ()
@@ -176,8 +190,8 @@ class Answer:
         limit = f"max_freeze in the spec of {self.question.dag_run.dag_id}"
         return replace(self.watched, freeze_limit=limit)
 
-    def command(self) -> str:
-        """The request that it is, to Airflow's REST interface."""
+    def command(self, *, force: bool = False) -> str:
+        """The request that it is, to Airflow's REST interface. Nothing of it is forced."""
         method, path, body = self._request()
         return f"{method} /api/v2{path} {json.dumps(body)}"
 
@@ -227,20 +241,31 @@ async def answer_of(
     questions: Questions, request: Request, watched: Watched, status: RunStatus, name: str
 ) -> Answer | str | None:
     """How an action is done that a question decides; None if no question does. A text says why the
-    person may not."""
+    person may not.
+
+    Raises:
+        WindlassError: Airflow does not show its questions or tasks.
+    """
     dag_run = asking(status)
     if dag_run is None:
         return None
     questions.expire()
-    question = _asked(await questions.of(request, dag_run), name)
+    asked = await questions.of(request, dag_run)
+    if asked.fault:
+        raise WindlassError(f"Airflow does not show what {dag_run.dag_id} asks: {asked.fault}")
+    question = _asked(asked.questions, name)
     if question is None or not applies(_named(name), status):
         return None
     if not _may(request, name, dag_run.dag_id):
-        return f"In Airflow you may not answer what {dag_run.dag_id} asks."
+        dag_id = dag_run.dag_id
+        does = f"clear tasks of {dag_id}" if name == REHEARSE else f"answer what {dag_id} asks"
+        return f"In Airflow you may not {does}."
     answer = Answer(_named(name), question, watched, status.run)
     if name != REHEARSE:
         return answer
     listed = await Rest(request.scope).get(f"{dag_path(dag_run.dag_id)}/tasks")
+    if not (listed.is_good or listed.is_withheld):
+        raise WindlassError(f"Airflow does not show the tasks of {dag_run.dag_id}: {listed.fault}")
     before = [
         str(one["task_id"])
         for one in (listed.body["tasks"] if listed.is_good else ())

@@ -29,6 +29,11 @@ class Answer:
         return 200 <= self.status < 300
 
     @property
+    def is_withheld(self) -> bool:
+        """The person may not see it, or it does not exist."""
+        return self.status in (FORBIDDEN, NO_SUCH)
+
+    @property
     def fault(self) -> str:
         """What Airflow says about an error."""
         detail = self.body.get("detail") if isinstance(self.body, dict) else None

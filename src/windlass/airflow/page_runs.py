@@ -29,6 +29,7 @@ from windlass.web.site import Site, fault, html, root_of, site_of
 from windlass.web.threads import in_thread
 
 _MARK = "airflow"  # the first word of a run's `external_run`: airflow DAG RUN [PART]
+_EVERY = "~"  # Airflow's REST interface takes this for all DAGs, and for all runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,13 @@ class DagRun:
     def that_started(cls, status: RunStatus) -> DagRun | None:
         """None if no DAG run has started this run."""
         words = status.started_by.external_run.split(" ")
-        return cls(words[1], words[2]) if len(words) > 2 and words[0] == _MARK else None
+        found = cls(words[1], words[2]) if len(words) > 2 and words[0] == _MARK else None
+        return found if found and found.is_one else None
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it names a single DAG run."""
+        return all((self.dag_id, self.run_id)) and _EVERY not in (self.dag_id, self.run_id)
 
     @property
     def path(self) -> str:
@@ -148,7 +155,7 @@ async def _led(request: Request, asked: DagRun, place: str) -> Response | None:
 
 def _refusal(request: Request, asked: DagRun) -> Response | None:
     """Why nothing of this DAG run is shown; None if it may be."""
-    if not (asked.dag_id and asked.run_id):
+    if not asked.is_one:
         return fault(request, NO_SUCH, "Not found", "This address names no DAG run.")
     if not may_see(request.scope[USER], asked.dag_id):
         says = f"In Airflow you may not see the runs of {asked.dag_id}."

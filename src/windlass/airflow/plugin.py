@@ -23,7 +23,9 @@ from windlass.airflow.page_links import (
     base_path,
 )
 
-AGAIN_SECONDS = 10.0  # connections are read again: passwords change, and targets move
+AGAIN_SECONDS = 10.0
+"""After so long the next request reads connections again: passwords change, and targets move. A tab
+that only watches makes none."""
 
 
 class _Late:

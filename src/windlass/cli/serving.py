@@ -162,7 +162,7 @@ def _targets(
         hint = "give several pairs as spec files, with --file"
         faults.append(BadSpec(["--source is for one --target"], hint=hint))
     for number, url in enumerate(given, 1):
-        with _noting(faults, f"--target number {number}" if len(given) > 1 else ""):
+        with _noting(faults, f"--target {number}" if len(given) > 1 else ""):
             _check_target(url)
             found.append(watch_target(url, source or ""))
     with _noting(faults):

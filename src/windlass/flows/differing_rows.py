@@ -13,7 +13,7 @@ MOST_NAMED = 1_000  # of a table
 _WHERE = {
     DifferenceKind.MISSING: "on the source only",
     DifferenceKind.EXTRA: "on the target only",
-    DifferenceKind.CHANGED: "not the same",
+    DifferenceKind.CHANGED: "with other values",
 }
 
 

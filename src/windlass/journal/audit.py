@@ -1,4 +1,4 @@
-"""Who did what with the runs of a target from the page: kept even after a run is forgotten."""
+"""Who did what with a target's runs, from a page or a DAG: kept even after a run is forgotten."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def imported(name: str) -> Callable[[Any], Any]:
     except (Exception, SystemExit) as error:  # any error of its module
         raise WindlassError(
             f"function {name}: cannot be imported here: {type(error).__name__}",
-            hint="its folder has to be in PYTHONPATH, on every worker",
+            hint="put its folder on PYTHONPATH (on Airflow: of every worker)",
         ) from error
     if not callable(found):
         hint = "give package.module:name of a function"

@@ -146,7 +146,7 @@ def check_policy(policy: Policy, host: str, *, names: Sequence[str]) -> None:
         if one not in LOCAL_NAMES and not _is_address(one)
     ]
     if policy.user_header and not _HEADER_NAME.fullmatch(policy.user_header):
-        faults.append(f"{HEADER} {policy.user_header}: is not the name of a header")
+        faults.append(f"{HEADER} {policy.user_header}: is not a header name")
     if policy.proxies != LOCAL_NAMES and not policy.user_header:
         faults.append(f"{PROXY}: needs {HEADER}, the header in which it names the user")
     if faults:

@@ -301,12 +301,13 @@ async def _ask(request: Request) -> Response:
         question = await in_thread(action.asks, watched, read.value.status)
     except WindlassError as error:
         return fault(request, 503, "That cannot be foreseen", *why(error))
+    more = action.insisting if question.loses else ()
     view = {
         "watched": watched,
         "status": read.value.status,
         "action": action,
         "question": question,
-        "command": shlex.join(["windlass", *words]),
+        "command": shlex.join(["windlass", *words, *more]),
     }
     return html(request, "ask.html", view)
 

@@ -68,8 +68,8 @@ def _pair_faults(certificate: Path, key: Path | None) -> Iterator[str]:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, locked)
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", "")  # of OpenSSL; it has none for a file that is not PEM
-        more = f" ({reason.replace('_', ' ').lower()})" if reason else ", in the format PEM"
-        yield f"{CERTIFICATE} {certificate}, {KEY} {key}: not a certificate and its key{more}"
+        more = f" ({reason.replace('_', ' ').lower()})" if reason else ", in PEM format"
+        yield f"{CERTIFICATE} {certificate}, {KEY} {key}: not a certificate with its key{more}"
 
 
 def serve(

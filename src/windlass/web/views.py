@@ -246,7 +246,9 @@ _ENDINGS = {  # of commands, by their exit codes
     130: (WARN, "interrupted"),
 }
 _CODE = re.compile(r"exit code (-?[0-9]+)")
-COMPARING = ("Verify again", "Repair differences")
+REPAIRING = "Repair differences"
+COMPARING = ("Verify again", REPAIRING)
+DONE = "done"  # how a DAG's record ends, which compares again after a repair
 
 
 def ending_of(code: int) -> tuple[str, str]:
@@ -258,14 +260,19 @@ def ending_text(result: str) -> str:
     """How a command ended, of what is recorded of it."""
     code = _CODE.match(result)
     if code is None:
-        return result or "running, or the page's process died"
+        return result or "running, or its process died"
     return f"{ending_of(int(code[1]))[1]} ({result})"
 
 
 def compared_again(detail: RunDetail) -> str:
-    """What a comparison after the run has found: the last one counts. Empty if it found both sides
-    equal, or if there was none."""
+    """What the last comparison has found that the page of `windlass serve` has made. Empty if it
+    found both sides equal, if they were repaired since, if there was none, or if the run is rolled
+    back."""
+    if detail.status.state is State.ROLLED_BACK:
+        return ""
     for act in detail.acts:  # the newest first
+        if act.what == REPAIRING and act.result == DONE:
+            return ""
         code = _CODE.match(act.result)
         if act.what in COMPARING and code and int(code[1]) in (0, 1):
             if code[1] == "0":

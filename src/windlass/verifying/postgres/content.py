@@ -34,6 +34,7 @@ _WHERE = {
     DifferenceKind.EXTRA: "on the target only",
     DifferenceKind.CHANGED: "not the same",
 }
+_MORE = {**_WHERE, DifferenceKind.CHANGED: "with other values"}
 
 
 def find_differences(
@@ -103,7 +104,7 @@ def _described(row: RowDifference, pair: Pair) -> Difference:
 
 
 def _summed_up(pair: Pair, kind: DifferenceKind, count: int) -> Difference:
-    message = f"and {count:,} more {_WHERE[kind]}"
+    message = f"and {count:,} more {_MORE[kind]}"
     return Difference(kind, str(pair.source.name), message, rows=count)
 
 
