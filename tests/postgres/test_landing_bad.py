@@ -352,6 +352,21 @@ def test_a_computed_value_that_its_column_would_change_is_refused(loads: Loads) 
            "2024-02-29 10:00:00.123", "{2024-02-29}", "{1.50}")]  # fmt: skip
 
 
+def test_a_constant_may_have_any_text_that_its_column_reads(loads: Loads) -> None:
+    source = Records(("id",), [("1",)])
+    token = "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"
+    expressions = {
+        "token": f"'{token}'", "flag": "'yes'", "doc": """'{"a":1}'""", "sums": "'{1, 2.5}'",
+        "words": "'{a, b}'", "raw": "'abc'", "even": "'2'", "small": "' 7 '", "wait": "'1 day'",
+    }  # fmt: skip
+    load = load_of(loads.table("public.kept"), words("append"), source, sql=expressions)
+    assert not loads.landing.survey([load])
+    loads.run_load(load, source)
+    assert loads.database.rows(
+        "select token::text, flag, doc::text, sums::text, words::text, raw, small from public.kept"
+    ) == [(token.lower(), True, '{"a": 1}', "{1.00,2.50}", "{a,b}", b"abc", 7)]
+
+
 def test_a_cast_in_an_expression_is_what_the_user_means(loads: Loads) -> None:
     source = Records(("id",), [("1",), ("3",)])
     expressions = {

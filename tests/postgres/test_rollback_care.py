@@ -192,7 +192,7 @@ def test_a_repair_whose_rows_need_a_type_is_named_and_can_be_undone_first(pair: 
     verify(pair, "--repair", "--yes").expect(DONE)
     repair = pair.target.value("select run from windlass.run where flow = 'repair'")
     said = rollback(pair, run, "--force", code=REFUSED)
-    assert f"run {repair} has set that aside: windlass rollback undoes it" in said
+    assert f"run {repair} has set that aside: undo that run first" in said
     rollback(pair, repair)
     rollback(pair, run, "--force")
     assert pair.target.value("select to_regtype('word')") is None

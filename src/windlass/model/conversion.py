@@ -109,7 +109,7 @@ class PgTable:
     comment: str = ""
     rows: int = -1  # about
     size_bytes: int = 0  # about
-    blocks: int = 0  # that can be read by ranges
+    divisible_blocks: int = 0  # that can be read by ranges
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -334,7 +334,7 @@ class Projection:
     key: tuple[str, ...]
     includes_children: bool  # of a partitioned table; a view has none
     floats: str = "bits"  # see `windlass.engines.origin.Origin`
-    blocks: BlockRange | None = None  # None: all rows
+    part: BlockRange | None = None  # None: all rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,7 @@ def _proven(projection: Projection) -> Proven:
     ]
     rows = sql.SQL("(select {} from {}) as windlass_rows").format(
         sql.SQL(", ").join(parts),
-        table_of(projection.name, only=not projection.includes_children, blocks=projection.blocks),
+        table_of(projection.name, only=not projection.includes_children, blocks=projection.part),
     )
     return Proven(
         projection.name,

@@ -78,7 +78,7 @@ def _table(
         comment=row["comment"],
         rows=row["rows"],
         size_bytes=row["size_bytes"],
-        blocks=row["blocks"],
+        divisible_blocks=row["blocks"],
     )
 
 

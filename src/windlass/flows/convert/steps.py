@@ -117,7 +117,7 @@ def _hashing(
         return
     pool = ThreadPoolExecutor(1, "windlass-hash")
     try:
-        projection = replace(projection_of(table, run.target.floats), blocks=blocks)
+        projection = replace(projection_of(table, run.target.floats), part=blocks)
         yield pool.submit(run.source.digest, projection)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -27,7 +27,7 @@ _TEXTS = ("text", "varchar", "bpchar")
 # pairs of which the second keeps every value of the first, or fails. A float keeps what is nearest
 # to a numeric, as it does for a text.
 _KEPT = {
-    *((one, other) for one in _INTEGERS for other in (*_INTEGERS, "numeric", "oid")),
+    *((one, other) for one in _INTEGERS for other in (*_INTEGERS, "numeric")), ("int8", "oid"),
     ("int2", "float4"), ("int2", "float8"), ("int4", "float8"), ("float4", "float8"),
     ("numeric", "float4"), ("numeric", "float8"), ("date", "timestamp"),
 }  # fmt: skip
@@ -90,8 +90,8 @@ def _read_types(connection: Connection, oids: list[int]) -> dict[int, Own]:
 
 
 def _unassigned(connection: Connection, own: Own, column: Column) -> Unassigned | None:
-    if own.plain == "text" and is_temporal(column):
-        return _of_text(column)  # a constant, which the server reads as a value of the column
+    if own.plain == "text":  # a constant, which the server reads as a value of the column
+        return _of_text(column) if is_temporal(column) else None
     found = [one for one in _checks(own, column) if _is_possible(connection, one, own)]
     return Unassigned(column, own.type, tuple(found)) if found else None
 
@@ -111,6 +111,9 @@ def _checks(own: Own, column: Column) -> Iterator[Check]:
     if lost := _LOST.get((of, to)):
         condition = "pg_catalog.cardinality({0}) > 0" if is_list else "{0} is not null"
         yield Check(condition, f"{lost}, which {column.type} does not keep")
+        return
+    if to == "oid" and of in _INTEGERS and not is_list:
+        yield Check("{0} < 0", "a negative number, which oid does not keep")
         return
     back = (sql.SQL(wide), sql.SQL(own.type))
     yield Check("{0} is distinct from {0}::{1}::{2}", _reason(of, to, column), back)

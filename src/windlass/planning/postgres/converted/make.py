@@ -104,8 +104,8 @@ def _cut(made: TableConversion, table: PgTable, spec: Spec, server: Server) -> T
     """The table in chunks of blocks, if the server reads these without reading all of it."""
     if server.version < _RANGES_SINCE or made.itself:
         return made
-    count = min(count_between_engines(spec, table.size_bytes, table.rows), table.blocks)
-    bounds = tuple(table.blocks * at // count for at in range(1, count))
+    count = min(count_between_engines(spec, table.size_bytes, table.rows), table.divisible_blocks)
+    bounds = tuple(table.divisible_blocks * at // count for at in range(1, count))
     return replace(made, extent=replace(made.extent, bounds=bounds))
 
 
