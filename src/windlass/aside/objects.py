@@ -237,7 +237,7 @@ def _way_out(dependent: str) -> str:
     if not runs:
         return "drop what depends on it"
     whose = " and ".join(f"run {one}" for one in dict.fromkeys(runs))
-    return f"{whose} has set that aside: undo that run first, or drop what it keeps with windlass clean"
+    return f"{whose} has set that aside: undo that run first, or windlass clean drops what it keeps"
 
 
 def _drop(connection: Connection, statement: Statement) -> str:
