@@ -23,8 +23,10 @@ from windlass.engines.origin import Orders
 from windlass.engines.postgres.foreign.blocks import has_index, read_block_digest
 from windlass.engines.postgres.foreign.digests import Part, Proven
 from windlass.model.chunk import Whole
+from windlass.model.event import Event, ItemStarted
 from windlass.model.outcome import State
 from windlass.model.relation import Name
+from windlass.model.report import DifferenceKind
 from windlass.model.translation import Digest, Hashed, Reading
 from windlass.spec.migrate import Spec
 
@@ -167,6 +169,29 @@ def test_a_migration_compares_blocks_and_rows_only_if_they_differ(
     assert not found.proof.differences
     noted = "select count(*) from windlass.line where note -> 'blocks' ->> 'by' = 'Id'"
     assert move.target.value(noted) == 1
+
+
+@pytest.mark.parametrize("verify", ["counts", "full"])
+def test_rows_are_counted_though_one_block_has_too_many_and_another_too_few(
+    tmp_path: Path, database: Callable[[int], Database], verify: str
+) -> None:
+    there = database(16)
+    planted = [
+        "delete from t where id = (select min(id) from t)",
+        "insert into t select 'x', 1000 + i, 0 from generate_series(1, 60) as i",
+    ]
+
+    def emit(event: Event) -> None:
+        if isinstance(event, ItemStarted) and event.step == "validate_content":
+            there.run(*planted)
+            planted.clear()
+
+    url = file_with(tmp_path, TABLE, ROWS)
+    spec = {"source": url, "target": there.url, "jobs": 1, "verify": verify}
+    found = api.migrate(Spec.model_validate(spec), emit)
+    assert found.state is State.DIFFERENT
+    counts = [one.message for one in found.proof.differences if one.kind is DifferenceKind.COUNT]
+    assert counts == ["has 858 rows on the source and 917 on the target"]
 
 
 close = BlockDigest._close

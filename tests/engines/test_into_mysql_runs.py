@@ -17,7 +17,7 @@ from mariadb_server import MariaServer
 from mysql_moves import RIGHTS, ROWS, SHOP, Move
 from servers import Database
 from windlass import api
-from windlass.model.event import BytesCopied, Event
+from windlass.model.event import BytesCopied, Event, FlowPlanned
 from windlass.model.outcome import State
 
 
@@ -158,6 +158,41 @@ def test_a_table_that_is_copied_in_part_has_each_row_once(
     assert again == (place != "complete")
     one.command("rollback", found["run"], "--yes").expect(DONE)
     assert one.tables() == []
+
+
+def test_a_chunk_that_is_committed_late_is_not_mixed_with_those_of_another_snapshot(
+    move: Callable[..., Move],
+) -> None:
+    """Its process was killed while it waited for the server, which ended the commit after the next
+    process had found no chunk."""
+    one = move(
+        "create table notes (n int, t text)",
+        "insert into notes select i, 'note ' || i from generate_series(1, 12000) i",
+        "analyze",
+    )
+    kill("call windlass.flows.convert.steps._copied 2", CHUNKED, one.env)
+    one.run(
+        "create table late as select * from notes",
+        "create table late_line as select * from _windlass_lines where step = 'copy_chunk'",
+        "delete from _windlass_lines where step = 'copy_chunk'",
+        "delete from notes",
+    )
+    assert one.rows("select count(*) from late_line") == [("1",)]
+    one.source.run("update notes set t = 'moved' where n = 1")  # into the last block
+    left = ["insert into notes select * from late"]
+    left.append("insert into _windlass_lines select * from late_line")
+
+    def emit(event: Event) -> None:
+        if isinstance(event, FlowPlanned):
+            one.run(*left)
+            left.clear()
+
+    found = api.migrate(one.spec.model_copy(update={"chunk_size": 128 << 10, "jobs": 1}), emit)
+    assert not left
+    assert (found.state, found.proof.verified, found.rows) == (State.DONE, "full", 12_000)
+    assert one.rows("select t from notes where n = 1") == [("moved",)]
+    assert one.rows("select count(*), count(distinct n) from notes") == [("12000", "12000")]
+    assert "public.notes was copied in part, and is copied again" in found.notices
 
 
 def test_a_run_that_has_copied_a_table_in_part_is_undone(move: Callable[..., Move]) -> None:

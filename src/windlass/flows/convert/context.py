@@ -128,15 +128,17 @@ class Conversion(ConvertSides):
             self.emit(Noticed(notice))
 
     def complete(self, table: TableConversion) -> bool:
-        """Add the line of a table once all of its chunks have theirs."""
+        """Add the line of a table once all of its chunks have theirs, of one snapshot: a row may be
+        in another chunk in another snapshot. Return whether they have."""
         name = str(table.source)
         with self.turns.completing:
             lines = self.lines(CHUNK)
-            notes = [lines.get(one) for one in chunk_ids(table)]
-            found = [one for one in notes if one is not None]
-            if len(found) == len(notes):
+            ids = chunk_ids(table)
+            found = [lines[one] for one in ids if one in lines]
+            is_whole = len(found) == len(ids) and len({one["snapshot"] for one in found}) == 1
+            if is_whole:
                 self.once("copy_tables", name, lambda _: summed(found))
-            return len(found) == len(notes)
+            return is_whole
 
     def _clear(self, copied: Collection[str]) -> None:
         """Empty tables that are copied in part: rows may have moved since, and their chunks were

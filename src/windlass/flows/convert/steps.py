@@ -12,7 +12,7 @@ from typing import Any
 
 from windlass.engines.destination import CHUNK, Session
 from windlass.engines.postgres.projecting import expression_of, table_of
-from windlass.errors import ConstraintViolated
+from windlass.errors import ConstraintViolated, RunLost
 from windlass.flows.convert.context import SNAPSHOTS, Conversion
 from windlass.flows.convert.proof import projection_of
 from windlass.model.chunk import BlockRange
@@ -81,10 +81,21 @@ def copy_tables(run: Conversion, item: Item) -> Result:
 
 
 def _copy_chunk(run: Conversion, table: TableConversion, item: Item) -> Result:
-    """Copy one chunk. The last one adds the line of the table."""
+    """Copy one chunk. The last one adds the line of the table.
+
+    Raises:
+        RunLost: it has come in an earlier snapshot, after this process looked for such chunks. The
+            next attempt copies the table again.
+    """
     blocks = table.chunks[int(item.detail["chunk"])]
     found = run.once(CHUNK, item.id, lambda session: _copied(run, table, session, blocks))
-    run.complete(table)
+    is_whole = run.complete(table)
+    if not is_whole and found["snapshot"] != run.source.snapshot.number:
+        raise RunLost(
+            f"a chunk of {table.source} was committed late, with rows of an earlier snapshot",
+            hint="run the same command again: the table is copied again",
+            side="target",
+        )
     return found
 
 

@@ -84,6 +84,15 @@ class Part:
 ALL_OF_IT = Part()
 
 
+def read_count(connection: Connection, proven: Proven, part: Part = ALL_OF_IT) -> Digest:
+    """The number of all rows, or of those in a part; nothing is hashed."""
+    query = sql.SQL("select count(*) from {}{}").format(
+        table_of(proven), within(connection, proven, part)
+    )
+    ((rows,),) = _rows(connection, query, proven, doing="counting")
+    return Digest(int(rows))
+
+
 def read_digest(connection: Connection, proven: Proven, part: Part = ALL_OF_IT) -> Digest:
     """The digest of all rows, or of those in a part."""
     query = sql.SQL(
@@ -161,8 +170,10 @@ _BUCKET_OF: LiteralString = "('x' || substr({0}, 1, 3))::bit(12)::int"
 _BUCKET = sql.SQL(_BUCKET_OF).format(sql.Identifier("k"))
 
 
-def _rows(connection: Connection, query: sql.Composed, proven: Proven) -> Iterator[Sequence[Any]]:
-    with explaining(f"hashing {proven.name}", side=proven.side):
+def _rows(
+    connection: Connection, query: sql.Composed, proven: Proven, *, doing: str = "hashing"
+) -> Iterator[Sequence[Any]]:
+    with explaining(f"{doing} {proven.name}", side=proven.side):
         found = connection.execute(query)
         yield from found
 
