@@ -268,6 +268,10 @@ def test_each_command_in_one_task(desk: Desk) -> None:
         assert desk.tried("ReopenOperator", states={"cutover": "success"}).result == {
             "phase": "switched"
         }
+        # as a flip back leaves it that dies before it closes the target
+        pair.target.run("update windlass.following set phase = 'freezing back'")
+        opened = desk.tried("ReopenOperator", back=True, states={"flip_back": "failed"})
+        assert opened.result == {"phase": "switched"}, opened.failed
 
         follower.send_signal(signal.SIGSTOP)  # its connections stay
         late = until(
@@ -284,7 +288,11 @@ def test_each_command_in_one_task(desk: Desk) -> None:
         assert desk.tried("WatchLagOperator", {}).result == {"phase": "over"}
         finish(follower).expect(DONE)
     acts = pair.target.rows("select what, who, result from windlass.act order by at")
-    assert acts == [("Cut over", "Airflow", "done"), ("Finish", "Airflow", "done")]
+    assert acts == [
+        ("Cut over", "Airflow", "done"),
+        ("Reopen", "Airflow", "a cutover had died before it was decided: the target is open again"),
+        ("Finish", "Airflow", "done"),
+    ]
     assert pair.source.value(LEFT_OPEN) == pair.target.value(LEFT_OPEN) == 0
 
 
