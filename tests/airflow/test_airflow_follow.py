@@ -231,6 +231,26 @@ def following(pair: Pair) -> Iterator[Running]:
 WIDE = {"max_lag": "30s", "max_freeze": "30s"}  # on a busy machine
 
 
+OPEN = """select count(*) from pg_stat_activity where datname = current_database()
+    and backend_type = 'client backend' and state <> 'idle' and pid <> pg_backend_pid()"""
+
+
+def stop_between_transactions(follower: Running, target: Database) -> None:
+    """It holds no lock then, and its connections stay."""
+
+    def stopped() -> bool:
+        follower.send_signal(signal.SIGSTOP)
+        status = Path(f"/proc/{follower.pid}/status")
+        until(lambda: "(stopped)" in status.read_text(), "it is stopped")
+        until(lambda: target.value(OPEN + " and state = 'active'") == 0, "no statement runs")
+        if target.value(OPEN) == 0:
+            return True
+        follower.send_signal(signal.SIGCONT)
+        return False
+
+    until(stopped, "what follows is stopped between two transactions")
+
+
 def test_each_command_in_one_task(desk: Desk) -> None:
     pair = desk.pair
     make_ledger(pair.source.url)
@@ -268,12 +288,13 @@ def test_each_command_in_one_task(desk: Desk) -> None:
         assert desk.tried("ReopenOperator", states={"cutover": "success"}).result == {
             "phase": "switched"
         }
+        # what follows reopens a side too, whichever of the two comes first
+        stop_between_transactions(follower, pair.target)
         # as a flip back leaves it that dies before it closes the target
         pair.target.run("update windlass.following set phase = 'freezing back'")
         opened = desk.tried("ReopenOperator", back=True, states={"flip_back": "failed"})
         assert opened.result == {"phase": "switched"}, opened.failed
 
-        follower.send_signal(signal.SIGSTOP)  # its connections stay
         late = until(
             lambda: desk.tried("WatchLagOperator", {}, limit=timedelta(seconds=1)).told, "behind"
         )
