@@ -12,7 +12,7 @@ import pytest
 
 from awaiting import until
 from command import DONE, INTERRUPTED, REFUSED, STOPPED, Running, finish, windlass
-from follow_runs import FOLLOW, following
+from follow_runs import FOLLOW, following, until_lag_known
 from servers import Database, Pair
 
 TABLES = (
@@ -97,7 +97,7 @@ HARMLESS = (
     "comment on table shop.accounts is 'people'",
     "create temporary table t (id int)",
     "create schema elsewhere",
-    "create table elsewhere.t (id int)",
+    "create view elsewhere.t as select 1 as one",
     "grant select on shop.accounts to public",
     "analyze shop.accounts",
     "alter table shop.accounts alter column name set statistics 5",
@@ -326,6 +326,36 @@ def test_without_event_triggers_a_change_without_rows_is_named_and_blocks_the_cu
         assert follower.poll() is None
         follower.send_signal(signal.SIGINT)
         finish(follower).expect(INTERRUPTED)
+
+
+WIDE = ("--max-lag", "10s", "--max-freeze", "20s")
+NEW = {
+    "shop.logged": "create unlogged table shop.logged (id int)",
+    "shop.parts": "create table shop.parts (id int) partition by list (id)",
+    "shop.numbers": "create sequence shop.numbers",
+    "later.fresh": "create table later.fresh (id int)",
+}
+
+
+def test_what_is_new_where_applications_write_is_never_left_behind(pair: Pair) -> None:
+    """Of every kind that has rows or counts, in both directions, and also in the last second."""
+    made = [*NEW.values(), "create table shop.parts_1 partition of shop.parts for values in (1)"]
+    with following(pair) as follower:
+        until_lag_known(pair, follower)
+        pair.source.run("create schema later", *made)
+        refused = windlass("cutover", "--yes", pair=pair).expect(REFUSED)
+        assert all(f"{name}: is new on the source" in refused.said for name in NEW), refused.said
+        pair.target.run("create schema later", *made)
+        there = windlass("cutover", "--yes", "--json", *WIDE, pair=pair).expect(DONE)
+        assert all(name in str(there.result["notices"]) for name in NEW), there.result
+        pair.target.run("create table shop.after (id int)", "insert into shop.after values (1)")
+        pair.target.run("alter table shop.accounts add column extra int default 5")
+        back = windlass("cutover", "--back", "--yes", pair=pair).expect(REFUSED)
+        said = " ".join(back.said.split())
+        assert "shop.after: is new on the target, and not followed" in said
+        assert "column extra is only on the target" in said and "on the source" in said
+        pair.target.run("drop table shop.after", "alter table shop.accounts drop column extra")
+        windlass("cutover", "--back", "--yes", *WIDE, pair=pair).expect(DONE)
 
 
 def test_nothing_of_the_event_triggers_is_left(pair: Pair) -> None:

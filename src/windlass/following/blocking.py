@@ -12,7 +12,6 @@ from windlass.errors import WindlassError
 from windlass.following.definitions import APART, NEW
 from windlass.following.fence import CLOSED, described
 from windlass.following.order import Order, Pairing, Session
-from windlass.following.reopening import FORTH
 from windlass.following.sequences import sequence_problems
 from windlass.journal.following import read_applied
 from windlass.model.following import Direction, late_where
@@ -48,8 +47,7 @@ def read_blockers(
         yield from _pool_problems(order)
     yield from sequence_problems(pair.closed, pair.opened, order.sequences)
     yield from _unready_problems(pair)
-    if order.way is FORTH:
-        yield from _definition_problems(detail)
+    yield from _definition_problems(order, detail)
 
 
 def _closed(order: Order) -> str:
@@ -162,14 +160,18 @@ def _fence_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
         )
 
 
-def _definition_problems(detail: Mapping[str, Any]) -> Iterator[Problem]:
-    """Definitions that were changed on the source, as noted by the process that follows."""
+def _definition_problems(order: Order, detail: Mapping[str, Any]) -> Iterator[Problem]:
+    """Definitions that were changed on the side that is left, and what was created there."""
+    side, other = _closed(order), order.way.opens.name.lower()
     for one in detail.get(APART, ()):
         name, _, what = one.partition(": ")
-        yield Problem(name, what, "make the same change on the target")
+        yield Problem(name, what, f"make the same change on the {other}")
     for one in detail.get(NEW, ()):
-        message = "is new on the source, and not followed"
-        yield Problem(one, message, "copy it yourself, or drop it")
+        yield Problem(one, f"is new on the {side}, and not followed", new_hint(other))
+
+
+def new_hint(other: str) -> str:
+    return f"create it on the {other} and copy its rows yourself, or drop it"
 
 
 def _pool_problems(order: Order) -> Iterator[Problem]:

@@ -54,13 +54,15 @@ class Recopy(Protocol):
 
 @dataclass
 class Freeze:
-    """One attempt at a cutover. `another` opens one more session on the side that is closed."""
+    """One attempt at a cutover. `another` opens one more session on the side that is closed;
+    `look_for_new` raises if something was created there that is not followed."""
 
     order: Order
     pair: Pairing
     limit: Limit
     another: Callable[[], Session]
     recopy: Recopy | None = None
+    look_for_new: Callable[[], None] | None = None
     parts_ms: dict[str, float] = field(default_factory=dict)
     sessions: int = 0  # that were ended
     sequences: int = 0  # that were set
@@ -215,6 +217,8 @@ def look_once_more(freeze: Freeze) -> None:
     the decision."""
     if freeze.order.closes:
         freeze._fence.check_quiet(freeze.limit)
+    if freeze.look_for_new is not None:
+        freeze.look_for_new()
     freeze.limit.check("the freeze")
 
 

@@ -11,6 +11,7 @@ import psycopg
 
 from windlass.engines.postgres.errors import explain, explaining
 from windlass.errors import CannotResume, Refused, WindlassError
+from windlass.flows.cutover import unfollowed
 from windlass.flows.cutover.context import CuttingOver
 from windlass.flows.cutover.finding import find_run, order_of, read_detail
 from windlass.flows.cutover.leading import lead_applications
@@ -50,6 +51,8 @@ def find_blockers(run: CuttingOver, _: Item) -> Result:
         detail, found = _blockers(run)
     if found:
         raise Refused(found)
+    for text in unfollowed.told(run, detail):
+        run.emit(Noticed(text))
     if run.way is FORTH:
         _say_what_was_compared(run, detail)
     else:
@@ -82,8 +85,9 @@ def _blockers(run: CuttingOver) -> tuple[Mapping[str, Any], list[Problem]]:
     marker."""
     limits = Limits(run.spec.max_lag_seconds, run.spec.max_freeze_seconds)
     until = time.monotonic() + MARKER_SECONDS
+    present = unfollowed.read_now(run, read_detail(run))
     while True:
-        detail = read_detail(run)
+        detail = {**read_detail(run), **present}
         found = list(read_blockers(order_of(run), run.pair, limits, detail))
         if found != [LAG_UNKNOWN] or time.monotonic() > until:
             return detail, found
@@ -200,7 +204,9 @@ def switch(run: CuttingOver, _: Item) -> Result:
             Limit(run.spec.max_freeze_seconds, run.stop),
             lambda: run.connections.open(order.way.closes.name.lower(), "lock"),
             run.recopying,
+            lambda: unfollowed.check_again(run),
         )
+        unfollowed.note_target(run)
         _bound(run, run.spec.max_freeze_seconds)
         try:
             freeze.until_decided()

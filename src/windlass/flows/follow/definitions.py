@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -20,6 +20,7 @@ from windlass.engines.postgres.replication.lsn import text
 from windlass.engines.postgres.replication.shapes import Noted, read_shapes
 from windlass.engines.postgres.session import Connection
 from windlass.errors import SchemaChanged
+from windlass.flows.follow.unfollowed import new_on_source
 from windlass.following.additive import addition
 from windlass.following.changes import Batch
 from windlass.following.definitions import (
@@ -40,7 +41,6 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
 _SHARE = 20  # comparisons take at most one in so many parts of the time
 _MOST_NAMED = 20
-OUTSIDE = "outside"  # in a run's details: tables of its schemas that it does not follow
 TRIGGERS = "event_triggers"  # whether the source has some of the run
 SEEN = "ddl"  # statements that the event triggers noted
 
@@ -166,9 +166,9 @@ def _changed(
 class Comparing:
     """Compares both catalogs at intervals."""
 
-    def __init__(self, plan: Plan, outside: Iterable[str]) -> None:
-        """`outside`: tables that existed before and are not followed."""
-        self._plan, self._known, self._outside = plan, correspondence(plan), frozenset(outside)
+    def __init__(self, plan: Plan, detail: Mapping[str, Any]) -> None:
+        """`detail` is what the journal knew about the run when it began to follow."""
+        self._plan, self._known, self._detail = plan, correspondence(plan), detail
         self._due_at = 0.0
 
     @property
@@ -179,45 +179,32 @@ class Comparing:
         """What differs, as details of the run."""
         started = time.monotonic()
         try:
-            names = self._known.names
-            there = read_shapes(source, names, side="source")
-            here = read_shapes(target, names.values(), side="target")
-            gone = names.keys() - there.keys()
-            apart = differences(there, gone, here, self._known)
+            apart, there = _apart(source, target, self._known)
             apart += _unpublished(source, self._plan.run, there)
+            new = new_on_source(source, target, self._plan, self._detail)
             return {
                 SEEN: _seen(source, self._plan.run),
                 APART: sorted(apart)[:_MOST_NAMED],
-                NEW: self._new_tables(source),
+                NEW: [*new.missing[:_MOST_NAMED]],
             }
         finally:
             took = time.monotonic() - started
             self._due_at = time.monotonic() + max(POLL_SECONDS, _SHARE * took)
 
-    def _new_tables(self, source: Connection) -> list[str]:
-        found = outside_tables(source, self._plan)
-        return [name for name in found if name not in self._outside][:_MOST_NAMED]
+
+def differ(source: Connection, target: Connection, plan: Plan) -> list[str]:
+    """How definitions of followed tables differ now, on whichever side they were changed."""
+    apart, _ = _apart(source, target, correspondence(plan))
+    return sorted(apart)[:_MOST_NAMED]
 
 
-_OUTSIDE = (
-    "select n.nspname::text, c.relname::text from pg_class c"
-    " join pg_namespace n on n.oid = c.relnamespace"
-    " where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence = 'p'"
-    " and n.nspname = any (%s) and c.oid <> all (%s::oid[])"
-    " and not exists (select from pg_inherits i where i.inhparent = c.oid and c.relkind = 'p')"
-    " and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass"
-    " and d.objid = c.oid and d.deptype = 'e') order by 1, 2"
-)
-
-
-def outside_tables(source: Connection, plan: Plan) -> list[str]:
-    """Tables in the schemas of a plan that it does not follow; renamed tables that it follows are
-    not among them."""
-    schemas = sorted({item.relation.name.schema for item in plan.relations})
-    ids = [int(item.relation.identity) for item in plan.relations]
-    with explaining("reading tables", side="source"):
-        rows: Any = source.execute(_OUTSIDE, (schemas, ids)).fetchall()
-    return [str(Name(schema, name)) for schema, name in rows]
+def _apart(
+    source: Connection, target: Connection, known: Correspondence
+) -> tuple[list[str], Collection[Name]]:
+    """The differences, and the tables that are on the source."""
+    there = read_shapes(source, known.names, side="source")
+    here = read_shapes(target, known.names.values(), side="target")
+    return differences(there, known.names.keys() - there.keys(), here, known), there.keys()
 
 
 _PUBLISHED = (

@@ -21,7 +21,7 @@ from windlass.flows.follow.advice import advising
 from windlass.flows.follow.answering import Answering
 from windlass.flows.follow.begin import FREEZING, settled_phase
 from windlass.flows.follow.context import Following
-from windlass.flows.follow.definitions import OUTSIDE, Comparing
+from windlass.flows.follow.definitions import Comparing
 from windlass.flows.follow.lanes import Lanes, while_away
 from windlass.flows.follow.removal import writing
 from windlass.flows.follow.renamed import to_detail, with_present_names
@@ -100,7 +100,7 @@ class _Pursuit:
         self._answering = Answering(run.plan.run, journal, lanes)
         self._reported = 0.0
         found = read_phase(journal, run.plan.run)
-        self._outside = found[1].get(OUTSIDE, ()) if found else ()
+        self._detail = found[1] if found else {}
         self._renamed = lanes.renamed
         self._comparing = self._comparison()
 
@@ -132,7 +132,7 @@ class _Pursuit:
 
     def _comparison(self) -> Comparing:
         plan = with_present_names(self._run.plan, to_detail(self._renamed))
-        return Comparing(plan, self._outside)
+        return Comparing(plan, self._detail)
 
     def _note_renamed(self) -> None:
         """Note renames that the stream has passed: other commands and the next process need

@@ -13,7 +13,7 @@ from windlass.engines.postgres.replication import lsn, publications, slots
 from windlass.engines.postgres.replication.ddl_trigger import make_triggers
 from windlass.engines.postgres.replication.trees import read_leaves
 from windlass.errors import WindlassError
-from windlass.flows.follow.definitions import OUTSIDE, TRIGGERS, outside_tables
+from windlass.flows.follow.definitions import TRIGGERS
 from windlass.flows.follow.identities import (
     IDENTITIES,
     chosen,
@@ -30,6 +30,7 @@ from windlass.flows.follow.removal import (
     remove_source_side,
     writing,
 )
+from windlass.flows.follow.unfollowed import OF_SOURCE, of_source
 from windlass.flows.follow.watching import check_timeline, slot_lost
 from windlass.flows.migrate.context import Migration
 from windlass.journal import door, records
@@ -173,8 +174,10 @@ def _watch_definitions(run: Migration, source: Session, slot: str) -> None:
                 " that change definitions are not applied, but stop the run"
             )
         )
-    detail = {TRIGGERS: noted, OUTSIDE: outside_tables(source, run.plan)}
-    note_detail(run.control, run.plan.run, detail)
+    found = read_phase(run.control, run.plan.run)
+    known = found[1] if found else {}
+    there = known.get(OF_SOURCE) or [str(name) for name in of_source(source, run.plan, known)]
+    note_detail(run.control, run.plan.run, {TRIGGERS: noted, OF_SOURCE: there})
 
 
 def end_stream(run: Migration) -> None:

@@ -11,6 +11,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.flows.follow.advice import AFTER_FLIP_BACK
 from windlass.flows.follow.definitions import SEEN
 from windlass.flows.migrate.status import migration_detail, migration_status
+from windlass.following.blocking import new_hint
 from windlass.following.definitions import APART, NEW
 from windlass.following.reopening import LOST, OPENING, UNLED
 from windlass.following.routes import BY_REPAIR
@@ -175,7 +176,7 @@ def _blockers(
         for one in detail.get(APART, ()):
             yield f"{one}; make the same change on the target"
         for one in detail.get(NEW, ()):
-            yield f"{one}: is new on the source and not followed; copy it yourself, or drop it"
+            yield f"{one}: is new on the source and not followed; {new_hint('target')}"
     for one in known.streams:
         if not one.applies:
             continue
