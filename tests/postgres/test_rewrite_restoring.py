@@ -199,6 +199,24 @@ def test_a_rollback_says_which_rows_triggers_have_made_different(messages: Datab
     )
 
 
+KEEPS_SMALL = """
+create function lowers() returns trigger language plpgsql as $$ begin
+    if new.message_id <= 10 then new.body := lower(new.body); end if; return new; end $$;
+create trigger lowers before update on message for each row execute function lowers();
+"""
+
+
+def test_rows_that_a_trigger_gave_other_values_are_counted(messages: Database) -> None:
+    messages.run(KEEPS_SMALL)
+    outcome = done(messages, {"set": {"body": {"sql": "upper(body)"}}})
+    assert outcome.notices == (
+        "5 rows written with other values than the spec's, as a trigger of public.message changed"
+        " them (lowers)",
+    )
+    assert messages.value("select count(*) from message where body like 'BODY %'") == 15
+    assert done(messages, {"select": "true", "set": {"body": {"value": "all"}}}).notices == ()
+
+
 # older backups
 
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from psycopg import sql
 
-from windlass.inplace.staging import Staging, comma_list
+from windlass.inplace.staging import Staging, comma_list, same_image
 
 _NOTHING = sql.SQL("")
 
@@ -90,6 +90,28 @@ def count_unchanged(staging: Staging, kind: Kind, span: Span) -> sql.Composed:
         staging.is_the_very_row(),
         span.holds("s"),
         _condition(staging, kind),
+    )
+
+
+def count_altered(staging: Staging, span: Span) -> sql.Composed:
+    """Of the rows that were written, those that have other values than were written: a trigger has
+    changed them on the way."""
+    names = staging.written_columns
+    type_of = staging.plan.type_of
+    written = [
+        sql.SQL("({})::{}").format(staging.current(name), sql.SQL(type_of(name))) for name in names
+    ]
+    within = [span.holds(alias) for alias in ("s", *staging.joined_aliases())]
+    return sql.SQL(
+        "select count(*) from {joined} join {written} w using (ordinal) join {target} t"
+        " on t.ctid = w.place and t.tableoid = w.place_in where {within} and {span} and not {same}"
+    ).format(
+        joined=staging.joined(),
+        written=staging.table("_written"),
+        target=staging.target,
+        within=sql.SQL(" and ").join(within),
+        span=span.holds("w"),
+        same=same_image([sql.Identifier("t", name) for name in names], written),
     )
 
 

@@ -50,6 +50,8 @@ class Batches:
     whole: Span
     change: Change
     moves: bool = True  # whether a changed row moves to another place
+    # counts rows that triggers gave other values than were written
+    count_altered: Callable[[Connection, Span], int] | None = None
     size: int = FIRST_ROWS
     skips: bool = False
 
@@ -132,6 +134,8 @@ class Batches:
             unchanged = int(str(row[0])) if row else 0
             found["kept"] = max(held - changed, 0) if self.skips else unchanged
             found["locked"] = max(unchanged - found["kept"], 0)
+        if self.count_altered is not None:
+            found["altered"] = self.count_altered(connection, span)
         return found
 
     def _once(

@@ -21,6 +21,7 @@ from windlass.flows.rewrite.runs import changed_rows, session_name
 from windlass.flows.rewrite.undo import drop_run
 from windlass.flows.rewrite.writing import (
     add_columns,
+    altered_rows,
     begin,
     clear,
     close,
@@ -251,6 +252,14 @@ def _tell_left(run: Rewriting, done: Result) -> None:
             Noticed(
                 f"{plural(done['kept'], 'row')} left, as a BEFORE trigger of {run.plan.table}"
                 f" returned NULL for them ({names}); so will the next run's"
+            )
+        )
+    if altered := altered_rows(run):
+        names = ", ".join(run.note("write_rows", "begin")["triggers"])
+        run.emit(
+            Noticed(
+                f"{plural(altered, 'row')} written with other values than the spec's, as a trigger"
+                f" of {run.plan.table} changed them ({names})"
             )
         )
     if done["backup"] not in ("", str(backup.place_of(run.plan))):

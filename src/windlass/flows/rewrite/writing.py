@@ -30,7 +30,7 @@ from windlass.inplace.triggers import (
     read_triggers,
     takes_key,
 )
-from windlass.inplace.writing import Kind, Span, Stamp, change
+from windlass.inplace.writing import Kind, Span, Stamp, change, count_altered
 from windlass.model.event import Noticed
 from windlass.model.flow import Result
 from windlass.model.outcome import Reason, State
@@ -119,8 +119,13 @@ def write_batches(run: Rewriting) -> None:
             stamp_again(connection, staging, stamp, span)
         return counts
 
+    def altered(connection: Connection, span: Span) -> int:
+        return _one(connection, count_altered(staging, span))
+
     whole = Span(1, run.selected + 1)
     batches = Batches(run, "write_rows", Kind.ROWS, whole, write, moves=sets)
+    if note["triggers"] and staging.written_columns:
+        batches.count_altered = altered
     batches.all()
     batches.sweep()
 
@@ -158,6 +163,12 @@ def left_over(run: Rewriting, step: str, *kinds: Kind) -> dict[str, int]:
     a trigger."""
     notes = [note for kind in kinds for note in attempts(run.journal.by_step, step, kind).values()]
     return {key: sum(int(note[key]) for note in notes) for key in ("wanted", "locked", "kept")}
+
+
+def altered_rows(run: Rewriting) -> int:
+    """How many written rows triggers have given other values."""
+    notes = attempts(run.journal.by_step, "write_rows", Kind.ROWS).values()
+    return sum(int(note.get("altered", 0)) for note in notes)
 
 
 def finish(run: Rewriting) -> Result:
