@@ -339,12 +339,18 @@ NEW = {
 
 def test_what_is_new_where_applications_write_is_never_left_behind(pair: Pair) -> None:
     """Of every kind that has rows or counts, in both directions, and also in the last second."""
+    pair.source.run("create unlogged table shop.carts (id int)")
     made = [*NEW.values(), "create table shop.parts_1 partition of shop.parts for values in (1)"]
     with following(pair) as follower:
         until_lag_known(pair, follower)
         pair.source.run("create schema later", *made)
         refused = windlass("cutover", "--yes", pair=pair).expect(REFUSED)
         assert all(f"{name}: is new on the source" in refused.said for name in NEW), refused.said
+        pair.source.run("alter table shop.carts set logged")
+        until(lambda: "shop.carts: is no longer" in str(followed(pair)["blockers"]), "it is named")
+        assert "make it so again on the source" in str(followed(pair)["blockers"])
+        pair.source.run("alter table shop.carts set unlogged")
+        until(lambda: "shop.carts" not in str(followed(pair)["blockers"]), "it is gone")
         pair.target.run("create schema later", *made)
         there = windlass("cutover", "--yes", "--json", *WIDE, pair=pair).expect(DONE)
         assert all(name in str(there.result["notices"]) for name in NEW), there.result

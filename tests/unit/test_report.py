@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -93,6 +94,14 @@ def test_everything_that_is_known_is_on_the_page() -> None:
         "windlass rollback 20261130-061800", "windlass verify --repair", "Python", "2 retried",
     ):  # fmt: skip
         assert words in page.text, words
+
+
+def test_a_flip_back_is_from_the_target_to_the_source_in_title_and_summary() -> None:
+    outcome = replace(sample_outcome(State.DONE), source="old", target="new")
+    ended = replace(outcome, cutover=Cutover("back", "following"))
+    words = " ".join(Page(run_page(as_printed(ended))).text.split())
+    assert "new → old" in words
+    assert re.search(r"Summary From new .*?To old ", words), words
 
 
 @pytest.mark.parametrize(

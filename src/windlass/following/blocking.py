@@ -9,7 +9,7 @@ from typing import Any
 from windlass.engines.postgres import fencing, queries
 from windlass.engines.postgres.lock import read_holder
 from windlass.errors import WindlassError
-from windlass.following.definitions import APART, NEW
+from windlass.following.definitions import APART, NEW, UNPUBLISHED
 from windlass.following.fence import CLOSED, described
 from windlass.following.order import Order, Pairing, Session
 from windlass.following.sequences import sequence_problems
@@ -165,9 +165,19 @@ def _definition_problems(order: Order, detail: Mapping[str, Any]) -> Iterator[Pr
     side, other = _closed(order), order.way.opens.name.lower()
     for one in detail.get(APART, ()):
         name, _, what = one.partition(": ")
-        yield Problem(name, what, f"make the same change on the {other}")
+        yield Problem(name, what, change_hint(what, other))
     for one in detail.get(NEW, ()):
         yield Problem(one, f"is new on the {side}, and not followed", new_hint(other))
+
+
+def change_hint(what: str, other: str) -> str:
+    """What to do about a difference between definitions."""
+    if what.endswith(UNPUBLISHED):
+        return (
+            "changes of it are missing: if it was unlogged when the run began, make it so again on"
+            " the source; else windlass abandon, and start over"
+        )
+    return f"make the same change on the {other}"
 
 
 def new_hint(other: str) -> str:

@@ -19,6 +19,7 @@ from windlass.engines.postgres.replication.shapes import (
 from windlass.model.relation import Name
 
 APART, NEW = "apart", "new_tables"  # in a run's details: what differs, tables that are not followed
+UNPUBLISHED = "is no longer published on the source"
 
 
 @dataclass(frozen=True, slots=True)

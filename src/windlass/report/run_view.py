@@ -127,12 +127,16 @@ _NO_TIMELINE: Document = {
 
 def _title(whole: Document) -> str:
     noun = whole["asked"].get("noun") or "run"
-    cutover = whole["cutover"] or {}
-    source, target = whole["source"], whole["target"]
-    if cutover.get("direction") == "back":
-        source, target = target, source
-    names = [one.partition(" (")[0] for one in (source, target) if one]
+    names = [name.partition(" (")[0] for name, _ in _sides(whole) if name]
     return f"{noun[:1].upper()}{noun[1:]}" + (f": {' → '.join(names)}" if names else "")
+
+
+def _sides(whole: Document) -> list[tuple[str, str]]:
+    """From where to where, each with its role: a flip back leaves the target."""
+    by = whole["by"]
+    sides = [(whole[side], _as_role(by.get(f"{side}_role", ""))) for side in ("source", "target")]
+    is_back = (whole["cutover"] or {}).get("direction") == "back"
+    return sides[::-1] if is_back else sides
 
 
 def verdict(whole: Document) -> Verdict:
@@ -208,10 +212,9 @@ def _rate(whole: Document, what: str) -> str:
 
 def _facts(whole: Document, timeline: Document) -> Iterator[Fact]:
     by, asked = whole["by"], whole["asked"]
-    if whole["source"]:
-        yield Fact("From", whole["source"], _as_role(by.get("source_role", "")))
-    if whole["target"]:
-        yield Fact("To", whole["target"], _as_role(by.get("target_role", "")))
+    for name, (place, role) in zip(("From", "To"), _sides(whole), strict=True):
+        if place:
+            yield Fact(name, place, role)
     if timeline["started_at"]:
         yield Fact("Started", _moment(timeline["started_at"]))
     if timeline["finished_at"]:

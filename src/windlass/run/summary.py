@@ -190,6 +190,8 @@ def _totals(outcome: Outcome) -> Iterator[str]:
     if outcome.state not in _OVER:
         begun = sum(relation.seconds > 0 for relation in outcome.relations)
         count = f"{begun:,} of {count} begun"
+    elif left := sum(not (one.differs or one.verified) for one in _compared(outcome)):
+        count = f"{len(outcome.relations) - left:,} of {count}"
     yield pair("tables", count + _verified(outcome))
     rows, size = f"{outcome.rows:,}", bytes_text(outcome.bytes)
     if copied and outcome.bytes:
@@ -216,13 +218,19 @@ def _snapshots(outcome: Outcome) -> Iterator[str]:
 
 def _verified(outcome: Outcome) -> str:
     """Whether the relations were compared, and how many of them differ."""
-    if outcome.proof.compared or outcome.proof.verified in _BY_LEVEL:
+    if _compared(outcome):
         differing = sum(bool(relation.differs) for relation in outcome.relations)
         return " compared, " + (differ(differing) if differing else "all equal")
     done = sum(bool(relation.verified) for relation in outcome.relations)
     if not done:
         return ""
     return dim("  all verified" if done == len(outcome.relations) else f"  {done:,} verified")
+
+
+def _compared(outcome: Outcome) -> Sequence[RelationOutcome]:
+    """The relations of a run that has compared some."""
+    is_compared = outcome.proof.compared or outcome.proof.verified in _BY_LEVEL
+    return outcome.relations if is_compared else ()
 
 
 def differ(count: int, noun: str = "") -> str:

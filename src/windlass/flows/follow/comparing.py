@@ -16,6 +16,7 @@ from windlass.flows.follow.removal import Session, writing
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.definitions import validate_schema
 from windlass.flows.validate.steps import generate_validation_report, read_both_sides
+from windlass.flows.validate.verdict import LEFT_OUT
 from windlass.journal import records
 from windlass.journal.following import note_detail, read_phase
 from windlass.model.event import Noticed
@@ -142,7 +143,7 @@ def read_moving_sides(run: MovingComparison, item: Item) -> Result:
         names = several([str(name) for name in unlogged], MOST_NAMED)
         run.emit(Noticed(f"unlogged, so not compared: {names}; a cutover copies them again"))
     without = [*found["without_rows"], *map(str, unlogged)]
-    return {**found, "without_rows": without}
+    return {**found, "without_rows": without, LEFT_OUT: [*map(str, unlogged)]}
 
 
 def large_objects_not_in_stream(run: Comparison, _: Item) -> Result:

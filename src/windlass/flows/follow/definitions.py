@@ -26,6 +26,7 @@ from windlass.following.changes import Batch
 from windlass.following.definitions import (
     APART,
     NEW,
+    UNPUBLISHED,
     Correspondence,
     after,
     differences,
@@ -221,7 +222,7 @@ def _unpublished(source: Connection, run: str, there: Iterable[Name]) -> list[st
             " join pg_namespace n on n.oid = c.relnamespace where c.relpersistence = 'u'"
         ).fetchall()
     known = {Name(*row) for row in (*rows, *unlogged)}
-    return [f"{name}: is no longer published on the source" for name in there if name not in known]
+    return [f"{name}: {UNPUBLISHED}" for name in there if name not in known]
 
 
 def _seen(source: Connection, run: str) -> list[str]:

@@ -11,7 +11,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.flows.follow.advice import AFTER_FLIP_BACK
 from windlass.flows.follow.definitions import SEEN
 from windlass.flows.migrate.status import migration_detail, migration_status
-from windlass.following.blocking import new_hint
+from windlass.following.blocking import change_hint, new_hint
 from windlass.following.definitions import APART, NEW
 from windlass.following.reopening import LOST, OPENING, UNLED
 from windlass.following.routes import BY_REPAIR
@@ -174,7 +174,7 @@ def _blockers(
         yield "the process that follows has not reported for a while: look at its log"
     if known.phase is Phase.FOLLOWING:
         for one in detail.get(APART, ()):
-            yield f"{one}; make the same change on the target"
+            yield f"{one}; {change_hint(one, 'target')}"
         for one in detail.get(NEW, ()):
             yield f"{one}: is new on the source and not followed; {new_hint('target')}"
     for one in known.streams:

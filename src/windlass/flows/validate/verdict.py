@@ -17,6 +17,7 @@ from windlass.model.report import Difference, DifferenceKind, Differs
 from windlass.run.story import Story
 from windlass.spec.choices import Verify
 
+LEFT_OUT = "left_out"  # in the result of reading both sides: tables whose rows are not compared
 _OF_ROWS = {DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED}
 
 
@@ -42,12 +43,12 @@ def with_findings(run: Sides, outcome: Outcome) -> Outcome:
 
 def relation_outcomes(run: Sides) -> Iterator[RelationOutcome]:
     """The result of the comparison for each relation of the plan."""
-    found = run.result("find_differences")
-    level = level_of(parts_of(run.story))
+    found, both = run.result("find_differences"), run.result("read_both_sides")
+    level, left_out = level_of(parts_of(run.story)), both.get(LEFT_OUT, ())
     differs = how_they_differ(
         run.plan.relations,
         run.differences,
-        run.result("read_both_sides").get("without_rows", ()),
+        set(both.get("without_rows", ())).difference(left_out),
         found.get("differing", ()),
     )
     for item in run.plan.relations:
@@ -60,7 +61,7 @@ def relation_outcomes(run: Sides) -> Iterator[RelationOutcome]:
             chunks=len(item.chunks),
             seconds=0,
             snapshots=(),
-            verified="" if differs[name] else level,
+            verified="" if differs[name] or name in left_out else level,
             differs=differs[name],
         )
 
