@@ -127,6 +127,9 @@ SAMPLED = {
     "test_existing_large_objects": {
         "test_replace_keeps_them_under_other_ids_and_rollback_restores_them": 1,
     },
+    "test_ended_sessions": {
+        "test_what_uses_a_session_after_its_end_finds_the_connection_lost": 3,
+    },
     "test_exit_four": {"test_a_change_while_a_run_is_stopped_is_undone_or_it_starts_over": 1},
     "test_export_clouds": {
         "test_s3_holds_the_files_until_they_are_loaded": 1,

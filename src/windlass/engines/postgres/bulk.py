@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 from psycopg import errors, pq, sql
 
 from windlass.engines.postgres.copy import Bulk, In, Out, Write
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.session import Address, Connection, Role, why_libpq
 
 if TYPE_CHECKING:
@@ -22,14 +23,21 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 256 << 10
 _OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+_CLOSED_SECONDS = 5.0  # a server closes the socket milliseconds after it has said that it will
+T = TypeVar("T")
 
 
 async def open_bulk(address: Address, like: Connection, role: Role, purpose: str) -> Bulk:
     """A session on the server that `like` reached, through the driver that supports every
-    parameter."""
-    if why_libpq(like):
-        return LibpqBulk(address.at(like).connect(role, purpose))
-    return AsyncpgBulk(await address.connect_async(like, role, purpose))
+    parameter.
+
+    Raises:
+        WindlassError: with the cause, also if `like` has ended.
+    """
+    with explaining(str(address), side=address.side):
+        if why_libpq(like):
+            return LibpqBulk(address.at(like).connect(role, purpose))
+        return AsyncpgBulk(await address.connect_async(like, role, purpose))
 
 
 class AsyncpgBulk:
@@ -40,15 +48,18 @@ class AsyncpgBulk:
 
     async def copy_out(self, what: Out, write: Write) -> None:
         if what.query:
-            await self._connection.copy_from_query(what.query, output=write, format=what.form.value)
-            return
-        await self._connection.copy_from_table(
-            what.name.name,
-            schema_name=what.name.schema,
-            columns=what.columns or None,
-            output=write,
-            format=what.form.value,
-        )
+            copying = self._connection.copy_from_query(
+                what.query, output=write, format=what.form.value
+            )
+        else:
+            copying = self._connection.copy_from_table(
+                what.name.name,
+                schema_name=what.name.schema,
+                columns=what.columns or None,
+                output=write,
+                format=what.form.value,
+            )
+        await self._unless_ended(copying)
 
     async def copy_in(self, what: In, blocks: AsyncIterator[bytes]) -> int:
         copying = self._connection.copy_to_table(
@@ -59,7 +70,8 @@ class AsyncpgBulk:
             format=what.form.value,
             freeze=what.freeze or None,
         )
-        return int((await self._unless_lost(copying)).rpartition(" ")[2])
+        tag = await self._unless_ended(self._unless_lost(copying))
+        return int(tag.rpartition(" ")[2])
 
     async def _unless_lost(self, work: Coroutine[object, object, str]) -> str:
         """Fail when the connection is lost: asyncpg would wait forever for permission to write."""
@@ -82,7 +94,36 @@ class AsyncpgBulk:
             self._connection.remove_termination_listener(lose)
 
     async def execute(self, statement: str) -> str:
-        return str(await self._connection.execute(statement))
+        return str(await self._unless_ended(self._connection.execute(statement)))
+
+    async def _unless_ended(self, work: Coroutine[object, object, T]) -> T:
+        """A server says why it ends a session, and then closes the socket. If nothing runs in the
+        session, asyncpg forgets the reason, and until it has read that the socket is closed, it
+        fails with what looks like its own fault."""
+        import asyncpg
+
+        try:
+            return await work
+        except asyncpg.InternalClientError as error:
+            if await self._is_closing():
+                raise ConnectionResetError("the server has ended the session") from error
+            raise
+
+    async def _is_closing(self) -> bool:
+        closed = asyncio.Event()
+
+        def close(_: object) -> None:
+            closed.set()
+
+        self._connection.add_termination_listener(close)
+        try:
+            if not self.is_closed:
+                await asyncio.wait_for(closed.wait(), _CLOSED_SECONDS)
+        except TimeoutError:
+            return False
+        finally:
+            self._connection.remove_termination_listener(close)
+        return True
 
     @property
     def is_closed(self) -> bool:

@@ -310,6 +310,9 @@ class Address:
             )
             try:
                 await _apply_async(connection, self._settings(role, like))
+            except asyncpg.InternalClientError as error:  # as in `AsyncpgBulk`
+                connection.terminate()
+                raise ConnectionResetError("the server has ended the session") from error
             except BaseException:
                 connection.terminate()
                 raise

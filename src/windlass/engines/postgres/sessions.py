@@ -17,6 +17,7 @@ import psycopg
 
 from windlass.engines.postgres.bulk import open_bulk
 from windlass.engines.postgres.copy import Bulk, faults
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.keepalive import Loop
 from windlass.engines.postgres.link import round_trip_seconds
 from windlass.engines.postgres.session import Address, Connection, Role
@@ -95,7 +96,13 @@ class Sessions:
 
     def round_trip_seconds(self) -> float:
         """The round-trip time of the slower side."""
-        return max(round_trip_seconds(one) for one in (self._source, self.target()) if one)
+        sides = ((self._source, self._source_address), (self.target(), self._target_address))
+        found = []
+        for connection, address in sides:
+            if connection is not None:
+                with explaining("measuring the round trip", side=address.side):
+                    found.append(round_trip_seconds(connection))
+        return max(found)
 
     def stream(self, number: int = 0) -> Stream:
         """This worker's stream with a number, from 0."""
