@@ -16,11 +16,14 @@ from windlass.planning.chunks import (
     SMALL_BYTES,
     batches,
     block_ranges,
+    count_between_engines,
     key_ranges,
     plan_loads,
     split,
+    streams_at_once,
 )
 from windlass.spec.choices import ChunkBy
+from windlass.spec.migrate import Spec
 
 MB = 1 << 20
 Key = tuple[int | None, ...]
@@ -200,6 +203,35 @@ def test_chunks_are_at_most_of_the_size_asked_for(size_bytes: int, chunk_size_by
     chunks = split(cut, ChunkBy.AUTO, chunk_size_bytes, tens, blocks=cut.storage.blocks)
     assert all(chunk.size_bytes <= chunk_size_bytes for chunk in chunks)
     assert 0 <= size_bytes - sum(chunk.size_bytes for chunk in chunks) < len(chunks)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "cores", "streams"),
+    [(2, 2, 1), (1, 1, 1), (4, 2, 1), (8, 8, 4), (2, 8, 2), (2, 0, 2)],
+)
+def test_a_stream_into_a_server_on_this_machine_has_two_cores(
+    jobs: int, cores: int, streams: int
+) -> None:
+    assert streams_at_once(jobs, cores) == streams
+
+
+@pytest.mark.parametrize(
+    ("spec", "at_once", "size_bytes", "count"),
+    [
+        (Spec(jobs=2), 1, 500 * MB, 1),
+        (Spec(jobs=2), 1, 520 * MB, 9),
+        (Spec(jobs=2), 0, 9 * MB, 2),
+        (Spec(jobs=4), 2, 60 * MB, 2),
+        (Spec(jobs=4), 2, 7 * MB, 1),
+        (Spec(jobs=2, chunk_size=MB), 1, 9 * MB, 9),
+        (Spec(jobs=2, chunk_by=ChunkBy.KEYSET), 1, 500 * MB, 8),
+        (Spec(jobs=2, chunk_by=ChunkBy.WHOLE), 2, 900 * MB, 1),
+    ],
+)
+def test_a_table_of_another_engine_is_in_one_piece_if_one_stream_copies_it(
+    spec: Spec, at_once: int, size_bytes: int, count: int
+) -> None:
+    assert count_between_engines(spec, size_bytes, -1, at_once=at_once) == count
 
 
 def test_chunks_are_numbered_and_named_after_their_relation() -> None:

@@ -236,8 +236,8 @@ class Answers:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What is read of a table, for copying and for the proof. `fields` are in the order of the
-    target's columns; `key` are columns that identify rows, or none. `is_hashed`: its lines are also
-    hashed as they are (`windlass.engines.hashed_lines`)."""
+    target's columns; `key` are columns that identify rows, or none. `is_hashed`: its lines are as
+    `windlass.engines.hashed_lines` hashes them, whether that is done or not."""
 
     table: Name
     fields: tuple[Field, ...]

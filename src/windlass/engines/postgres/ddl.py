@@ -107,14 +107,14 @@ def settings_for_builds(connection: Connection, at_once: int) -> str:
     many cores there are is known only if the server is on this machine; otherwise its owner's
     setting is kept.
     """
-    cores = _cores(connection)
+    cores = cores_of(connection)
     if not cores or connection.info.server_version < _BUILDS_IN_PARALLEL:
         return _MEMORY_FOR_BUILDS
     workers = _WORKERS_FOR_BUILDS.format(max(0, cores // at_once - 1))
     return _MEMORY_FOR_BUILDS + workers.as_string(connection)
 
 
-def _cores(connection: Connection) -> int:
+def cores_of(connection: Connection) -> int:
     """The server's; 0 if it is on another machine."""
     address = connection.info.hostaddr
     is_here = not address or address == "::1" or address.startswith("127.")

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from windlass.engines.origin import Origin
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.census import Answer, Question
+from windlass.engines.postgres.ddl import cores_of
 from windlass.engines.postgres.largeobjects import Collisions
 from windlass.engines.postgres.trial import count_true, try_out
 from windlass.errors import Interrupted, WindlassError
@@ -42,7 +43,7 @@ from windlass.model.translation import (
     Type,
 )
 from windlass.planning.answering import problems_of_unused, spellings
-from windlass.planning.chunks import count_between_engines
+from windlass.planning.chunks import count_between_engines, streams_at_once
 from windlass.planning.naming import target_name
 from windlass.planning.postgres.inputs import (
     Questions,
@@ -99,7 +100,9 @@ def read_and_translate(
         pg_dump="",
         entries=archive.entries,
     )
-    sources = Sources(fits, origin.server, origin.cut, partial(count_between_engines, spec))
+    at_once = streams_at_once(spec.jobs, cores_of(target))
+    count = partial(count_between_engines, spec, at_once=at_once)
+    sources = Sources(fits, origin.server, origin.cut, count)
     plan = sides.labelled(after_rows(as_read(make_plan(request, read, problems), sources)))
     losses = list(_losses(fits, archive, sides, request, wanted))
     plan = _finished(plan, spec, losses, origin, states)

@@ -160,13 +160,13 @@ def _hashed(
     assert item.reading is not None, "planned by another flow"
     reading = to_copy(item.reading, item.columns)
     if (
-        run.spec.verify_ is Verify.NONE
-        or item.arrival is Arrival.FILL  # existing columns may write values in another way
+        item.arrival is Arrival.FILL  # existing columns may write values in another way
         or reading != item.reading
         or not run.origin.can_hash(reading)
     ):
         return reading, None
-    return replace(reading, is_hashed=True), _digest(run.origin, reading)
+    digest = None if run.spec.verify_ is Verify.NONE else _digest(run.origin, reading)
+    return replace(reading, is_hashed=True), digest
 
 
 def _digest(origin: Origin, reading: Reading) -> LineDigest | BlockDigest:
