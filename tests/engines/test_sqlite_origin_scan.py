@@ -11,7 +11,7 @@ import pytest
 from sqlite_files import file_with, held
 from windlass.engines.sqlite.origin import counting, whole_rows
 from windlass.engines.sqlite.origin.choosing import choose
-from windlass.engines.sqlite.origin.counted import Counted
+from windlass.engines.sqlite.origin.counted import SHORT_BYTES, Counted
 from windlass.engines.sqlite.origin.origin import SqliteOrigin
 from windlass.engines.sqlite.origin.ranges import read_order
 from windlass.model.translation import Answers
@@ -55,6 +55,32 @@ def test_a_large_value_after_null_is_counted(tmp_path: Path) -> None:
     with held(url) as origin:
         found, _ = _counted(origin)
     assert [(one.values, one.fitting[0]) for one in found.values()] == [(2, 2), (0, 0), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_short"),
+    [
+        ("'x'", True),
+        ("''", True),
+        ("null", True),
+        (f"'{'x' * SHORT_BYTES}'", True),
+        (f"'{'x' * (SHORT_BYTES + 1)}'", False),
+        (f"'{'é' * 200}'", False),
+        ("'x' || char(31) || 'x'", False),
+    ],
+)
+def test_a_column_has_short_texts_only_if_none_is_long(
+    tmp_path: Path, text: str, is_short: bool
+) -> None:
+    rows = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000)"
+    url = file_with(
+        tmp_path,
+        "create table t (k integer primary key, a text, b text)",
+        f"insert into t {rows} select i, 'row ' || i, iif(i = 2500, {text}, 'x') from n",
+    )
+    with held(url) as origin:
+        found, _ = _counted(origin)
+    assert (found["a"].is_short, found["b"].is_short) == (True, is_short)
 
 
 def _statements(numbers: random.Random, key: str) -> list[str]:

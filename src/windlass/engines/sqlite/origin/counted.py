@@ -10,6 +10,8 @@ from windlass.engines.sqlite.origin.forms import FORMS
 from windlass.engines.sqlite.types import Affinity, affinity_of
 
 _VALUE_BYTES = 8  # of what is no text
+SHORT_BYTES = 325  # of a short text; an index of PostgreSQL holds eight of them
+BETWEEN = b"\x1f"  # joined texts: rarely part of a text, and never of a longer character
 SPECIAL = (b"\\", b"\t", b"\n", b"\r")  # what COPY's text form escapes
 
 
@@ -26,6 +28,7 @@ class Counted:
     fractional: int = 0
     small: int = 0
     negative: int = 0
+    is_short: bool = False  # it is known that no text has more than `SHORT_BYTES`
 
 
 Pair = tuple[Choice, Counted]
@@ -40,6 +43,21 @@ def look_at(one: Counted, text: bytes | None) -> None:
         one.is_text_fine = b"\0" not in text and is_utf8(text)
     if not one.has_special:
         one.has_special = any(special in text for special in SPECIAL)
+
+
+def are_short(text: bytes | None, count: int) -> bool:
+    """Whether it is `count` short texts, joined; false if one has a `BETWEEN`."""
+    if text is None:
+        return not count
+    if text.count(BETWEEN) != count - 1:
+        return False
+    start = 0
+    while len(text) - start > SHORT_BYTES:
+        end = text.rfind(BETWEEN, start, start + SHORT_BYTES + 1)
+        if end < 0:
+            return False
+        start = end + 1
+    return True
 
 
 def is_utf8(text: bytes) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from windlass.engines.sqlite.origin.choosing import Choice, choose
-from windlass.engines.sqlite.origin.counted import Counted
+from windlass.engines.sqlite.origin.counted import SHORT_BYTES, Counted
 from windlass.engines.sqlite.origin.counting import count_forms
 from windlass.engines.sqlite.origin.forms import FORMS, merges
 from windlass.engines.sqlite.origin.functions import is_printed
@@ -76,7 +76,8 @@ def fit_table(
         losses += namer.noticed(choice, field)
     by_name = {choice.column.name: one for choice, one in zip(choices, counted, strict=True)}
     keys = look_at_keys(session, table, fields, rows, by_name)
-    indexes = _look_at_indexes(namer, table, fields, fine)
+    short = {name for name, one in by_name.items() if one.is_short}
+    indexes = _look_at_indexes(namer, table, fields, fine, short)
     return Found(
         Fit(
             tuple(fields),
@@ -92,10 +93,14 @@ def fit_table(
 
 
 def _look_at_indexes(
-    namer: Namer, table: SourceTable, fields: Sequence[Field], sizes: Mapping[str, int]
+    namer: Namer,
+    table: SourceTable,
+    fields: Sequence[Field],
+    sizes: Mapping[str, int],
+    short: Set[str],
 ) -> _Indexes:
     """Whether the target can have the keys and indexes of the rows. `sizes` are those of columns
-    whose values all fit."""
+    whose values all fit; `short` are columns with short texts only."""
     by_name = {one.name: one for one in fields}
     keys = [*([table.primary_key] if table.primary_key else []), *table.uniques]
     found = _Indexes()
@@ -107,6 +112,9 @@ def _look_at_indexes(
         if one.is_unique and any(map(merges, columns)):
             found.problems += namer.merged(one, columns)
         if sum(sizes[column.name] for column in columns) < LONGEST_KEY:
+            continue
+        texts = [one.name for one in columns if one.type.sort in (Sort.TEXT, Sort.BYTES)]
+        if len(texts) * SHORT_BYTES <= LONGEST_KEY and short >= set(texts):
             continue
         if too_long := namer.too_long(one, columns):
             found.add(table, one, too_long, is_key=one in needed)

@@ -18,8 +18,10 @@ from psycopg import sql
 from windlass.engines.sqlite.origin.blocks import Blocks, batches
 from windlass.engines.sqlite.origin.choosing import Choice
 from windlass.engines.sqlite.origin.counted import (
+    BETWEEN,
     Pair,
     affinity,
+    are_short,
     estimate,
     has_one_zero,
     look_at,
@@ -49,14 +51,17 @@ def look_at_rows(
     """The number of rows, and whether all have the first form of every column. If so, everything
     that can be counted of these forms is known."""
     found, alone = _Sums(len(pairs)), Lock()
+    long: set[int] = set()  # columns that may have longer texts
 
     def look(session: sqlite3.Connection, range_: Range) -> None:
         reading = _Reading(session, order, pairs)
         for sums, texts in reading.portions(range_):
             with alone:
                 found.add(sums)
-                for (_, one), text in zip(reading.texts, texts, strict=True):
-                    look_at(one, text)
+                for at, text in zip(reading.texts, texts, strict=True):
+                    look_at(pairs[at][1], text)
+                    if at not in long and not are_short(text, sums.values[at]):
+                        long.add(at)
 
     in_parts(sessions, order, look)
     if found.fitting < found.rows:
@@ -64,6 +69,7 @@ def look_at_rows(
     for at, (_, one) in enumerate(pairs):
         one.values, one.fitting = found.values[at], [found.values[at]]
         one.small, one.negative = found.small[at], found.negative[at]
+        one.is_short = may_be_text(pairs[at][0]) and at not in long
     estimate(pairs)
     return found.rows, True
 
@@ -99,16 +105,16 @@ class _Reading:
     def __init__(self, session: sqlite3.Connection, order: Order, pairs: Sequence[Pair]) -> None:
         self._session, self._order, self._pairs = session, order, pairs
         self._all = frozenset(range(len(pairs)))
-        self.texts = [pair for pair in pairs if may_be_text(pair[0])]
+        self.texts = [at for at, pair in enumerate(pairs) if may_be_text(pair[0])]
 
     def portions(self, range_: Range) -> Iterator[tuple[_Sums, Sequence[bytes | None]]]:
-        """Sums for groups of rows, and the rows' texts, joined by a comma, which is never part of a
-        longer character."""
-        columns = [names(choice.column.name) for choice, _ in self.texts]
+        """Sums for groups of rows, and the rows' texts, joined by `BETWEEN`."""
+        columns = [names(self._pairs[at][0].column.name) for at in self.texts]
         if not self._order.number:
             yield from self._in_one(columns)
             return
-        joined = [verbatim("group_concat({})").format(one) for one in columns]
+        between = verbatim(f"char({BETWEEN[0]})")
+        joined = [verbatim("group_concat({}, {})").format(one, between) for one in columns]
         exact: Collection[int] = frozenset()
         blocks = Blocks(self._session, self._order, listed([*self._counts(exact), *joined]))
         many = len(columns)
