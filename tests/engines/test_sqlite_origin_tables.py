@@ -262,6 +262,19 @@ def test_a_cancel_stops_readers(tmp_path: Path) -> None:
     assert len(raised) == 1
 
 
+def test_a_file_whose_definitions_read_json_is_no_damaged_one(tmp_path: Path) -> None:
+    """SQLite 3.40 takes its own functions of JSON for those of an application."""
+    url = file_with(
+        tmp_path,
+        "create table t (j text, a text as (json_extract(j, '$.a')) stored)",
+        "create index by_b on t (json_extract(j, '$.b')) where json_valid(j)",
+        """insert into t values ('{"a": "x"}')""",
+    )
+    with held(url) as origin:
+        fit, _ = fitted(origin, tables_of(origin)["t"])
+        assert (fit.rows, fit.problems) == (1, ())
+
+
 def test_a_collation_of_an_application_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "some.db"
     with closing(sqlite3.connect(path)) as session, session:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -35,6 +36,26 @@ def check_version() -> None:
             f"this Python has SQLite {sqlite3.sqlite_version}, and {needed} is needed",
             hint="use a newer Python",
         )
+
+
+@cache
+def _takes_json_for_unsafe() -> bool:
+    """Whether this SQLite refuses its own functions of JSON in a table's definition. 3.40 does,
+    because its flag for harmless functions has the opposite meaning for built-in ones."""
+    with closing(sqlite3.connect(":memory:")) as probe:
+        probe.execute("pragma trusted_schema = off")
+        try:
+            probe.execute("create table probe (value check (json_valid(value)))")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+def distrust(connection: sqlite3.Connection) -> None:
+    """Let the file's definitions call nothing but SQLite's own functions. Where that would refuse
+    those of JSON, nothing is lost without it: functions that we add only compute."""
+    if not _takes_json_for_unsafe():
+        connection.execute("pragma trusted_schema = off")
 
 
 class File:
@@ -68,8 +89,9 @@ class File:
             check_same_thread=False,  # one thread at a time
         )
         connection.text_factory = bytes
-        for setting in ("query_only = on", "trusted_schema = off", "cell_size_check = on"):
+        for setting in ("query_only = on", "cell_size_check = on"):
             connection.execute(f"pragma {setting}")
+        distrust(connection)
         connection.create_function("windlass_real", 1, repr, deterministic=True)
         return connection
 

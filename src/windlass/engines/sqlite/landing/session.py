@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from windlass.engines.embedded.names import STAGE
 from windlass.engines.paths import path_alone
-from windlass.engines.sqlite.session import check_version
+from windlass.engines.sqlite.session import check_version, distrust
 from windlass.engines.statements import names, statement
 from windlass.engines.stopping import Stops
 from windlass.errors import BadSpec, ConnectionLost, Interrupted, TargetFull, WindlassError
@@ -27,19 +26,6 @@ _HINTS = {
     sqlite3.SQLITE_PERM: "check the owner and mode of the file",
     sqlite3.SQLITE_CONSTRAINT: "nothing was changed; the rows break a constraint of the table",
 }
-
-
-@cache
-def _takes_json_for_unsafe() -> bool:
-    """Whether this SQLite refuses its own json_valid in a table's CHECK. 3.40 does, because its
-    flag for harmless functions has the opposite meaning for built-in ones."""
-    with closing(sqlite3.connect(":memory:")) as probe:
-        probe.execute("pragma trusted_schema = off")
-        try:
-            probe.execute("create table probe (value check (json_valid(value)))")
-        except sqlite3.OperationalError:
-            return True
-    return False
 
 
 def path_of_url(url: str) -> str:
@@ -107,8 +93,7 @@ class Opener:
             isolation_level=None,
             check_same_thread=False,  # one thread at a time
         )
-        if not _takes_json_for_unsafe():  # only SQLite's own functions can be called
-            connection.execute("pragma trusted_schema = off")
+        distrust(connection)
         connection.execute("pragma cell_size_check = on")
         connection.create_function("windlass_now", 1, now_in)
         return connection

@@ -15,6 +15,7 @@ from windlass.model.report import Loss, Problem
 from windlass.model.translation import Field, Fit, Key, Sort, SourceTable, Type
 from windlass.model.units import plural
 from windlass.planning.postgres.translated.expressions import translated
+from windlass.planning.postgres.translated.meaning import Known
 from windlass.planning.postgres.translated.naming import folded, folded_name, given_names
 
 TRIAL = "windlass_trial"
@@ -49,8 +50,13 @@ class Fitted:
         """An expression over the table's columns in PostgreSQL's SQL; None if it cannot be
         translated."""
         names = given_names(self.table)
-        booleans = {folded(one.name) for one in self.fit.fields if one.type.sort is Sort.BOOLEAN}
-        return translated(text, dialect, names, booleans)
+        types = {folded(one.name): one.type for one in self.fit.fields}
+        others = {
+            folded(one.name)
+            for one in self.table.columns
+            if dialect == "mysql" and one.collation and not one.collation.startswith("utf8")
+        }
+        return translated(text, dialect, names, Known(types, others))
 
 
 def unscanned(table: SourceTable, schema: str) -> Fitted:

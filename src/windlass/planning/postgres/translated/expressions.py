@@ -8,24 +8,26 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from windlass.model.translation import Sort
+from windlass.planning.postgres.translated.meaning import Known, parsed, settle
+
 if TYPE_CHECKING:
     from sqlglot import exp
 
 
-def translated(
-    text: str, dialect: str, columns: Mapping[str, str], booleans: Collection[str] = ()
-) -> str | None:
+def translated(text: str, dialect: str, columns: Mapping[str, str], known: Known) -> str | None:
     """Translate an expression over the columns of one table. `columns` has their names on the
-    target by their names in lower case. `booleans` are columns of the target that become boolean,
-    which the source compares with 0 and 1. None if it cannot be read, or names anything else."""
+    target by their names in lower case. Columns that become boolean are compared with 0 and 1 by
+    the source. None if it cannot be read, names anything else, or would mean something else."""
     import sqlglot  # not everybody has it installed: see `windlass.engines.registry`
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     try:
-        tree = sqlglot.parse_one(text, dialect=dialect)
+        tree = parsed(text, dialect)
     except SqlglotError:
         return None
+    booleans = {name for name, type_ in known.types.items() if type_.sort is Sort.BOOLEAN}
     for node in list(tree.find_all(exp.Column)):
         name = columns.get(node.name.lower())
         if name is None:
@@ -41,6 +43,9 @@ def translated(
         return None
     if dialect == "sqlite":
         change_case_of_ascii(tree)
+    tree, unlike = settle(tree, dialect, known)
+    if unlike:
+        return None
     return tree.sql(dialect="postgres", unsupported_level=sqlglot.ErrorLevel.IGNORE)
 
 

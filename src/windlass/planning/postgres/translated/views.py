@@ -14,8 +14,9 @@ from windlass.model.relation import Column, Kind, Name
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase
 from windlass.model.text import one_line
-from windlass.model.translation import Sort, SourceView
+from windlass.model.translation import Sort, SourceView, Type
 from windlass.planning.postgres.translated.archive import Archive, Fitted, of, quoted
+from windlass.planning.postgres.translated.meaning import Known, parsed, settle
 from windlass.planning.postgres.translated.naming import folded, folded_name
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Query:
 
     tree: Any
     reads: frozenset[str]
+    unlike: str = ""  # a part of it that would mean something else
 
     def text(self, schemas: Mapping[str, str]) -> str:
         """The query with the schemas of what it reads."""
@@ -43,12 +45,11 @@ class Query:
 
 def translated_query(text: str, dialect: str, tables: Collection[Fitted]) -> Query | None:
     """The query, translated; None if it cannot be read."""
-    import sqlglot  # not everybody has it: see `windlass.engines.registry`
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     try:
-        tree = sqlglot.parse_one(text, dialect=dialect)
+        tree = parsed(text, dialect)
     except SqlglotError:
         return None
     if not isinstance(tree, exp.Query):
@@ -63,9 +64,10 @@ def translated_query(text: str, dialect: str, tables: Collection[Fitted]) -> Que
         name.set("this", folded(name.name))
         name.set("quoted", True)
     reads = frozenset(one.name for one in _read_tables(tree))
-    booleans = _booleans([one for one in tables if one.name.name in reads])
-    _adapt(tree, dialect, booleans)
-    return Query(tree, reads)
+    types = _types([one for one in tables if one.name.name in reads])
+    _adapt(tree, dialect, types)
+    tree, unlike = settle(tree, dialect, Known(types))
+    return Query(tree, reads, unlike)
 
 
 def _read_tables(tree: exp.Expr) -> list[exp.Table]:
@@ -76,24 +78,23 @@ def _read_tables(tree: exp.Expr) -> list[exp.Table]:
     return [one for one in tree.find_all(exp.Table) if one.name and one.name not in own]
 
 
-def _booleans(tables: Collection[Fitted]) -> set[str]:
-    """Names of columns that are boolean in every table that has them."""
-    kinds: dict[str, set[bool]] = {}
+def _types(tables: Collection[Fitted]) -> dict[str, Type]:
+    """Of the columns that are of one kind in every table that has them."""
+    found: dict[str, list[Type]] = {}
     for one in tables:
         for field in one.fit.fields:
-            is_boolean = field.type.sort is Sort.BOOLEAN
-            kinds.setdefault(folded(field.name), set()).add(is_boolean)
-    return {name for name, found in kinds.items() if found == {True}}
+            found.setdefault(folded(field.name), []).append(field.type)
+    return {name: all_[0] for name, all_ in found.items() if len({one.sort for one in all_}) == 1}
 
 
-def _adapt(tree: exp.Expr, dialect: str, booleans: Collection[str]) -> None:
+def _adapt(tree: exp.Expr, dialect: str, types: Mapping[str, Type]) -> None:
     """Replace functions and operators that mean something else in PostgreSQL."""
     from sqlglot import exp
 
     from windlass.planning.postgres.translated.expressions import compare_as_boolean
 
     for column in list(tree.find_all(exp.Column)):
-        if column.name in booleans:
+        if column.name in types and types[column.name].sort is Sort.BOOLEAN:
             compare_as_boolean(column)
     if dialect == "duckdb":
         for call in list(tree.find_all(exp.Anonymous)):  # as DuckDB writes count(*)
@@ -101,8 +102,6 @@ def _adapt(tree: exp.Expr, dialect: str, booleans: Collection[str]) -> None:
                 call.replace(exp.Count(this=exp.Star()))
     if dialect != "sqlite":
         return
-    for like in list(tree.find_all(exp.Like)):  # ignores case in the source
-        like.replace(exp.ILike(this=like.this, expression=like.expression))
     for mean in list(tree.find_all(exp.Avg)):  # always a floating-point number in the source
         mean.set("this", exp.cast(mean.this.copy(), "double"))
 
@@ -156,6 +155,9 @@ class _Adding:
         query = self._query(view)
         if query is None:
             self._lose(view, "its query cannot be read")
+            return
+        if query.unlike:
+            self._lose(view, f"{query.unlike} would mean something else there")
             return
         if unknown := sorted(query.reads - self._schemas.keys()):
             how = "mapped" if self._mapped.issuperset(unknown) else "not migrated"
