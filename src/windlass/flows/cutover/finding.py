@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from windlass.engines.postgres.lock import name_session
@@ -10,6 +11,7 @@ from windlass.errors import AlreadyFinished, Refused
 from windlass.flows.cutover.context import CuttingOver
 from windlass.flows.cutover.leading import lead_applications
 from windlass.flows.follow.renamed import with_present_names
+from windlass.flows.follow.unfollowed import more_sequences
 from windlass.following.order import Order, Session
 from windlass.following.reopening import FORTH, OPENING, UNLED, cutting_over, reopen
 from windlass.following.sequences import Pairs, turned
@@ -62,6 +64,8 @@ def settle_run(run: CuttingOver) -> Phase | None:
     detail = (read_phase(target, name) or (None, {}))[1]
     plan = run.plan = with_present_names(records.read_plan(target, name), detail)
     _check_identities(plan, source, target)
+    more = more_sequences(source, target, plan, detail)
+    run.plan = replace(plan, sequences=(*plan.sequences, *more))
     run.names = str(plan.source), str(plan.target)
     run.use(source, target)
     with cutting_over(target):

@@ -6,7 +6,7 @@ Decides what counts as new; `windlass.following.blocking` decides what that prev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,48 +30,83 @@ class Unfollowed:
     doubled: tuple[str, ...] = ()  # new, and on both sides: each has its own rows
 
 
-def of_source(source: Connection, plan: Plan, detail: Mapping[str, Any]) -> list[Name]:
-    """Tables and sequences of the source that are not followed: in the schemas of the run, and in
-    all schemas if nothing was left out of it."""
+def of_source(source: Connection, plan: Plan, detail: Mapping[str, Any]) -> dict[Name, bool]:
+    """Tables and sequences of the source that are not followed, and whether each is a sequence: in
+    the schemas of the run, and in all schemas if nothing was left out of it."""
     followed = {item.relation.name for item in plan.relations}
-    followed |= {name for name, _ in plan.sequences}
     ids = {int(item.relation.identity or 0) for item in plan.relations}
-    found = _outside(source, followed, ids, side="source")
+    found = _outside(source, followed, {one for one, _ in plan.sequences}, ids, side="source")
     return _selected(found, plan.schemas.keys(), detail)
 
 
-def of_target(target: Connection, plan: Plan, detail: Mapping[str, Any]) -> list[Name]:
+def of_target(target: Connection, plan: Plan, detail: Mapping[str, Any]) -> dict[Name, bool]:
     """The same of the target, where a run knows no object ids."""
-    followed = {item.target for item in plan.relations} | {name for _, name in plan.sequences}
-    found = _outside(target, followed, set(), side="target")
+    followed = {item.target for item in plan.relations}
+    found = _outside(target, followed, {one for _, one in plan.sequences}, (), side="target")
     return _selected(found, plan.schemas.values(), detail)
 
 
 def new_on_source(
     source: Connection, target: Connection, plan: Plan, detail: Mapping[str, Any]
 ) -> Unfollowed:
-    known = set(detail.get(OF_SOURCE, ()))
-    found = [name for name in of_source(source, plan, detail) if str(name) not in known]
-    there = {name: Name(plan.schemas.get(name.schema, name.schema), name.name) for name in found}
-    return _sorted_out(there, target, side="target")
+    return _sorted_out(_new_on_source(source, plan, detail), target, side="target")
 
 
 def new_on_target(
     source: Connection, target: Connection, plan: Plan, detail: Mapping[str, Any]
 ) -> Unfollowed:
     """New since applications write there."""
+    return _sorted_out(_new_on_target(target, plan, detail), source, side="source")
+
+
+def more_sequences(
+    source: Connection, target: Connection, plan: Plan, detail: Mapping[str, Any]
+) -> tuple[tuple[Name, Name], ...]:
+    """New sequences that are on both sides, such as that of a column which was added to both: pairs
+    of names on source and target. A cutover sets them like those of the plan."""
+    forth = _new_on_source(source, plan, detail)
+    back = _new_on_target(target, plan, detail)
+    there, here = (_existing(forth, target, side="target"), _existing(back, source, side="source"))
+    pairs = {one: to for one, (to, is_sequence) in forth.items() if is_sequence and to in there}
+    pairs |= {to: one for one, (to, is_sequence) in back.items() if is_sequence and to in here}
+    return tuple(sorted(pairs.items()))
+
+
+_New = Mapping[Name, tuple[Name, bool]]  # names on the other side, and whether it is a sequence
+
+
+def _new_on_source(source: Connection, plan: Plan, detail: Mapping[str, Any]) -> _New:
+    known = set(detail.get(OF_SOURCE, ()))
+    found = of_source(source, plan, detail).items()
+    return _placed(plan.schemas, {name: what for name, what in found if str(name) not in known})
+
+
+def _new_on_target(target: Connection, plan: Plan, detail: Mapping[str, Any]) -> _New:
     if OF_TARGET not in detail:
-        return Unfollowed()
+        return {}
     known, schemas = set(detail[OF_TARGET]), {new: old for old, new in plan.schemas.items()}
-    found = [name for name in of_target(target, plan, detail) if str(name) not in known]
-    there = {name: Name(schemas.get(name.schema, name.schema), name.name) for name in found}
-    return _sorted_out(there, source, side="source")
+    found = of_target(target, plan, detail).items()
+    return _placed(schemas, {name: what for name, what in found if str(name) not in known})
 
 
-def _sorted_out(found: Mapping[Name, Name], other: Connection, *, side: str) -> Unfollowed:
+def _placed(schemas: Mapping[str, str], found: Mapping[Name, bool]) -> _New:
+    return {
+        name: (Name(schemas.get(name.schema, name.schema), name.name), is_sequence)
+        for name, is_sequence in found.items()
+    }
+
+
+def _sorted_out(found: _New, other: Connection, *, side: str) -> Unfollowed:
+    there = _existing(found, other, side=side)
+    missing = tuple(str(name) for name, (to, _) in found.items() if to not in there)
+    doubled = (name for name, (to, is_sequence) in found.items() if to in there and not is_sequence)
+    return Unfollowed(missing, tuple(map(str, doubled)))
+
+
+def _existing(found: _New, other: Connection, *, side: str) -> set[Name]:
     if not found:
-        return Unfollowed()
-    asked = [[name.schema for name in found.values()], [name.name for name in found.values()]]
+        return set()
+    asked = [[to.schema for to, _ in found.values()], [to.name for to, _ in found.values()]]
     with explaining("looking for tables", side=side):
         rows: Any = other.execute(
             "select n.nspname::text, c.relname::text from pg_class c"
@@ -81,24 +116,33 @@ def _sorted_out(found: Mapping[Name, Name], other: Connection, *, side: str) -> 
             " where c.relkind in ('r', 'p', 'S')",
             asked,
         ).fetchall()
-    there = {Name(*row) for row in rows}
-    missing = tuple(str(name) for name, wanted in found.items() if wanted not in there)
-    return Unfollowed(missing, tuple(str(n) for n, wanted in found.items() if wanted in there))
+    return {Name(*row) for row in rows}
 
 
 def _outside(
-    session: Connection, followed: Collection[Name], ids: Collection[int], *, side: str
-) -> list[Name]:
-    """A partitioned table stands for its partitions, and is followed if one of them is."""
+    session: Connection,
+    followed: Collection[Name],
+    sequences: Collection[Name],
+    ids: Collection[int],
+    *,
+    side: str,
+) -> dict[Name, bool]:
+    """A partitioned table stands for its partitions, and is followed if one of them is. A sequence
+    of a column belongs to the column's table: it is named only if that is followed."""
     with explaining("reading tables", side=side):
         rows: Any = session.execute(queries.load("rows_and_counters")).fetchall()
-    found = [(Name(schema, name), oid, root) for schema, name, oid, root in rows]
-    roots = {root for name, oid, root in found if name in followed or oid in ids}
-    return [name for name, oid, root in found if oid == root and root not in roots]
+    found = [(Name(schema, name), *more) for schema, name, *more in rows]
+    roots = {root for name, _, oid, root in found if name in followed or oid in ids}
+    return {
+        name: is_sequence
+        for name, is_sequence, oid, root in found
+        if (is_sequence and name not in sequences and (oid == root or root in roots))
+        or (not is_sequence and oid == root and root not in roots)
+    }
 
 
 def _selected(
-    found: Iterable[Name], schemas: Collection[str], detail: Mapping[str, Any]
-) -> list[Name]:
+    found: Mapping[Name, bool], schemas: Collection[str], detail: Mapping[str, Any]
+) -> dict[Name, bool]:
     everything = detail.get(ALL_OBJECTS)
-    return [name for name in found if everything or name.schema in schemas]
+    return {name: what for name, what in found.items() if everything or name.schema in schemas}
