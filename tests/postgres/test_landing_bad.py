@@ -30,7 +30,8 @@ create table public.kept (
     day date, at timestamp, zoned timestamptz(3), clock time, mood public.mood, even public.even,
     short public.short, doc jsonb, flag boolean, token uuid, raw bytea, since timestamptz,
     born public.born, moment public.moment, sums numeric(6,2)[], words varchar(3)[], days date[],
-    moments timestamp[], span daterange, shift tsrange, wait interval, ratio real
+    moments timestamp[], span daterange, shift tsrange, wait interval, ratio real,
+    zclock timetz
 );
 """
 # column, good texts, bad texts, part of the reason
@@ -67,6 +68,27 @@ CASES: list[tuple[str, list[str], list[str], str]] = [
     ("shift", ["[2024-01-01 10:00,)"], ["[2024-01-01 10:00+02,)"], "time zone"),
     ("zoned", ["2024-01-01 10:00:00.123+02"], ["2024-01-01 10:00:00.1234+02"], "digits of seconds"),
     ("clock", ["10:00", "24:00"], ["10:00+02"], "a time zone"),
+    ("at", ["2024-01-01 23:59:59", "1 Jan 2400", "Jan 1 2400 10:00", "2400-01-01 10:24:00"],
+     ["2024-01-01 24:00:00", "2024-01-01T24:00", "20240101T240000", "20240101 2400",
+      "1 Jan 2024 24:00", "2024-01-01 240000", "2024-01-01 24:0:0"],
+     "24:00, which becomes the next day"),
+    ("at", ["2024-01-01 10:00:06", "2024-01-01 235906", "20240101T100006"],
+     ["2024-01-01 23:59:60", "20240101T235960", "2024-01-01 235960", "20240101 235960.5"],
+     "a second 60"),
+    ("since", ["2024-01-01 23:59:59Z", "2024-01-01 10:00:00+01:06"],
+     ["2024-01-01 24:00:00Z", "20240101T240000Z"], "24:00, which"),
+    ("since", [], ["2024-01-01 23:59:60Z", "2024-01-01 23:59:60-08:00"], "a second 60"),
+    ("zoned", ["2024-01-01 00:00:00.5+02"], ["2024-01-01 24:00:00+02"], "24:00, which"),
+    ("moment", [], ["2024-01-01 23:59:60"], "a second 60"),
+    ("moments", [], ['{NULL,"2024-01-01 24:00"}'], "24:00, which"),
+    ("shift", [], ["[2024-01-01 10:00,2024-01-01 24:00]"], "24:00, which"),
+    ("at", [], ["2024-01-01 12:34.5"], "without hours"),
+    ("clock", ["10:00 PM", "100000"], ["23:59:60", "235960", "T235960"], "a second 60"),
+    ("clock", [], ["12:34.5"], "without hours"),
+    ("clock", ["10:00:00.1234560"], ["2024-01-01 10:00", "2024/01/01 10:00"],
+     "a day, which"),
+    ("zclock", ["10:00:00.5-02", "24:00+00"], ["2024-01-01 10:00+02"], "a day, which"),
+    ("zclock", [], ["23:59:60+00"], "a second 60"),
     ("mood", ["good"], ["Good"], "not a valid"),
     ("even", ["2"], ["3"], "check constraint"),
     ("short", ["abc"], ["abcd"], "too long"),
@@ -88,7 +110,7 @@ def loads(database: Callable[[int], Database], request: pytest.FixtureRequest) -
 
 NAMES = ("id", "small", "total", "name", "code", "day", "at", "zoned", "clock", "mood", "even",
          "short", "doc", "flag", "token", "raw", "since", "born", "moment", "sums", "words",
-         "days", "moments", "span", "shift", "wait")  # fmt: skip
+         "days", "moments", "span", "shift", "wait", "zclock")  # fmt: skip
 
 
 def _record(column: str, text: str) -> Record:

@@ -8,6 +8,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from windlass.engines.converting.constants import (
+    CHANGING,
+    Untranslatable,
+    constant_of,
+    converted,
+    is_converted,
+    number_of,
+    text_of,
+    truth_of,
+)
 from windlass.model.conversion import Carried
 from windlass.model.relation import Name
 
@@ -31,10 +41,6 @@ INTEGER_TYPES = frozenset(["INT", "BIGINT", "SMALLINT", "TINYINT"])
 NUMBER_TYPES = frozenset(["DECIMAL", "DOUBLE", "FLOAT"])
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,6})?(\+00)?")
-
-
-class Untranslatable(ValueError):
-    """It may mean something else on the target."""
 
 
 class Translator(ABC):
@@ -203,19 +209,24 @@ class LiteralTranslator(Translator):
     needs a value that is written as that type is."""
 
     @abstractmethod
-    def to_number(self, node: Any, inner: Any, kind: str) -> Any:
-        """A cast to a number.
+    def number(self, text: str, kind: str) -> Any:
+        """A constant of a kind of number, as the target writes it."""
+
+    @abstractmethod
+    def as_number(self, node: Any, inner: Any, kind: str) -> Any:
+        """A value cast to a kind of number, which must be one and stay the same. `node` is what is
+        cast, `inner` the same without parentheses.
 
         Raises:
-            Untranslatable: it might round.
+            Untranslatable: it is none, or might be rounded.
         """
 
     @abstractmethod
-    def is_text(self, inner: Any) -> bool:
-        """Whether a value is a text. Numbers and times are printed differently.
+    def as_text(self, node: Any, inner: Any) -> Any:
+        """A value cast to text, if it is one, or is printed as on the source.
 
         Raises:
-            Untranslatable: it is a number.
+            Untranslatable: it is printed differently.
         """
 
     def zone(self, kind: str) -> str:
@@ -226,36 +237,60 @@ class LiteralTranslator(Translator):
         from sqlglot import exp
 
         kind, inner = kind_of(node), bare(node.this)
-        is_literal = isinstance(inner, exp.Literal)
+        is_string = isinstance(inner, exp.Literal) and inner.is_string
         if kind == "ARRAY" and isinstance(inner, exp.Array):
-            return inner
-        if kind == "BOOLEAN" and is_literal:
-            return exp.Boolean(this=inner.this in ("t", "true"))
+            return self._elements(node, inner, enums)
+        if kind == "BOOLEAN":
+            return exp.Boolean(this=truth_of(inner))
         if kind in TEXT_TYPES:
-            return inner if is_literal and inner.is_string else self._to_text(node, inner)
+            return self._to_text(node, kind, inner)
         if kind in INTEGER_TYPES or kind in NUMBER_TYPES:
-            return self.to_number(node, inner, kind)
+            return self._to_number(node, kind, inner)
         if kind == "USERDEFINED" and node.to.sql(dialect="postgres") not in enums:
             raise Untranslatable("a domain, whose checks might call anything")
-        if is_literal and inner.is_string:
+        if is_string and not is_converted(inner) and not node.to.expressions:
             made = exp.Literal.string(self._constant(kind, inner.this))
             made.meta["is_ordered"] = kind != "USERDEFINED"  # an enum has its own order
-            return made
+            return made if kind == "USERDEFINED" else converted(made)
         raise Untranslatable(f"a cast to {kind}")
 
-    def _to_text(self, node: Any, inner: Any) -> Any:
-        if node.to.expressions:
+    def _elements(self, node: Any, array: Any, enums: Collection[str]) -> Any:
+        """Each element is cast."""
+        from sqlglot import exp
+
+        made = [
+            self.cast(exp.Cast(this=one, to=node.to.expressions[0].copy()), enums)
+            for one in array.expressions
+        ]
+        return exp.Array(expressions=made)
+
+    def _to_number(self, node: Any, kind: str, inner: Any) -> Any:
+        constant = constant_of(inner)
+        if constant is not None:
+            return converted(self.number(number_of(constant, kind, node.to.expressions), kind))
+        from sqlglot import exp
+
+        has_text = any(isinstance(one, exp.Literal) and one.is_string for one in inner.walk())
+        if node.to.expressions or has_text:
+            raise Untranslatable("a cast to numbers")
+        return converted(self.as_number(node.this, inner, kind))
+
+    def _to_text(self, node: Any, kind: str, inner: Any) -> Any:
+        from sqlglot import exp
+
+        if isinstance(inner, exp.Literal) and inner.is_string and not is_converted(inner):
+            return exp.Literal.string(text_of(inner.this, kind, node.to.expressions))
+        if node.to.expressions or kind in CHANGING:
             raise Untranslatable("a cast that cuts")
-        if self.is_text(inner):
-            return node.this
-        raise Untranslatable("a cast to text")
+        return self.as_text(node.this, inner)
 
     def _constant(self, kind: str, text: str) -> str:
         """A literal that is not a number, as the target writes it."""
         if kind == "USERDEFINED" or (kind == "DATE" and DATE.fullmatch(text)):
             return text
         found = MOMENT.fullmatch(text)
-        if found and kind in ("TIMESTAMP", "TIMESTAMPTZ"):
+        # without a zone, a moment depends on the session's
+        if found and (kind == "TIMESTAMP" or (kind == "TIMESTAMPTZ" and found[3])):
             return f"{found[1]}.{(found[2] or '.')[1:].ljust(6, '0')}{self.zone(kind)}"
         raise Untranslatable(kind)
 
@@ -269,7 +304,7 @@ def like_pattern(node: Any, refused: str = "\\") -> Any:
     from sqlglot import exp
 
     pattern = node.expression
-    while isinstance(pattern, exp.Paren | exp.Cast):
+    while isinstance(pattern, exp.Paren):
         pattern = pattern.this
     if not isinstance(pattern, exp.Literal) or set(pattern.this) & set(refused):
         raise Untranslatable("like")
@@ -291,7 +326,7 @@ def _any(node: Any) -> Any:
     from sqlglot import exp
 
     values = node.expression.this
-    while isinstance(values, exp.Paren | exp.Cast):
+    while isinstance(values, exp.Paren):
         values = values.this
     is_all = isinstance(node.expression, exp.All)
     if not isinstance(values, exp.Array) or is_all == isinstance(node, exp.EQ):

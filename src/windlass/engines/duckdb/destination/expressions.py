@@ -9,6 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from windlass.engines.converting.constants import (
+    CHANGING,
+    Untranslatable,
+    constant_of,
+    number_of,
+    text_of,
+    truth_of,
+)
 from windlass.engines.converting.expressions import (
     DATE,
     INTEGER_TYPES,
@@ -17,7 +25,6 @@ from windlass.engines.converting.expressions import (
     TEXT_TYPES,
     Columns,
     Translator,
-    Untranslatable,
     bare,
     kind_of,
     like_pattern,
@@ -66,11 +73,13 @@ class DuckDbTranslator(Translator):
 
         kind, inner = kind_of(node), bare(node.this)
         if kind == "ARRAY" and isinstance(inner, exp.Array):
-            return inner
-        if kind == "BOOLEAN" and isinstance(inner, exp.Literal):
-            return exp.Boolean(this=inner.this in ("t", "true"))
+            to = node.to.expressions[0]
+            made = [self.cast(exp.Cast(this=one, to=to.copy()), enums) for one in inner.expressions]
+            return exp.Array(expressions=made)
+        if kind == "BOOLEAN":
+            return exp.Boolean(this=truth_of(inner))
         if kind in TEXT_TYPES and kind != "UUID":
-            return _to_text(node, inner)
+            return _to_text(node, kind, inner)
         if kind in INTEGER_TYPES or kind in NUMBER_TYPES:
             return _to_number(node, kind, inner)
         if not (isinstance(inner, exp.Literal) and inner.is_string):
@@ -81,8 +90,10 @@ class DuckDbTranslator(Translator):
             inner.meta["is_ordered"] = False
             return inner
         is_date = kind == "DATE" and DATE.fullmatch(inner.this)
-        is_moment = kind in ("TIMESTAMP", "TIMESTAMPTZ") and MOMENT.fullmatch(inner.this)
-        if is_date or is_moment or kind == "UUID":
+        moment = MOMENT.fullmatch(inner.this)
+        # without a zone, a moment depends on the session's
+        is_moment = moment and (kind == "TIMESTAMP" or (kind == "TIMESTAMPTZ" and moment[3]))
+        if not node.to.expressions and (is_date or is_moment or kind == "UUID"):
             return node
         raise Untranslatable(f"a constant of {kind}")
 
@@ -123,14 +134,14 @@ def _is_integer(node: Any, columns: Columns) -> bool:
     return False
 
 
-def _to_text(node: Any, inner: Any) -> Any:
+def _to_text(node: Any, kind: str, inner: Any) -> Any:
     """Cast texts only, and what both print alike."""
     from sqlglot import exp
 
-    if node.to.expressions:
-        raise Untranslatable("a cast that cuts")
     if isinstance(inner, exp.Literal) and inner.is_string:
-        return inner
+        return exp.Literal.string(text_of(inner.this, kind, node.to.expressions))
+    if node.to.expressions or kind in CHANGING:
+        raise Untranslatable("a cast that cuts")
     if isinstance(inner, exp.DPipe | exp.Lower | exp.Upper | exp.Trim):
         return node.this
     type_ = inner.meta.get(_TYPE, "")
@@ -142,18 +153,12 @@ def _to_text(node: Any, inner: Any) -> Any:
 
 
 def _to_number(node: Any, kind: str, inner: Any) -> Any:
-    from sqlglot import exp
 
     if kind == "FLOAT":
         raise Untranslatable("a short float")
-    literal = inner.this if isinstance(inner, exp.Neg) else inner
-    if isinstance(literal, exp.Literal):
-        if kind != "DECIMAL" or node.to.expressions:
-            return node
-        if not literal.this.replace(".", "", 1).isdigit() or len(literal.this) > _MOST_DIGITS:
-            raise Untranslatable("a number of another form")
-        number = exp.Literal.number(literal.this)
-        return exp.Neg(this=number) if isinstance(inner, exp.Neg) else number
+    constant = constant_of(inner)
+    if constant is not None:
+        return _constant(number_of(constant, kind, node.to.expressions), kind, node)
     types = {one.meta[_TYPE] for one in node.walk() if _TYPE in one.meta}
     is_whole = bool(types) and types <= set(_INTEGERS)
     if kind in INTEGER_TYPES and is_whole:
@@ -164,6 +169,20 @@ def _to_number(node: Any, kind: str, inner: Any) -> Any:
     if kind == "DECIMAL" and is_exact and not node.to.expressions:
         return node.this  # DuckDB's plain DECIMAL has three digits after the point
     raise Untranslatable("a cast to numbers")
+
+
+def _constant(number: str, kind: str, node: Any) -> Any:
+    from sqlglot import exp
+
+    if kind == "DECIMAL" and not node.to.expressions:
+        digits = number.lstrip("+-")
+        if not digits.replace(".", "", 1).isdigit() or len(digits) > _MOST_DIGITS:
+            raise Untranslatable("a number of another form")
+        return exp.Literal.number(number)
+    # without an exponent it is a decimal, of which a division would make the double
+    is_double = kind == "DOUBLE" and "e" not in number.lower()
+    literal = exp.Literal.number(f"{number}e0" if is_double else number)
+    return exp.Cast(this=literal, to=node.to)
 
 
 TRANSLATOR = DuckDbTranslator()

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from windlass.engines.converting.constants import Untranslatable
 from windlass.engines.converting.expressions import (
     Columns,
     LiteralTranslator,
-    Untranslatable,
     bare,
     like_pattern,
 )
@@ -17,7 +17,10 @@ from windlass.model.conversion import Carried
 from windlass.model.translation import Sort
 
 _KIND = "windlass_kind"  # of a column, in the metadata of its node
-_NUMBER, _WHOLE, _ENUM, _OTHER = "number", "whole number", "enum", "other"
+_NUMBER, _WHOLE, _FLOAT = "number", "whole number", "float"
+_ENUM, _TEXT, _OTHER = "enum", "text", "other"
+_NUMBERS = (_NUMBER, _WHOLE, _FLOAT)
+_TEXTS = ("varchar", "longtext", "char")
 _ARITHMETIC = frozenset(["Add", "Sub", "Mul", "Mod", "Neg"])
 _ORDERING = frozenset(["GT", "GTE", "LT", "LTE", "Between"])
 
@@ -61,16 +64,29 @@ class MysqlTranslator(LiteralTranslator):
             raise Untranslatable("the order of an enum")
         return super()._node(node, columns)
 
-    def to_number(self, node: Any, inner: Any, kind: str) -> Any:
-        return _to_number(node, inner, kind)
-
-    def is_text(self, inner: Any) -> bool:
+    def number(self, text: str, kind: str) -> Any:
         from sqlglot import exp
 
-        if isinstance(inner, exp.Column) and inner.meta.get(_KIND) in (_NUMBER, _WHOLE):
-            raise Untranslatable("a number as text")
+        # the server reads a number without an exponent as a decimal, not as a double
+        is_double = kind in ("DOUBLE", "FLOAT") and "e" not in text.lower()
+        return exp.Literal.number(f"{text}e0" if is_double else text)
+
+    def as_number(self, node: Any, inner: Any, kind: str) -> Any:
+        from sqlglot import exp
+
+        kinds = {one.meta.get(_KIND) for one in inner.find_all(exp.Column)}
+        if kind == "DECIMAL" and kinds <= {_NUMBER, _WHOLE}:  # a wider number
+            return node
+        raise Untranslatable("a cast to numbers")
+
+    def as_text(self, node: Any, inner: Any) -> Any:
+        from sqlglot import exp
+
         is_joined = isinstance(inner, exp.Anonymous) and inner.name == "concat"
-        return is_joined or isinstance(inner, exp.Column | exp.Lower | exp.Upper | exp.Trim)
+        is_text = inner.meta.get(_KIND) in (_TEXT, _ENUM)
+        if is_text or is_joined or isinstance(inner, exp.Lower | exp.Upper | exp.Trim):
+            return node
+        raise Untranslatable("a cast to text")
 
     def like(self, node: Any) -> Any:
         """Case-sensitive, as the column's collation is. Backslashes escape in some sessions."""
@@ -94,8 +110,12 @@ def _kind(carried: Carried) -> str:
         return _OTHER
     if carried.sort is Sort.INTEGER:
         return _WHOLE
-    is_number = carried.sort is Sort.FLOAT or carried.type.startswith("decimal")
-    return _NUMBER if is_number else _OTHER
+    if carried.sort is Sort.FLOAT:
+        return _FLOAT
+    if carried.type.startswith("decimal"):
+        return _NUMBER
+    is_printed = carried.type.startswith(_TEXTS) and "array_to_json" not in carried.text
+    return _TEXT if is_printed else _OTHER
 
 
 def _check_numbers(node: Any) -> None:
@@ -104,7 +124,7 @@ def _check_numbers(node: Any) -> None:
 
     for one in node.walk():
         is_text = isinstance(one, exp.Literal) and one.is_string
-        is_other = isinstance(one, exp.Column) and one.meta.get(_KIND) not in (_NUMBER, _WHOLE)
+        is_other = isinstance(one, exp.Column) and one.meta.get(_KIND) not in _NUMBERS
         if is_text or is_other:
             raise Untranslatable("arithmetic")
 
@@ -122,23 +142,6 @@ def _is_whole(node: Any) -> bool:
         case exp.Add() | exp.Sub() | exp.Mul() | exp.Mod() | exp.IntDiv() as two:
             return _is_whole(two.this) and _is_whole(two.expression)
     return False
-
-
-def _to_number(node: Any, inner: Any, kind: str) -> Any:
-    from sqlglot import exp
-
-    if isinstance(inner, exp.Literal):
-        # MySQL reads a number without an exponent as a decimal, not as a double
-        is_double = kind in ("DOUBLE", "FLOAT")
-        text = inner.this if not is_double or "e" in inner.this.lower() else f"{inner.this}e0"
-        return exp.Literal.number(text)
-    if isinstance(inner, exp.Neg) and isinstance(inner.this, exp.Literal):
-        return inner
-    columns = list(inner.find_all(exp.Column))
-    is_number = all(one.meta.get(_KIND) in (_NUMBER, _WHOLE) for one in columns)
-    if kind == "DECIMAL" and not node.to.expressions and is_number:  # a wider number
-        return node.this
-    raise Untranslatable("a cast to numbers")
 
 
 TRANSLATOR = MysqlTranslator()

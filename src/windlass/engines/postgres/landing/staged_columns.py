@@ -3,7 +3,8 @@ table's columns. Pure.
 
 COPY silently changes some texts: in a numeric(10,2), 1.005 becomes 1.01; a date drops the time of
 day, a timestamp the time zone, and both what is less than a microsecond; a long text loses trailing
-blanks; 01.02.2024 is in January or in February by a setting. Such columns are staged in a type that
+blanks; 01.02.2024 is in January or in February by a setting; 24:00 is in the next day, and a second
+60 in the next minute. Such columns are staged in a type that
 keeps the value, and checked there.
 """
 
@@ -42,6 +43,17 @@ _ZONE = (
 )
 _TOO_FINE = r"\.\d{6}\d*[1-9]"
 _UNCERTAIN = r'(^|[\s,a-zA-Z{\[("])\d{1,2}[-/.,\s]+\d{1,2}[-/.,\s]+\d'
+# with or without colons; 12:34.5 has no hours
+_HOUR_24 = (
+    r"((^|[^\d:.])0*24:0|(^|[\d\s])[tT]24\d\d"
+    r"|(\d[-/.]\d+|\d{8})\s+24(00|0000)(\.0*)?(\s|[a-zA-Z+-]|$))"
+)
+_SECOND_60 = r"(:\d+:0*60(\D|$)|(^|[^\d.:+jJ-])\d{4}60(\D|$))"
+_NO_HOURS = r"(^|[^\d:])\d+:\d+\.\d"
+_HAS_DAY = (
+    r"(?i)(\d-\d+-\d|\d/\d|\d\.\d+\.\d|(^|[^.\d])\d{8}|j\d"
+    r"|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+)
 # types of one value, of lists and of ranges, by the values
 _TEMPORAL = {
     **dict.fromkeys(("date", "_date", "daterange", "datemultirange"), "date"),
@@ -51,10 +63,12 @@ _TEMPORAL = {
     **dict.fromkeys(("timetz", "_timetz"), "timetz"),
     **dict.fromkeys(("interval", "_interval"), "interval"),
 }
-_FRACTIONS = ("timestamp", "timestamptz", "time", "timetz", "interval")
+_CLOCKS = ("timestamp", "timestamptz", "time", "timetz")
+_FRACTIONS = (*_CLOCKS, "interval")
 _LISTS = ("_numeric", "_varchar", *(f"_{one}" for one in _FRACTIONS))
 # texts that COPY keeps in a timestamptz, which need not be looked at
-_DAY, _CLOCK = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d(:\d\d(\.\d{{1,{}}}0*)?)?"
+_DAY, _HOURS = r"\d{4}-\d\d-\d\d", r"([01]\d|2[0-3]):[0-5]\d"
+_CLOCK = _HOURS + r"(:[0-5]\d(\.\d{{1,{}}}0*)?)?"
 _OFFSET = r"(\s*[zZ]|\s*[+-]\d\d(:?\d\d)?)?"
 
 
@@ -219,6 +233,16 @@ def text_checks(column: Column) -> Iterator[Check]:
         yield Check(matches, kept, (sql.Literal(_ZONE),))
     if of and of != "date":
         yield Check(matches, "more than 6 digits of a second", (sql.Literal(_TOO_FINE),))
+    if of in ("timestamp", "timestamptz"):
+        yield Check(matches, "24:00, which becomes the next day", (sql.Literal(_HOUR_24),))
+    if of in ("time", "timetz"):
+        yield Check(matches, f"a day, which {of} does not keep", (sql.Literal(_HAS_DAY),))
+    if of in _CLOCKS:
+        yield Check(
+            matches, "a second 60, which becomes the next minute", (sql.Literal(_SECOND_60),)
+        )
+        reason = "a time without hours; it has to be written like 00:12:34.5"
+        yield Check(matches, reason, (sql.Literal(_NO_HOURS),))
     if of in ("date", "timestamp", "timestamptz"):
         reason = "day and month could be exchanged; it has to be written like 2024-12-31"
         yield Check(matches, reason, (sql.Literal(_UNCERTAIN),))
@@ -231,7 +255,7 @@ def certain_texts(column: Column) -> str:
         return ""
     clock = _CLOCK.format(column.modifier if 0 < column.modifier < 6 else 6)
     if column.modifier == 0:
-        clock = r"\d\d:\d\d(:\d\d)?"
+        clock = _HOURS + r"(:[0-5]\d)?"
     of = {
         "date": _DAY,
         "time": clock,

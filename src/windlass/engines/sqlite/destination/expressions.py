@@ -6,14 +6,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from windlass.engines.converting.constants import Untranslatable, is_converted
 from windlass.engines.converting.expressions import (
-    NUMBER_TYPES,
     LiteralTranslator,
-    Untranslatable,
     like_pattern,
 )
 from windlass.model.conversion import Carried
+from windlass.model.translation import Sort
 
+_KIND = "windlass_kind"  # of a column, in the metadata of its node
+_TEXT, _WHOLE, _EXACT, _FLOAT = "text", "whole number", "exact number", "float"
+_WHOLE_TEXTS = ("{0}::int8", "nullif({0}, 'NaN')::int8")
 _GLOB = "*?["
 
 
@@ -24,28 +27,41 @@ class SqliteTranslator(LiteralTranslator):
         from sqlglot import exp
 
         made = exp.column(exp.to_identifier(name, quoted=True))
+        made.meta[_KIND] = _kind(carried)
         if carried.number:  # stored as a text: this number is used to calculate
             return exp.Cast(this=made, to=exp.DataType.build("numeric", dialect="sqlite"))
         return made
 
     def in_query(self, node: Any, types: Mapping[str, Collection[Carried]]) -> None:
-        """Views are proven by their rows."""
+        kinds = {_kind(one) for one in types.get(node.name, ())}
+        if len(kinds) == 1:
+            node.meta[_KIND] = kinds.pop()
 
-    def to_number(self, node: Any, inner: Any, kind: str) -> Any:
+    def number(self, text: str, kind: str) -> Any:
         from sqlglot import exp
 
-        if isinstance(inner, exp.Literal):
-            return exp.Literal.number(inner.this)
-        if isinstance(inner, exp.Neg) and isinstance(inner.this, exp.Literal):
-            return inner
-        if kind in NUMBER_TYPES and not node.to.expressions:  # a wider number
-            return node.this
+        is_whole = kind in ("DOUBLE", "FLOAT") and text.lstrip("+-").isdigit()
+        return exp.Literal.number(f"{text}.0" if is_whole else text)
+
+    def as_number(self, node: Any, inner: Any, kind: str) -> Any:
+        from sqlglot import exp
+
+        kinds = {one.meta.get(_KIND) for one in inner.find_all(exp.Column)}
+        if kind == "DECIMAL" and kinds <= {_WHOLE, _EXACT}:  # a wider number
+            return node
+        if kind == "DOUBLE" and kinds <= {_WHOLE, _EXACT, _FLOAT}:
+            return exp.Cast(this=node, to=exp.DataType.build("real", dialect="sqlite"))
         raise Untranslatable("a cast to numbers")
 
-    def is_text(self, inner: Any) -> bool:
+    def as_text(self, node: Any, inner: Any) -> Any:
         from sqlglot import exp
 
-        return isinstance(inner, exp.Column | exp.DPipe | exp.Lower | exp.Upper | exp.Trim)
+        kind = inner.meta.get(_KIND)
+        if kind == _WHOLE:
+            return exp.Cast(this=node, to=exp.DataType.build("text", dialect="sqlite"))
+        if kind == _TEXT or isinstance(inner, exp.DPipe | exp.Lower | exp.Upper | exp.Trim):
+            return node
+        raise Untranslatable("a cast to text")
 
     def zone(self, kind: str) -> str:
         return "+00:00" if kind == "TIMESTAMPTZ" else ""
@@ -63,9 +79,21 @@ class SqliteTranslator(LiteralTranslator):
         and the tree does not show which of these are divided."""
         from sqlglot import exp
 
-        if any(isinstance(one, exp.Cast) for one in node.walk()):
+        if any(isinstance(one, exp.Cast) or is_converted(one) for one in node.walk()):
             raise Untranslatable("a division")
         return node
+
+
+def _kind(carried: Carried) -> str:
+    """Which number it is, or whether it is stored as PostgreSQL prints it; empty for others."""
+    if carried.number:
+        return _EXACT
+    if carried.text in _WHOLE_TEXTS:
+        return _WHOLE
+    if carried.sort is Sort.FLOAT:
+        return _FLOAT
+    is_printed = carried.text.endswith("{0}::text") or carried.text == "{0}" or carried.enum
+    return _TEXT if carried.sort is Sort.TEXT and is_printed else ""
 
 
 TRANSLATOR = SqliteTranslator()
