@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from command import DONE, REFUSED, migrate, windlass
-from servers import Pair
+from servers import Database, Pair
 from windlass.cli.runs import detail_text
 from windlass.flows.status import read_detail, read_statuses
 from windlass.model.outcome import Outcome, Progress, Reason, RunDetail, RunStatus, State
@@ -125,6 +125,29 @@ def test_a_run_of_a_scheduler_is_named_as_one(moved: Pair) -> None:
     detail = windlass("status", run["run"], pair=moved).expect(DONE).stdout
     assert f"started by {started}" in detail
     assert f"see        {url}\n" in detail
+
+
+def test_what_one_journal_says_is_never_shown_of_another(moved: Pair) -> None:
+    """Two targets with a run of the same name and times, in one process that shows both."""
+    server, theirs = moved.target.server, f"{moved.target.name}_theirs"
+    run = moved.target.value("select run from windlass.run")
+    server.admin.run(f'create database {theirs} template "{moved.target.name}"')
+    forged = Database(server, theirs)
+    try:
+        forged.run(
+            "update windlass.run set outcome = replace(outcome::text, 'full', 'none')::jsonb",
+            "update windlass.line set rows = 7 where rows > 0",
+        )
+        with forged.connect() as connection:
+            told = read_detail(connection, run)
+        with moved.target.connect() as connection:
+            shown = read_detail(connection, run)
+        assert told.outcome is not None and shown.outcome is not None
+        assert (told.outcome.proof.verified, shown.outcome.proof.verified) == ("none", "full")
+        assert sum(one.rows for one in told.relations) == 7
+        assert sum(one.rows for one in shown.relations) == 10
+    finally:
+        server.drop_database(forged)
 
 
 def test_an_unknown_run_is_refused(moved: Pair) -> None:

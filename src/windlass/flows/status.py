@@ -19,7 +19,7 @@ from windlass.model.outcome import Outcome, RunDetail, RunStatus
 from windlass.model.report import Problem
 from windlass.planning.document.as_json import document
 from windlass.run.accounting import timeline_of, utc_text
-from windlass.run.recent import Recent
+from windlass.run.recent import Recent, key_of
 
 LAST_ENTRIES = 100  # of a run's log, with all else that is known of it
 
@@ -71,7 +71,7 @@ def _whole(connection: Connection, run: records.Run) -> records.Run:
     """With the relations of its outcome, which are read again only if it has ended once more."""
     if run.outcome is None:
         return run
-    key = run.source, run.run, run.started_at, run.finished_at, run.state, str(run.epoch)
+    key = *key_of(connection, run), run.finished_at, run.state, str(run.epoch)
     if not run.finished_at or (outcome := _OUTCOMES.get(key)) is None:
         (found,) = records.read_runs(connection, run.run)
         if run.finished_at and found.finished_at == run.finished_at and found.outcome:

@@ -6,10 +6,22 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from psycopg import Connection
+
+from windlass.journal.records import Run
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+def key_of(connection: Connection[Any], run: Run) -> tuple[str, ...]:
+    """The key of what is kept of a run. It has the journal's database: whoever can write one
+    journal could give a run there the name and the times of a run in another."""
+    where = connection.info
+    place = where.host, str(where.port), where.dbname, where.user
+    return *place, run.source, run.run, run.started_at
 
 
 class Recent(Generic[K, V]):

@@ -4,9 +4,10 @@ only the text of SHOW CREATE TABLE and rows of the catalog. Pure."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from windlass.engines.mysql.rights import ALL
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass
 
@@ -23,8 +24,6 @@ _UNUSED = re.compile(r"\b(?:IGNORED|INVISIBLE)\b")
 # storage engines whose rows are those of other tables, files or servers
 _ELSEWHERE = {"MRG_MYISAM", "FEDERATED", "CONNECT", "SPIDER", "BLACKHOLE", "S3", "OQGRAPH"}
 
-_RIGHTS = re.compile(rf"GRANT ([A-Z ,]+) ON (\*|{_NAME})\.\* TO ")
-_WILD = re.compile(r"\\(.)|([_%])|(.)", re.DOTALL)  # a name of a grant is a pattern of LIKE
 _SEEN_WITH = {"EVENT": "events", "TRIGGER": "triggers", "EXECUTE": "routines"}
 
 
@@ -91,23 +90,11 @@ def lost_of_view(name: Name, one: dict[str, Any]) -> Iterator[Loss]:
         yield Loss(about, message, LossClass.BEHAVIOUR)
 
 
-def unseen_by(grants: Iterable[str], database: str) -> tuple[str, ...]:
+def unseen_with(rights: Collection[str]) -> tuple[str, ...]:
     """What a user with these rights cannot see of a database, each with the right for it."""
-    rights: set[str] = set()
-    for one in grants:
-        found = _RIGHTS.match(one)
-        if found and (found[2] == "*" or _fits(_plain(found[2]), database)):
-            rights.update(word.strip() for word in found[1].upper().split(","))
-    if "ALL PRIVILEGES" in rights:
+    if ALL in rights:
         return ()
     return tuple(f"{what} ({right})" for right, what in _SEEN_WITH.items() if right not in rights)
-
-
-def _fits(pattern: str, database: str) -> bool:
-    made = _WILD.sub(
-        lambda one: {"_": ".", "%": ".*"}.get(one[2]) or re.escape(one[1] or one[3]), pattern
-    )
-    return re.fullmatch(made, database, re.IGNORECASE | re.DOTALL) is not None
 
 
 def _plain(name: str) -> str:

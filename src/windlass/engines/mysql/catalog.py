@@ -13,8 +13,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from windlass.engines.mysql.beyond import lost_of, lost_of_view, unseen_by
+from windlass.engines.mysql.beyond import lost_of, lost_of_view, unseen_with
 from windlass.engines.mysql.quoting import Quoted, part
+from windlass.engines.mysql.rights import read_rights
 from windlass.engines.mysql.session import Session
 from windlass.model.relation import Name
 from windlass.model.report import Loss
@@ -110,13 +111,17 @@ def read_schema(session: Session) -> Found:
             for one in tables
             if _is_table(one) and one["engine"] not in IN_SNAPSHOT
         ),
-        unseen_by(_grants(session), database),
+        unseen_with(_rights(session, database)),
     )
 
 
-def _grants(session: Session) -> list[str]:
-    rows, _ = session.named("show grants")
-    return [(row[0] or b"").decode("utf-8", "surrogateescape") for row in rows]
+def _rights(session: Session, database: str) -> set[str]:
+    return read_rights(
+        lambda query: session.run(query),
+        database,
+        is_mariadb=session.is_mariadb,
+        version=session.version,
+    )
 
 
 def _is_table(one: Fields) -> bool:

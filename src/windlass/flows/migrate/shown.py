@@ -12,7 +12,7 @@ from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.portions import expected_items
 from windlass.journal import records
 from windlass.model.plan import Plan
-from windlass.run.recent import Recent
+from windlass.run.recent import Recent, key_of
 
 MOST_KEPT = 100_000  # chunks, of all plans that are kept: about 30 MB
 
@@ -59,7 +59,7 @@ def read_shown(connection: Connection, run: records.Run) -> ShownPlan:
     """Raises:
     WindlassError: as `windlass.journal.records.read_plan`.
     """
-    key = run.source, run.run, run.started_at
+    key = key_of(connection, run)
     if (kept := _KEPT.get(key)) is None:
         kept = shown_of(records.read_plan(connection, run.run))
         _KEPT.put(key, kept)

@@ -20,7 +20,7 @@ from windlass.model.outcome import (
     State,
     StepStatus,
 )
-from windlass.run.recent import Recent
+from windlass.run.recent import Recent, key_of
 
 
 def migration_status(connection: Connection, run: records.Run) -> RunStatus:
@@ -77,7 +77,7 @@ def _relations(
     connection: Connection, run: records.Run, plan: ShownPlan, sums: Sequence[StepSum]
 ) -> Relations:
     """Of each relation with rows, in the plan's order. They are made again only if more is done."""
-    key, done = (run.source, run.run, run.started_at), tuple(sums)
+    key, done = key_of(connection, run), tuple(sums)
     kept = _KEPT.get(key)
     if kept is not None and kept[0] == done:
         return kept[1]

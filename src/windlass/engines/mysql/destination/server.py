@@ -14,6 +14,7 @@ from windlass.engines.kept import Kept
 from windlass.engines.mysql.address import Address
 from windlass.engines.mysql.destination.session import TargetSession
 from windlass.engines.mysql.quoting import Quoted, Text, Whole, part
+from windlass.engines.mysql.rights import ALL, read_rights
 from windlass.engines.mysql.session import stop
 from windlass.engines.stopping import Stops
 from windlass.errors import Refused, RunLost
@@ -40,7 +41,6 @@ class Facts:
     loads: bool = True  # LOAD DATA LOCAL
     packet_bytes: int = 16 << 20
     user: str = ""
-    has_roles: bool = True
     has_random: bool = True  # random_bytes()
     is_explicit: bool = True  # a TIMESTAMP gets no implicit default
     problem: str = ""
@@ -93,7 +93,6 @@ class Server:
                 loads in ("1", "ON"),
                 int(packet),
                 user,
-                session.is_mariadb or session.version >= (8,),
                 not session.is_mariadb or session.version >= (10, 10),
                 explicit in ("1", "ON"),
                 _problem(session, read_only in ("1", "ON"), innodb == "1"),
@@ -109,20 +108,14 @@ class Server:
             yield session
 
     def missing_rights(self, session: TargetSession) -> list[str]:
-        """The rights that a run needs and the user lacks. The server shows less of what roles
-        grant, so nothing counts as missing if the user has a role."""
-        query = part(
-            "select upper(privilege_type) from information_schema.user_privileges"
-            " where grantee = {user} union select upper(privilege_type)"
-            " from information_schema.schema_privileges where grantee = {user}"
-            " and {database} like table_schema escape x'5c'",
-            user=Text(_grantee(self.facts.user)),
-            database=Text(self.database),
+        """The rights that a run needs and the user lacks."""
+        have = read_rights(
+            session.run,
+            self.database,
+            is_mariadb=session.is_mariadb,
+            version=session.version,
         )
-        have = {(one or b"").decode() for (one,) in session.run(query)}
-        role = "select current_role()"
-        is_granted = self.facts.has_roles and session.one(role)[0] not in (None, b"NONE")
-        return [] if is_granted else sorted(_RIGHTS - have)
+        return [] if ALL in have else sorted(_RIGHTS - have)
 
     # which process works on it
 
@@ -199,12 +192,6 @@ class Server:
 
     def close(self) -> None:
         self._kept.close()
-
-
-def _grantee(user: str) -> str:
-    """As the catalog writes an account."""
-    name, _, host = user.rpartition("@")
-    return f"'{name}'@'{host}'"
 
 
 def _problem(session: TargetSession, is_read_only: bool, has_innodb: bool) -> str:

@@ -38,13 +38,15 @@ def can_be_direct(load: Load, given: Sequence[Column]) -> bool:
 
 
 def _look(column: Column) -> Look | None:
-    """How texts for the column are looked at, so that COPY changes none; with an empty pattern if
-    it keeps all that it accepts, None if a text does not show that."""
+    """How texts for the column are looked at, so that COPY changes none; without a pattern if it
+    keeps all that it accepts, None if a text does not show that."""
     if certain := certain_texts(column):
         return Look(certain, certain=True)
+    if column.plain == "jsonb" and not column.is_domain:
+        return Look(is_document=True)
     _, cast, checks = kept_in(column, is_text=True)
     if not checks and not cast:
-        return Look("")
+        return Look()
     if column.is_domain or cast:
         return None
     if column.longest:
@@ -73,7 +75,6 @@ class Direct:
         """
         raw = self.source.raw()
         looks = {at: look for at, one in enumerate(self.given) if (look := _look(one))}
-        looks = {at: look for at, look in looks.items() if look.pattern}
         blocks = watched(self.source, raw, looks)
         statement = copy_statement(self.table, [one.identifier for one in self.given], raw)
         try:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from windlass.engines.postgres.landing import documents
+from windlass.engines.postgres.landing.checks import Check
 from windlass.engines.postgres.landing.columns import Column
 from windlass.engines.postgres.landing.staged_columns import (
-    Check,
     Staging,
     is_temporal,
     kept_in,
@@ -80,6 +81,20 @@ def read_unassigned(
     return (*texts, *(one for one in found if one))
 
 
+def certain_loss(connection: Connection, query: sql.Composed, column: Column) -> str:
+    """What the column loses of every value that an expression computes, known from its type alone;
+    empty if nothing. `query` computes it."""
+    cursor = connection.execute(sql.SQL("{} limit 0").format(query))
+    oid = (cursor.description or ())[0].type_code
+    own = _read_types(connection, [oid])[oid]
+    return _lost_by_type(own, column)
+
+
+def _lost_by_type(own: Own, column: Column) -> str:
+    lost = _LOST.get((own.plain.removeprefix("_"), column.plain.removeprefix("_")))
+    return f"{lost}, which {column.type} does not keep" if lost else ""
+
+
 def _read_types(connection: Connection, oids: list[int]) -> dict[int, Own]:
     rows = connection.execute(
         "select oid::bigint, typname::text, pg_catalog.format_type(oid, -1)"
@@ -102,15 +117,18 @@ def _of_text(column: Column) -> Unassigned:
 
 
 def _checks(own: Own, column: Column) -> Iterator[Check]:
+    if (own.plain, column.plain) == ("json", "jsonb"):
+        yield documents.DOUBLED
+        return
     wide = kept_in(column, is_text=False)[0]
     of, to = own.plain.removeprefix("_"), column.plain.removeprefix("_")
     is_list = own.plain.startswith("_")
     is_same = own.oid == column.oid and not (column.is_domain and column.modifier >= 0)
     if is_same or wide == "text" or to in _TEXTS or (of, to) in _KEPT:
         return
-    if lost := _LOST.get((of, to)):
+    if lost := _lost_by_type(own, column):
         condition = "pg_catalog.cardinality({0}) > 0" if is_list else "{0} is not null"
-        yield Check(condition, f"{lost}, which {column.type} does not keep")
+        yield Check(condition, lost)
         return
     if to == "oid" and of in _INTEGERS and not is_list:
         yield Check("{0} < 0", "a negative number, which oid does not keep")

@@ -4,7 +4,7 @@ table's columns. Pure.
 COPY silently changes some texts: in a numeric(10,2), 1.005 becomes 1.01; a date drops the time of
 day, a timestamp the time zone, and both what is less than a microsecond; a long text loses trailing
 blanks; 01.02.2024 is in January or in February by a setting; 24:00 is in the next day, and a second
-60 in the next minute. Such columns are staged in a type that
+60 in the next minute; jsonb has one value for each key. Such columns are staged in a type that
 keeps the value, and checked there.
 """
 
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from psycopg import sql
 
+from windlass.engines.postgres.landing import documents
+from windlass.engines.postgres.landing.checks import Check
 from windlass.engines.postgres.landing.columns import Column
 from windlass.model.export import Kind
 from windlass.model.load import Field, Load
@@ -70,18 +72,6 @@ _LISTS = ("_numeric", "_varchar", *(f"_{one}" for one in _FRACTIONS))
 _DAY, _HOURS = r"\d{4}-\d\d-\d\d", r"([01]\d|2[0-3]):[0-5]\d"
 _CLOCK = _HOURS + r"(:[0-5]\d(\.\d{{1,{}}}0*)?)?"
 _OFFSET = r"(\s*[zZ]|\s*[+-]\d\d(:?\d\d)?)?"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A value is bad if `condition` holds; {0} stands for the value."""
-
-    condition: str
-    reason: str
-    values: Sequence[sql.Composable] = ()
-
-    def of(self, value: sql.Composable) -> sql.Composed:
-        return sql.SQL(self.condition).format(value, *self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +171,8 @@ def kept_in(column: Column, *, is_text: bool) -> tuple[str, str, tuple[Check, ..
         return "text", "", (_too_long(column),)
     if column.digits:
         return "numeric", "", tuple(_lost_digits(column, *column.digits))
+    if column.plain == "jsonb":
+        return "text", column.type, (documents.DOUBLED,)
     wide = _without_modifier(column)
     changed = tuple(_changed(column, wide))
     if not is_text or column.plain == "timestamptz":
@@ -194,6 +186,8 @@ def _kept_in_domain(column: Column, *, is_text: bool) -> tuple[str, str, tuple[C
     checks = [_cast_first(one, "pg_catalog.numeric") for one in lost]
     if column.longest:
         checks.append(_too_long(column))
+    if column.plain == "jsonb":
+        checks.append(documents.DOUBLED)
     if is_text and column.plain in _TEMPORAL:
         wide = _without_modifier(replace(column, type=column.base))
         checks += [_cast_first(one, wide) for one in _changed(column, wide)]

@@ -21,6 +21,7 @@ from windlass.engines.postgres.landing.columns import (
 from windlass.engines.postgres.landing.describing import Facts, read_facts
 from windlass.engines.postgres.landing.expecting import check_rows
 from windlass.engines.postgres.landing.locking import needs_lock
+from windlass.engines.postgres.landing.narrowing import certain_loss
 from windlass.engines.postgres.landing.rows import StagedInput, definitions, rows_of, shaping
 from windlass.engines.postgres.landing.sessions import Sessions
 from windlass.engines.postgres.landing.staged_columns import Staging, plan_staged
@@ -204,6 +205,9 @@ def _compiled(connection: Connection, load: Load, columns: tuple[Column, ...]) -
         if fault := _error(connection, query):
             is_broken = True
             yield _problem(load, f"{one.column} cannot be computed", fault)
+        elif lost := certain_loss(connection, query, by_name[one.column]):
+            hint = f"write a cast to {by_name[one.column].type} if that is meant"
+            yield Problem(f"{load.name}.{one.column}", f"is computed with {lost}", hint)
     whole = sql.SQL("insert into {} {}").format(
         names.identifier(_SHAPED), shaping(load, staging, _STAGED, 0)
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass.engines.landing import Input, RawCsv
+from windlass.engines.postgres.landing.documents import may_be_doubled
 from windlass.engines.postgres.landing.encode import csv_of, text_of
 
 _WAITING_BLOCKS = 16
@@ -26,10 +27,15 @@ class Suspicious(Exception):
 @dataclass(frozen=True, slots=True)
 class Look:
     """A regular expression for texts that COPY keeps, or, if it is not `certain`, for those that it
-    might change."""
+    might change. Of documents, each is read instead."""
 
-    pattern: str
+    pattern: str = ""
     certain: bool = False
+    is_document: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self.pattern) or self.is_document
 
     def check(self, texts: Any, null: str | None = None) -> None:
         """`null` is the text that stands for NULL.
@@ -39,6 +45,11 @@ class Look:
         """
         import pyarrow.compute as pc
 
+        if self.is_document:
+            some = (one for one in texts.to_pylist() if one is not None and one != null)
+            if any(map(may_be_doubled, some)):
+                raise Suspicious
+            return
         pattern = self.pattern
         if self.certain:
             absent = "" if null is None else f"|{re.escape(null)}"
