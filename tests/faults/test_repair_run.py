@@ -28,6 +28,7 @@ from command import (
 )
 from killing import kill
 from servers import Database, Pair
+from windlass.api import foresee_rollback
 from windlass.api import verify as verify_here
 from windlass.flows.repair.outline import VERIFY
 from windlass.model.event import ignore
@@ -149,6 +150,34 @@ def test_what_was_written_since_a_repair_is_not_lost_unasked(spoiled: Pair) -> N
     ran = windlass("rollback", "--json", "--yes", run, pair=spoiled).expect(REFUSED)
     assert "--force" in ran.said
     assert spoiled.target.value("select v from keyed where id = 3") == "later"
+
+
+def test_repairs_of_the_same_table_are_undone_in_order_and_the_question_says_so(
+    spoiled: Pair,
+) -> None:
+    before = content(spoiled)
+    verify(spoiled, "--repair", "--yes").expect(DONE)
+    first = newest(spoiled)["run"]
+    spoiled.target.run("update keyed set v = 'later' where id = 10")
+    assert not foreseen(spoiled, first)
+    verify(spoiled, "--repair", "--yes").expect(DONE)
+    second = newest(spoiled)["run"]
+    blocked = [(f"run {second}", "has repaired the same tables later")]
+    assert foreseen(spoiled, first) == blocked
+    ran = windlass("rollback", "--json", "--yes", "--force", first, pair=spoiled).expect(REFUSED)
+    assert [(one["object"], one["message"]) for one in ran.result["problems"]] == blocked
+    windlass("rollback", "--json", "--yes", second, pair=spoiled).expect(DONE)
+    assert not foreseen(spoiled, first)
+    windlass("rollback", "--json", "--yes", first, pair=spoiled).expect(DONE)
+    spoiled.target.run("update keyed set v = 'row 10' where id = 10")
+    assert content(spoiled) == before
+
+
+def foreseen(pair: Pair, run: str) -> list[tuple[str, str]]:
+    """What prevents undoing it."""
+    found = foresee_rollback(pair.target.url, run)
+    assert found is not None
+    return [(one.object, one.message) for one in found.blocked]
 
 
 def test_large_objects_come_back(pair: Pair) -> None:

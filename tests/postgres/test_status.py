@@ -14,6 +14,7 @@ import pytest
 from command import DONE, REFUSED, migrate, windlass
 from servers import Database, Pair
 from windlass.cli.runs import detail_text
+from windlass.engines.postgres.lock import control_name, try_lock
 from windlass.flows.status import read_detail, read_statuses
 from windlass.model.outcome import Outcome, Progress, Reason, RunDetail, RunStatus, State
 from windlass.run.runs_text import statuses_text
@@ -148,6 +149,26 @@ def test_what_one_journal_says_is_never_shown_of_another(moved: Pair) -> None:
         assert sum(one.rows for one in shown.relations) == 10
     finally:
         server.drop_database(forged)
+
+
+def test_a_table_is_being_copied_before_its_first_chunk_is_done(moved: Pair) -> None:
+    """Small tables have only one: the sessions of the run show at what they are."""
+    run = moved.target.value("select run from windlass.run")
+    moved.target.run(
+        "update windlass.run set state = 'running', outcome = null, finished_at = null",
+        "delete from windlass.line where step = 'copy_tables'",
+    )
+    with (
+        moved.target.connect(application_name=control_name(run)) as control,
+        moved.target.connect(application_name=f"windlass {run}") as writing,
+        moved.target.connect() as reading,
+    ):
+        assert try_lock(control)
+        assert [one.copying for one in read_detail(reading, run).relations] == [False]
+        with writing.transaction(force_rollback=True):
+            writing.execute("insert into t values (11)")
+            (found,) = read_detail(reading, run).relations
+    assert (found.copying, found.chunks_done, found.chunks) == (True, 0, 1)
 
 
 def test_an_unknown_run_is_refused(moved: Pair) -> None:

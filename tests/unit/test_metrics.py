@@ -23,14 +23,17 @@ from windlass import api
 from windlass.airflow import metrics as on_airflow
 from windlass.engines.names import name_of
 from windlass.errors import BadSpec
+from windlass.flows.registry import flow_named
 from windlass.metrics import pushgateway
 from windlass.metrics.families import ENDS, FAMILIES, after, is_of, numbers
 from windlass.metrics.file import MetricsFile
 from windlass.metrics.text import NotOurs, read, read_ours, written
 from windlass.model.outcome import Course, Outcome, Reason, State, Totals
 from windlass.model.report import Problem
+from windlass.run.accounting import asked_of
 from windlass.run.measuring import labels_of, measured, send
 from windlass.spec.export import ExportSpec
+from windlass.spec.load import LoadSpec
 from windlass.spec.migrate import Spec
 from windlass.spec.rewrite import RewriteSpec
 
@@ -317,6 +320,10 @@ def test_the_labels_say_which_databases_and_what_of_them() -> None:
     both = labels_of("export", ExportSpec.of(**files, warehouse="duckdb:///w.duckdb"))
     assert (both["source"], both["target"]) == ("sqlite:///a.db", "duckdb:///w.duckdb")
     table = RewriteSpec.of(connection=TARGET, table="t", select="true", set={"a": {"value": 1}})
+    for url in ("sqlite:////data/a/shop.db", "duckdb:////data/b/shop.duckdb", TARGET):
+        load = LoadSpec.of(**{"from": ["a.csv"], "into": "shop.orders", "target": url})
+        assert labels_of("load", load)["target"] == f"shop.orders in {name_of(url)}"
+        assert asked_of(flow_named("load"), load).target == name_of(url)
     assert labels_of("rewrite", table)["target"] == "public.t in shop on new:5432"
 
 

@@ -68,14 +68,18 @@ def test_only_what_is_copied_has_a_bar() -> None:
 
 
 def test_tables_at_work_come_first_and_are_found_by_name() -> None:
-    detail = RunDetail(RUNNING, relations=(relation("a", 4), relation("b", 0), relation("c", 2)))
+    begun = replace(relation("d", 0), copying=True)
+    detail = RunDetail(
+        RUNNING, relations=(relation("a", 4), relation("b", 0), relation("c", 2), begun)
+    )
     assert [(one.name, one.state) for one in table_page(detail).lines] == [
         ("c", "copying"),
+        ("d", "copying"),
         ("b", "waiting"),
         ("a", "done"),
     ]
     found = table_page(detail, "B")
-    assert ([one.name for one in found.lines], found.found, found.all) == (["b"], 1, 3)
+    assert ([one.name for one in found.lines], found.found, found.all) == (["b"], 1, 4)
 
 
 @pytest.mark.parametrize(

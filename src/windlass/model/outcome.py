@@ -275,6 +275,7 @@ class RelationProgress:
     chunks_done: int
     chunks: int
     seconds: float  # of copying, summed over its chunks
+    copying: bool = False  # rows are arriving now
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,17 @@ class LoadSpec(OneLoad, _Into):
         """The database whose journal has the runs."""
         return self.target
 
+    @property
+    def part(self) -> str:
+        """The table, if there is only one."""
+        wanted = self.wanted
+        return wanted[0].into if len(wanted) == 1 else ""
+
+    @property
+    def addresses(self) -> Iterator[tuple[str, str]]:
+        """The target's: tables and inputs, which are given beside it, are no databases."""
+        yield from (one for one in super().addresses if one[0] == "target")
+
     def faults(self) -> Sequence[str]:
         return tuple(self._faults())
 

@@ -179,7 +179,7 @@ def _state(one: RelationProgress | RelationOutcome, proofs: Proofs) -> str:
         return "different"
     if one.chunks_done >= one.chunks:
         return "done"
-    return "copying" if one.chunks_done else "waiting"
+    return "copying" if one.copying or one.chunks_done else "waiting"
 
 
 def _table_line(one: RelationProgress | RelationOutcome, proofs: Proofs) -> TableLine:

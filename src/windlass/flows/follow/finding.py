@@ -34,7 +34,7 @@ class FollowFinder(Finder):
     def _undo(self, run: Run) -> None:
         """End its streams as well, once it is clear that the rest can be undone."""
         from windlass.flows.follow.ending import give_up  # only a restart needs it
-        from windlass.flows.migrate.written import foresee_migration
+        from windlass.flows.migrate.written import foresee_undo
 
         control = self._hold.control
         self._refuse_taken_over(run)
@@ -43,7 +43,7 @@ class FollowFinder(Finder):
             end = found[0].undoing(run.run)
             message = f"is {found[0]}: {word('restart')} starts over only while rows are copied"
             raise Refused([Problem(f"run {run.run}", message, f"end it first: {end}")])
-        foreseen = foresee_migration(control, run)
+        foreseen = foresee_undo(control, run)
         if lost := [*foreseen.blocked, *foreseen.written]:
             hint = f"windlass abandon {run.run}, then windlass rollback {run.run} {word('force')}"
             raise Refused([replace(one, hint=hint) for one in lost])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from windlass.engines.postgres.lock import control_name, read_holder
+from windlass.engines.postgres.lock import control_name, read_holder, read_written
 from windlass.engines.postgres.session import Connection
 from windlass.flows.migrate.portions import TRANSFERS
 from windlass.flows.migrate.shown import ShownPlan, read_shown
@@ -52,14 +52,18 @@ def migration_detail(connection: Connection, run: records.Run) -> RunDetail:
     plan = read_shown(connection, run)
     sums = read_step_sums(connection, run.run, TRANSFERS)
     found = {one.step: one for one in sums}
+    status = _status(connection, run, plan, sums)
+    relations = _relations(connection, run, plan, sums)
+    if status.active:
+        relations = _copying(relations, map(str, read_written(connection, run.run)))
     return RunDetail(
-        _status(connection, run, plan, sums),
+        status,
         run.outcome,
         plan.target,
         plan.version,
         plan.options,
         tuple(_step(name, items, found.get(name)) for name, items in plan.steps.items()),
-        relations=_relations(connection, run, plan, sums),
+        relations=relations,
     )
 
 
@@ -85,6 +89,15 @@ def _relations(
     if sum(len(one.items) for one in done) == sum(one.chunks_done for one in made):
         _KEPT.put(key, (done, made))  # nothing was done in between
     return made
+
+
+def _copying(relations: Relations, written: Iterable[str]) -> Relations:
+    """With those marked whose rows are arriving now: a chunk is in the journal once it is over."""
+    names = frozenset(written)
+    return tuple(
+        replace(one, copying=True) if one.name in names and one.chunks_done < one.chunks else one
+        for one in relations
+    )
 
 
 def _made(plan: ShownPlan, copied: Mapping[str, Amounts]) -> Iterator[RelationProgress]:

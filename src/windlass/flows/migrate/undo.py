@@ -33,7 +33,7 @@ from windlass.flows.migrate.portions import (
     divide,
 )
 from windlass.flows.migrate.succession import later_problems
-from windlass.flows.migrate.written import foresee_migration, written_in
+from windlass.flows.migrate.written import foresee_undo, written_in
 from windlass.flows.rollback import already_undone, find_run
 from windlass.journal import records
 from windlass.model.outcome import State
@@ -227,7 +227,7 @@ class _Undoing:
 
     def _check(self) -> None:
         """Check that no rows of others would be lost. The first check covers everything."""
-        foreseen = foresee_migration(self._connection, self._found)
+        foreseen = foresee_undo(self._connection, self._found)
         self._summary = self._summary or _past(foreseen.summary)
         foreseen.refuse(force=self._force)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from windlass.engines.postgres.catalog import read_sequence_owners
@@ -14,6 +15,7 @@ from windlass.engines.postgres.sequences import read_sequences
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.since import Held, read_attached, read_held
 from windlass.flows.migrate.portions import BEFORE, IN_ORDER, SET_SEQUENCES, TRANSFERS
+from windlass.flows.migrate.succession import later_problems
 from windlass.journal import records
 from windlass.model.outcome import UNFINISHED
 from windlass.model.past import Foreseen
@@ -50,7 +52,14 @@ def written_in(connection: Connection, plan: Plan, names: Collection[Name]) -> l
 
 
 def foresee_migration(connection: Connection, found: records.Run) -> Foreseen:
-    """What undoing it would do, and what others wrote to its tables."""
+    """What undoing it would do, what others wrote to its tables, and which runs come first."""
+    foreseen = foresee_undo(connection, found)
+    later = later_problems(connection, found)
+    return replace(foreseen, blocked=[*later, *foreseen.blocked])
+
+
+def foresee_undo(connection: Connection, found: records.Run) -> Foreseen:
+    """As `foresee_migration`, if no later run has taken over what it made."""
     plan = records.read_plan(connection, found.run)
     held = {one.name: one for one in _read_held(connection, plan, found.run)}
     filled = _filled(plan)

@@ -28,7 +28,7 @@ from windlass.flows.repair.repaired import (
     changed_sequences,
     read_oid,
 )
-from windlass.flows.repair.steps import DESCRIBED, ROWS, SEQUENCES, schema_of
+from windlass.flows.repair.steps import DESCRIBED, FLOW, ROWS, SEQUENCES, schema_of
 from windlass.flows.rollback import already_undone, find_run
 from windlass.journal import records
 from windlass.journal.following import read_phase, undoing
@@ -52,7 +52,11 @@ def foresee_repair(connection: Connection, found: records.Run) -> Foreseen:
     also = f", and puts back {plural(others, 'sequence or large object')}" if others else ""
     return Foreseen(
         f"takes out {plural(copied, 'row')} that it copied, and puts back"
-        f" {plural(deleted, 'row')} that it deleted or changed{also}"
+        f" {plural(deleted, 'row')} that it deleted or changed{also}",
+        blocked=[
+            *_followed(connection, records.read_plan(connection, found.run)),
+            *_repaired_later(connection, found, [line for line, _ in notes]),
+        ],
     )
 
 
@@ -60,7 +64,8 @@ def undo_repair(connection: Connection, found: records.Run, *, force: bool = Fal
     """Rows, sequences and large objects as they were before the repair; all or nothing.
 
     Raises:
-        Refused: another run is at work, or rows were changed since, and `force` is not given.
+        Refused: another run is at work, a later repair has changed the same tables, or rows were
+        changed since, and `force` is not given.
     """
     take_lock(connection)
     found = find_run(connection, found.run)
@@ -71,7 +76,8 @@ def undo_repair(connection: Connection, found: records.Run, *, force: bool = Fal
     if problems := read_planted(connection, Room(schema, tables="^.*$")):
         raise Refused(problems)
     plan = records.read_plan(connection, found.run)
-    _refuse(_followed(connection, plan))
+    lines = records.read_lines(connection, found.run)
+    _refuse([*_followed(connection, plan), *_repaired_later(connection, found, lines)])
     removed = restored = 0
     tables: set[int] = set()
     changed: list[Problem] = []
@@ -119,6 +125,21 @@ def _followed(connection: Connection, plan: Plan) -> Iterator[Problem]:
         there = {one.target for one in records.read_plan(connection, run.run).relations}
         if not there.isdisjoint(one.target for one in plan.relations):
             message = "follows its source into the same tables, from what the repair has left"
+            yield Problem(f"run {run.run}", message, undoing(connection, run, " first"))
+
+
+def _repaired_later(
+    connection: Connection, found: records.Run, lines: Iterable[Line]
+) -> Iterator[Problem]:
+    """Later repairs found what this one has left: rows that they set aside are not put back over
+    those of this one."""
+    changed = {line.relation for line in lines if line.step == ROWS}
+    for run in records.read_runs(connection, flow=FLOW, in_brief=True):
+        if run.started_at <= found.started_at or run.state is State.ROLLED_BACK:
+            continue
+        later = records.read_lines(connection, run.run)
+        if any(line.step == ROWS and line.relation in changed for line in later):
+            message = "has repaired the same tables later"
             yield Problem(f"run {run.run}", message, undoing(connection, run, " first"))
 
 

@@ -13,6 +13,7 @@ from typing import Self
 
 from windlass.engines.base import Facts
 from windlass.engines.landing import Input, check_hidden
+from windlass.engines.names import name_of
 from windlass.engines.postgres.facts import FACTS
 from windlass.engines.postgres.landing import applied_runs, leaving
 from windlass.engines.postgres.landing.books import Books, Journal
@@ -40,7 +41,7 @@ class PostgresLanding:
         BadSpec: the URL cannot be understood.
         """
         self._address = Address.parse("target", url)
-        self.place = self._address.place
+        self.place = name_of(url) or self._address.place
         self._books = books
         self._sessions = Sessions(self._address)
         self._journals: dict[str, Journal] = {}

@@ -85,7 +85,8 @@ def certain_loss(connection: Connection, query: sql.Composed, column: Column) ->
     """What the column loses of every value that an expression computes, known from its type alone;
     empty if nothing. `query` computes it."""
     cursor = connection.execute(sql.SQL("{} limit 0").format(query))
-    oid = (cursor.description or ())[0].type_code
+    assert cursor.description is not None
+    oid = cursor.description[0].type_code
     own = _read_types(connection, [oid])[oid]
     return _lost_by_type(own, column)
 
