@@ -336,6 +336,14 @@ def test_a_connection_that_is_missing_hides_no_plan_and_no_report(process: Execu
     ]  # Airflow, which is not there, knows none
 
 
+def test_a_connection_that_airflow_cannot_read_is_a_sentence(process: Executor) -> None:
+    """Such as one of a secrets backend that fails."""
+    ((code, text),) = process.submit(late_answers, ["/"], ['{"password": "s3cret"']).result()
+    assert code == 503
+    assert "connection 'moving' cannot be read: Airflow reports" in text
+    assert "s3cret" not in text
+
+
 def test_a_connection_that_changes_is_used_without_a_restart(process: Executor, pair: Pair) -> None:
     urls = [pair.source.url, pair.target.url, "", pair.source.url]
     codes, pages = zip(*process.submit(late_answers, ["/"], urls).result(), strict=True)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from windlass.errors import ConnectionLost, Refused
 from windlass.model.report import Problem
 from windlass.web import reading
 from windlass.web.reading import Shared
+from windlass.web.serving import begin
 
 
 class Target:
@@ -175,3 +177,18 @@ def test_what_was_being_read_before_a_change_is_not_shown_after_it() -> None:
             assert (await late).value == "after"
 
     asyncio.run(look())
+
+
+def test_what_fails_at_the_start_of_the_page_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise KeyError("no such template")
+
+    site: Any = SimpleNamespace(render=SimpleNamespace(get_ready=fail), reader=None, targets=())
+
+    async def get_ready() -> None:
+        await asyncio.wait({begin(site)})
+
+    asyncio.run(get_ready())
+    (found,) = [one for one in caplog.records if one.name == "windlass.web.serving"]
+    assert found.getMessage() == "getting the page ready failed"
+    assert found.exc_info is not None and "no such template" in str(found.exc_info[1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ from windlass.web.reading import why
 from windlass.web.site import Site
 from windlass.web.watched import watch_target, with_keys
 
+log = logging.getLogger(__name__)
 _RUN = re.compile(r"/runs/([^/]+)/([^/]+)(/.*)?")
 
 
@@ -68,13 +70,26 @@ class Shown:
 def read_shown() -> tuple[Shown, ...]:
     """Raises:
     BadSpec: the setting is malformed.
-    WindlassError: it names a connection that does not exist.
+    WindlassError: it names a connection that does not exist, or cannot be read.
     """
     named = conf.get(SECTION, CONNECTIONS, fallback="")
     return tuple(
-        Shown(one, address_of(one.target), address_of(one.source) if one.source else "")
+        Shown(one, _address(one.target), _address(one.source) if one.source else "")
         for one in sides_in(named or "")
     )
+
+
+def _address(reference: str) -> str:
+    try:
+        return address_of(reference)
+    except WindlassError:
+        raise
+    except Exception as error:  # any of a secrets backend; its text may have secrets
+        log.warning("reading connection %s failed: %s", reference, type(error).__name__)
+        raise WindlassError(
+            f"connection {reference!r} cannot be read: Airflow reports {type(error).__name__}",
+            hint="check Airflow's secrets backend and its metadata database",
+        ) from None
 
 
 def make_page(shown: Sequence[Shown] = ()) -> Starlette:

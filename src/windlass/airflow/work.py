@@ -39,8 +39,6 @@ from windlass.run.context import Held
 from windlass.run.local import run_flow
 
 log = logging.getLogger(__name__)
-# each retry is an event as well, which `log_event` logs: a task's log would have it twice
-logging.getLogger("windlass.run.local").setLevel(logging.WARNING)
 T = TypeVar("T")
 
 ATTEMPTS = 3  # in one context, before a new one is opened
@@ -317,6 +315,8 @@ class Part:
         steps: Sequence[str],
         items: Mapping[str, Sequence[Item]] | None = None,
     ) -> None:
+        # each retry is an event as well, which `log_event` logs: a task's log would have it twice
+        logging.getLogger(run_flow.__module__).setLevel(logging.WARNING)
         run_flow(
             self.flow.only(*steps),
             context,

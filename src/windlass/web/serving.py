@@ -4,6 +4,7 @@ runs, and waits for them."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import ssl
@@ -22,6 +23,8 @@ from windlass.web.pages import make_app
 from windlass.web.site import Site
 from windlass.web.threads import end_with_threads, in_thread
 from windlass.web.watched import Watched
+
+log = logging.getLogger(__name__)
 
 CERTIFICATE, KEY = word("tls-cert"), word("tls-key")
 GRACE_SECONDS = 3  # for requests that are in progress at the end
@@ -137,12 +140,19 @@ async def _serve(
     port = listener.getsockname()[1]
     host = f"[{place.host}]" if ":" in place.host else place.host
     say(f"{place.scheme}://{host}:{port}/")
-    ready = asyncio.create_task(_get_ready(site))
+    ready = begin(site)
     try:
         await server.serve(sockets=[listener])
     finally:
         ready.cancel()
         await _stop(site.jobs, note)
+
+
+def begin(site: Site) -> asyncio.Task[None]:
+    """Get the page ready beside its first requests."""
+    ready = asyncio.create_task(_get_ready(site))
+    ready.add_done_callback(_note_failure)
+    return ready
 
 
 async def _get_ready(site: Site) -> None:
@@ -151,6 +161,12 @@ async def _get_ready(site: Site) -> None:
         in_thread(site.render.get_ready),
         *(site.reader.runs(one, patience=0.0) for one in site.targets),
     )
+
+
+def _note_failure(ready: asyncio.Task[None]) -> None:
+    """The page is served all the same: what failed is tried again when somebody looks."""
+    if not ready.cancelled() and (error := ready.exception()) is not None:
+        log.error("getting the page ready failed", exc_info=error)
 
 
 async def _stop(jobs: Jobs, note: Callable[[str], None]) -> None:

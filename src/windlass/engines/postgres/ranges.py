@@ -7,6 +7,9 @@ from psycopg import sql
 from windlass.model.chunk import BlockRange, KeyRange, NullKeys, Range, Whole
 from windlass.model.relation import Relation
 
+RANGES_SINCE = 140000
+"""The first version that reads only the blocks of a range; older ones read all of a table."""
+
 
 def condition(range_: Range, relation: Relation) -> sql.Composable:
     """True for exactly the rows of the range. Literals only, because COPY takes no parameters."""

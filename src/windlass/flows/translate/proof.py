@@ -18,6 +18,7 @@ from windlass.engines.postgres.foreign.digests import (
     read_rows,
 )
 from windlass.engines.postgres.foreign.sent import read_sent
+from windlass.engines.postgres.ranges import RANGES_SINCE
 from windlass.engines.postgres.session import Address
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import WindlassError
@@ -38,7 +39,6 @@ from windlass.spec.choices import Verify
 from windlass.spec.migrate import Spec
 
 _PART_BYTES = 32 << 20
-_READS_BLOCKS = 14_00_00  # a server that does not read a whole table for a range of its blocks
 
 
 class Holds(Protocol):
@@ -104,7 +104,7 @@ def _on_target(run: Reads) -> Mapping[str, tuple[RelationPlan, Part]]:
     found: dict[str, tuple[RelationPlan, Part]] = {}
     for one in run.plan.relations:
         of = 1
-        if run.plan.target.version >= _READS_BLOCKS:
+        if run.plan.target.version >= RANGES_SINCE:
             of = max(1, min(run.spec.jobs, one.relation.size_bytes // _PART_BYTES))
         for number in range(of):
             part = Part(number, of)

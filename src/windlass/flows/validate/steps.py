@@ -16,6 +16,7 @@ from windlass.engines.postgres.fingerprint import (
     read_fingerprints,
 )
 from windlass.engines.postgres.presence import Present, read_presence
+from windlass.engines.postgres.ranges import RANGES_SINCE
 from windlass.engines.postgres.relation import block_count
 from windlass.engines.postgres.sequences import read_sequences
 from windlass.errors import Different, Refused, WindlassError
@@ -133,7 +134,7 @@ def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
     """
     if len(item.chunks) == 1:
         return chunk.range
-    if plan.target.version < 140000:  # scans everything for any range
+    if plan.target.version < RANGES_SINCE:  # scans everything for any range
         return Whole() if chunk.number == 0 else None
     ranges = block_ranges(block_count(item.relation), len(item.chunks))
     return ranges[chunk.number] if chunk.number < len(ranges) else None

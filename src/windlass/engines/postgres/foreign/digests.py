@@ -13,7 +13,9 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.ranges import blocks_of
 from windlass.engines.postgres.session import Connection
+from windlass.model.chunk import BlockRange
 from windlass.model.relation import Name
 from windlass.model.translation import Digest, Field, Row, Sort, Type
 
@@ -149,10 +151,8 @@ def within(connection: Connection, proven: Proven, part: Part) -> sql.Composable
     size = sql.SQL("select pg_relation_size({}) / current_setting('block_size')::int").format(name)
     ((blocks,),) = _rows(connection, size, proven)
     low, high = (blocks * at // part.of for at in (part.number, part.number + 1))
-    ends = [sql.SQL("ctid >= {}::tid").format(sql.Literal(f"({low},0)"))] if part.number else []
-    if part.number < part.of - 1:
-        ends.append(sql.SQL("ctid < {}::tid").format(sql.Literal(f"({high},0)")))
-    return sql.SQL(" where {}").format(sql.SQL(" and ").join(ends))
+    is_last = part.number == part.of - 1
+    return sql.SQL(" where {}").format(blocks_of(BlockRange(low, None if is_last else high)))
 
 
 # The sums of the first 60 bits of the hashes, and of the next ones. OFFSET 0 keeps the server from

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from windlass.engines.destination import Columns, Destination, folded
+from windlass.engines.postgres.ranges import RANGES_SINCE
 from windlass.model.conversion import (
     ConversionPlan,
     PgStructure,
@@ -19,7 +20,7 @@ from windlass.model.conversion import (
 from windlass.model.plan import Server
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
-from windlass.planning.chunks import count_between_engines
+from windlass.planning.chunks import block_ranges, count_between_engines
 from windlass.planning.postgres.converted.columns import Arriving, Counts, arrive, column_plan
 from windlass.planning.postgres.converted.existing import (
     replacing,
@@ -31,8 +32,6 @@ from windlass.planning.postgres.converted.scope import Scope, scope_of
 from windlass.planning.postgres.converted.tables import Asking, Drafting
 from windlass.planning.postgres.select import Wanted
 from windlass.spec.migrate import Spec
-
-_RANGES_SINCE = 140000  # an older server reads all blocks for a range of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +101,10 @@ def make_plan(run: str, spec: Spec, read: Read, target: Destination) -> Conversi
 
 def _cut(made: TableConversion, table: PgTable, spec: Spec, server: Server) -> TableConversion:
     """The table in chunks of blocks, if the server reads these without reading all of it."""
-    if server.version < _RANGES_SINCE or made.itself:
+    if server.version < RANGES_SINCE or made.itself:
         return made
-    count = min(count_between_engines(spec, table.size_bytes, table.rows), table.divisible_blocks)
-    bounds = tuple(table.divisible_blocks * at // count for at in range(1, count))
+    count = count_between_engines(spec, table.size_bytes, table.rows)
+    bounds = tuple(one.low for one in block_ranges(table.divisible_blocks, count)[1:])
     return replace(made, extent=replace(made.extent, bounds=bounds))
 
 
