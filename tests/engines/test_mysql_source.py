@@ -17,8 +17,6 @@ from servers import PASSWORD, Database
 from windlass.engines.mysql.address import read_address
 from windlass.engines.mysql.catalog import mariadb_default, mysql_default
 from windlass.engines.mysql.origin import MysqlOrigin
-from windlass.engines.mysql.quoting import text_of
-from windlass.engines.mysql.rights import read_rights, resolved, rights_on
 from windlass.engines.mysql.session import Session
 from windlass.engines.registry import open_origin
 from windlass.errors import BadSpec, ConnectionLost, Interrupted, SnapshotLost, WindlassError
@@ -451,51 +449,6 @@ def test_a_session_writes_nothing(mariadb: MariaServer, maria_database: Callable
         origin.hold()
         with origin._sessions.one() as session, pytest.raises(WindlassError, match="READ ONLY"):
             session.run("insert into t values (1)")
-
-
-def test_rights_of_active_roles_count(
-    mariadb: MariaServer, maria_database: Callable[..., str]
-) -> None:
-    """Also those of a role in a role, and of a database whose name is a pattern."""
-    name = maria_database()
-    user = "ranked@'127.0.0.1'"
-    mariadb.grant("ranked", name, ["select"])
-    mariadb.run(
-        "mysql",
-        "create role inner_reader, reader, idle",
-        f"grant event on `{name[:-1]}_`.* to inner_reader",
-        "grant inner_reader to reader",
-        f"grant trigger on {name}.* to reader",
-        f"grant execute on {name}.* to idle",
-        f"grant reader to {user}",
-        f"grant idle to {user}",
-        f"set default role reader for {user}",
-    )
-    try:
-        with closing(Session(read_address(mariadb.url(name, "ranked")))) as session:
-            assert read_rights(
-                session.run, name, is_mariadb=session.is_mariadb, version=session.version
-            ) == {"USAGE", "SELECT", "EVENT", "TRIGGER"}
-    finally:
-        mariadb.run("mysql", f"drop user {user}", "drop role inner_reader, reader, idle")
-
-
-def test_mysqls_grants_are_asked_with_its_active_roles() -> None:
-    """As its manual documents them: no MySQL 8 runs here."""
-    asked = resolved("`app``s`@`%`,`reader`@`localhost`")
-    assert not isinstance(asked, str)
-    assert text_of(asked) == (
-        "show grants for current_user() using `app``s`@`%`, `reader`@`localhost`"
-    )
-    assert resolved("NONE") == "show grants"
-    shown = [
-        "GRANT SELECT, EVENT ON *.* TO `u`@`%`",
-        "GRANT TRIGGER, SHOW VIEW ON `shop`.* TO `u`@`%` WITH GRANT OPTION",
-        "GRANT EXECUTE ON `other`.* TO `u`@`%`",
-        "REVOKE EVENT ON `shop`.* FROM `u`@`%`",
-        "GRANT `app`@`%`,`reader`@`localhost` TO `u`@`%`",
-    ]
-    assert rights_on(shown, "shop") == {"SELECT", "TRIGGER", "SHOW VIEW"}
 
 
 def test_what_the_session_needs_does_not_hang_on_the_servers_settings(

@@ -1,4 +1,5 @@
-"""Whether a relation of the source has changed since a snapshot that is gone.
+"""Whether a relation of the source has changed since a snapshot that is gone, and to which tables
+of the target a run is writing.
 
 Rows move between blocks when they are updated. So a relation of which some block ranges were
 copied under one snapshot can only be resumed under another if nothing was written to it in between.
@@ -52,3 +53,16 @@ def has_changed(connection: Connection, name: Name, then: Activity, now: Activit
     except psycopg.Error as error:
         raise explain(error, f"looking for changes in {name}", side="source") from error
     return row is None or bool(row[0])
+
+
+def read_written(connection: Connection, run: str) -> frozenset[Name]:
+    """The tables that sessions of a run are writing to now."""
+    rows = connection.execute(
+        "select n.nspname, c.relname from pg_locks l join pg_stat_activity a using (pid)"
+        " join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace"
+        " where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted"
+        " and l.database = (select oid from pg_database where datname = current_database())"
+        " and c.relkind = 'r' and a.application_name = %s",
+        (f"windlass {run}"[:63],),
+    ).fetchall()
+    return frozenset(Name(str(schema), str(name)) for schema, name in rows)

@@ -10,7 +10,6 @@ import psycopg
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused, WindlassError
-from windlass.model.relation import Name
 from windlass.model.report import Problem
 
 # windlass's advisory lock key: "windlass" in ASCII
@@ -68,19 +67,6 @@ def read_holder(connection: Connection, key: int = _KEY) -> str:
 def control_name(run: str) -> str:
     """The name of the session that holds the target's lock for a run."""
     return f"windlass control {run}"
-
-
-def read_written(connection: Connection, run: str) -> frozenset[Name]:
-    """The tables that sessions of a run are writing to now."""
-    rows = connection.execute(
-        "select n.nspname, c.relname from pg_locks l join pg_stat_activity a using (pid)"
-        " join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace"
-        " where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted"
-        " and l.database = (select oid from pg_database where datname = current_database())"
-        " and c.relkind = 'r' and a.application_name = %s",
-        (f"windlass {run}"[:63],),
-    ).fetchall()
-    return frozenset(Name(str(schema), str(name)) for schema, name in rows)
 
 
 def name_session(connection: Connection, name: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from windlass.engines.postgres.lock import control_name, read_holder, read_written
+from windlass.engines.postgres.activity import read_written
+from windlass.engines.postgres.lock import control_name, read_holder
 from windlass.engines.postgres.session import Connection
 from windlass.flows.migrate.portions import TRANSFERS
 from windlass.flows.migrate.shown import ShownPlan, read_shown
