@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from command import _FORKING, _start_forking
+from command import forked
 from landing_targets import (
     Target,
     duckdb_target,
@@ -101,9 +101,7 @@ def test_a_load_killed_at_any_moment_is_as_if_it_had_run_once(target: Target, mo
     rng = random.Random(f"{os.environ.get(SEED)} {target.name} {moment}")
     word = rng.choice(["merge", "mirror", "append"])
     before = filled(target, word)
-    _start_forking()
-    process = _FORKING.Process(target=Work(target.url, word))
-    process.start()
+    process = forked(Work(target.url, word))
     process.join(rng.uniform(0, 2.5))  # some are through before that
     with suppress(ProcessLookupError):
         os.kill(process.pid or 0, signal.SIGKILL)

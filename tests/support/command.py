@@ -14,11 +14,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ PRELOADED = ["command", "installed", "measuring"]
 # what functions import, because few users need it
 PRELOADED += ["adbc_driver_postgresql", "asyncpg", "curses", "duckdb", "obstore", "pgdumplib.dump"]
 PRELOADED += ["pyarrow.compute", "pyarrow.parquet", "tenacity"]
+PRELOADED += ["asyncmy", "postgast", "pymongo", "sqlglot", "sqlglot.dialects.duckdb"]
+PRELOADED += ["sqlglot.dialects.mysql", "sqlglot.dialects.postgres", "sqlglot.dialects.sqlite"]
 PRELOADED += ["preloaded"]  # all of windlass; comes last, as it freezes what has been loaded
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(PRELOADED)
@@ -115,6 +118,14 @@ def _start_forking() -> None:
         forkserver.ensure_running()
 
 
+def forked(work: Callable[..., object], *given: Any) -> ForkServerProcess:
+    """A process that does it, with all that is preloaded; it has started."""
+    _start_forking()
+    process = _FORKING.Process(target=work, args=given)
+    process.start()
+    return process
+
+
 class Running:
     """A run of the command: a separate process group, with nothing to read."""
 
@@ -122,9 +133,7 @@ class Running:
         self._folder = tempfile.TemporaryDirectory(prefix="windlass-ran-")
         self._out, self._err = (Path(self._folder.name, name) for name in ("out", "err"))
         given = (list(words), dict(env), str(Path.cwd()), str(self._out), str(self._err))
-        _start_forking()
-        self._process = _FORKING.Process(target=_run, args=given)
-        self._process.start()
+        self._process = forked(_run, *given)
 
     @property
     def pid(self) -> int:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from command import _FORKING, environment
+from command import environment, forked
 
 SECONDS = 120.0
 
@@ -35,8 +35,7 @@ def is_killed(place: str, words: Sequence[str], env: Mapping[str, str]) -> bool:
 
 
 def _exit_code(place: str, words: Sequence[str], env: Mapping[str, str]) -> int | None:
-    process = _FORKING.Process(target=_die, args=(place, list(words), environment(None, env)))
-    process.start()
+    process = forked(_die, place, list(words), environment(None, env))
     process.join(SECONDS)
     return process.exitcode
 

@@ -103,3 +103,9 @@ def test_every_engine_has_its_turn_with_each_commit() -> None:
 def test_what_runs_have_loaded_beforehand_exists(module: str) -> None:
     """Nothing says so otherwise; each run would load it again."""
     assert importlib.util.find_spec(module) is not None
+
+
+def test_whatever_forks_has_that_loaded() -> None:
+    """Who forks first starts the server, which would load nothing of it without a path to it."""
+    names = re.compile(r"^from command import .*\b_\w", re.MULTILINE)
+    assert [one.name for one in TESTS.rglob("*.py") if names.search(one.read_text())] == []
