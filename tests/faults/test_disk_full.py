@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from command import DONE, STOPPED, migrate
+from landings import Loads, Records, words
 from needs import needs, needs_root
 from oracle import content_difference, schema_difference
 from paths import BUSY
@@ -98,6 +99,33 @@ def test_a_full_data_folder_stops_the_move_until_there_is_space(
     server.restart()
     assert ran.result["message"]
     assert_goes_on(pair, "space")
+
+
+def test_a_merge_needs_no_more_shared_memory_than_there_is(
+    own_server: Callable[..., Server], disk: Disk
+) -> None:
+    """Containers often have 64 MB of it, which is too little for a hash that processes share."""
+    server = own_server(16, {**FAST, "dynamic_shared_memory_type": "mmap"})
+    server.stop()
+    os.chown(disk.path, *_owner(server))
+    (server.data / "pg_dynshmem").rmdir()
+    (server.data / "pg_dynshmem").symlink_to(disk.path)
+    server.start()
+    made = server.create_database()
+    made.run(
+        "create schema shop",
+        "create table shop.orders as select id, 0 as n, repeat('x', 100) as note"
+        " from generate_series(1, 300000) id",
+        "alter table shop.orders add primary key (id)",
+        "analyze shop.orders",
+    )
+    disk.resize(2)
+    records = Records(("id", "n"), [(str(id), "1") for id in range(150_000)], batch_rows=50_000)
+    with Loads(made) as loads:
+        counts = loads.run("shop.orders", words("merge", "id"), records).counts
+    assert "could not resize shared memory segment" in server.log()
+    assert (counts.updated, counts.inserted) == (149_999, 1)
+    assert made.value("select sum(n) from shop.orders") == 150_000
 
 
 def _owner(server: Server) -> tuple[int, int]:

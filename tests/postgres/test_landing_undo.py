@@ -144,6 +144,30 @@ def test_the_roles_settings_may_change_in_between(loads: Loads, shop: Database) 
     assert shop.rows(ALL) == BEFORE
 
 
+PARTS = """
+create table shop.parts (id integer primary key, total numeric, at timestamptz default now())
+  partition by range (id);
+create table shop.parts_1 partition of shop.parts for values from (0) to (3);
+create table shop.parts_2 partition of shop.parts for values from (3) to (9);
+insert into shop.parts select * from shop.orders;
+"""
+
+
+@pytest.mark.parametrize("table", ["shop.orders", "shop.parts"])
+@pytest.mark.parametrize("computed", [{}, {"total": "total * 1"}], ids=["as it is", "computed"])
+def test_rows_of_several_inputs_are_each_merged_and_put_back(
+    table: str, computed: dict[str, str], loads: Loads, shop: Database
+) -> None:
+    shop.run(PARTS)
+    found = ALL.replace("shop.orders", table)
+    inputs = [Records(FIELDS, INPUT[at::2], place=f"{at}.csv") for at in (0, 1)]
+    loaded = loads.run(table, words("merge", "id"), *inputs, sql=computed)
+    assert (loaded.counts.updated, loaded.counts.inserted) == (2, 2)
+    assert shop.rows(found) == [(1, 1), *AFTER]
+    loads.undo(loaded.run)
+    assert shop.rows(found) == BEFORE
+
+
 def test_what_a_trigger_made_of_a_row_is_what_the_load_made(loads: Loads, shop: Database) -> None:
     shop.run(
         "create function shop.stamp() returns trigger language plpgsql as"

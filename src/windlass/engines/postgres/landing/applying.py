@@ -17,6 +17,8 @@ from psycopg import sql
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.columns import Column, listed, named
 from windlass.engines.postgres.landing.found import Found
+from windlass.engines.postgres.landing.images import creating, hash_of, saving
+from windlass.engines.postgres.landing.merging import ADDED, Merge
 from windlass.engines.postgres.landing.rows import Rows
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused, WindlassError
@@ -27,17 +29,6 @@ from windlass.model.report import Problem
 from windlass.model.units import plural
 
 _TRUE = sql.SQL("true")
-
-
-def hash_of(alias: str, columns: Sequence[Column]) -> sql.Composed:
-    """A hash of a row's text: the same as long as the row is unchanged, in sessions with the same
-    settings."""
-    values = listed(
-        sql.SQL("{}.{}").format(sql.Identifier(alias), one.identifier) for one in columns
-    )
-    return sql.SQL(
-        'pg_catalog.hashtextextended(row({})::pg_catalog.text collate pg_catalog."C", 0)'
-    ).format(values)
 
 
 def same_key(left: str, right: str, columns: Sequence[Column]) -> sql.Composed:
@@ -63,6 +54,7 @@ class Change:
     rows: Rows
     undo: Name
     ident: tuple[Column, ...]
+    is_plain: bool = False  # nothing changes a row on its way
     done: dict[str, int] = field(default_factory=dict)
 
     # what the words mean
@@ -71,8 +63,9 @@ class Change:
         """Raises:
         Refused: the table has rows that the words refuse.
         """
-        self._create_undo()
         words = self.effective
+        if not self._merges_plainly(words):
+            self._run(creating(self.undo, self.columns))
         if words.history:
             self._history()
         elif words.key:
@@ -103,7 +96,9 @@ class Change:
         total = self._staged()
         if words.matched is Matched.REFUSE:
             self._refuse_matched()
-        if words.matched is Matched.UPDATE:
+        if self._merges_plainly(words):
+            self._merge_plainly()
+        elif words.matched is Matched.UPDATE:
             self._merge(words)
         else:
             self._insert(self._unmatched())
@@ -161,31 +156,27 @@ class Change:
         row = self.connection.execute(query).fetchone()
         return int(str(row[0])) if row else 0
 
-    def _create_undo(self) -> None:
-        columns = [
-            sql.SQL("{} {}{}").format(one.identifier, sql.SQL(one.base), one.collated)
-            for one in self.columns
-        ]
-        self._run(
-            sql.SQL('create table {} ({} "char", {} bigint, {} xid, {})').format(
-                names.identifier(self.undo),
-                sql.Identifier(names.KIND),
-                sql.Identifier(names.MADE),
-                sql.Identifier(names.WROTE),
-                listed(columns),
-            )
-        )
+    def _merges_plainly(self, words: LoadWords) -> bool:
+        is_merge = bool(words.key) and words.matched is Matched.UPDATE and not words.history
+        is_set = any(one.is_settable for one in self.rows.columns)
+        return self.is_plain and is_merge and is_set and not words.mark
 
-    def _saved(self, kind: str, columns: Sequence[Column]) -> sql.Composed:
-        """The first part of an INSERT of before-images."""
-        return sql.SQL('insert into {} ({}, {}, {}, {}) select {}::"char"').format(
+    def _merge_plainly(self) -> None:
+        merge = Merge(
+            self.connection,
+            self._target,
             names.identifier(self.undo),
-            sql.Identifier(names.KIND),
-            sql.Identifier(names.MADE),
-            sql.Identifier(names.WROTE),
-            listed(one.identifier for one in columns),
-            sql.Literal(kind),
+            self.columns,
+            self.rows,
+            self._joined(),
         )
+        given = [one for one in self.rows.columns if one.is_settable]
+        merge.keep(self._differs(given))
+        added = merge.find_added()
+        self.done["updated"] = merge.update()
+        self.done["inserted"] = 0
+        if added:
+            self._insert(_TRUE, source=ADDED)
 
     def _merge(self, words: LoadWords) -> None:
         """Update rows that differ, and add the others."""
@@ -213,7 +204,7 @@ class Change:
         return Found(self.connection, self._target, self.columns, given)
 
     def _update(self, found: Found) -> int:
-        return found.update(self._saved("u", self.columns), hash_of("t", self.columns))
+        return found.update(saving(self.undo, "u", self.columns), hash_of("t", self.columns))
 
     def _replace(
         self,
@@ -258,7 +249,7 @@ class Change:
                 insert,
                 hash_of("t", self.columns),
                 ident,
-                self._saved("i", self.ident),
+                saving(self.undo, "i", self.ident),
                 listed(one.identifier for one in self.ident),
             )
         )
@@ -273,7 +264,7 @@ class Change:
                 self._target,
                 condition,
                 olds,
-                self._saved("d", self.columns),
+                saving(self.undo, "d", self.columns),
                 listed(one.identifier for one in self.columns),
             )
         )

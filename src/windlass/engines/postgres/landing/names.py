@@ -9,9 +9,11 @@ from windlass.model.relation import Name
 
 SCHEMA = "windlass"
 INPUT, PLACE = "windlass_input", "windlass_place"  # where a row comes from: input and position
+ROW = "windlass_row"  # the position of a row that is about to be loaded
 # in a before-image: what happened to the row, its hash afterwards, and who wrote it before
 KIND, MADE, WROTE = "windlass_kind", "windlass_made", "windlass_wrote"
-RESERVED = (INPUT, PLACE, KIND, MADE, WROTE)
+AT, IN = "windlass_at", "windlass_in"  # a row's position in the table, until it is updated
+RESERVED = (INPUT, PLACE, ROW, KIND, MADE, WROTE, AT, IN)
 
 
 def short(load: str) -> str:

@@ -45,7 +45,7 @@ class StagedInput:
 @dataclass(frozen=True, slots=True)
 class Rows:
     """`source` is the FROM item. Besides the `columns` it has `windlass_input` and
-    `windlass_place`, which say where a row comes from."""
+    `windlass_place`, which say where a row comes from, and its position, `windlass_row`."""
 
     source: sql.Composable
     columns: tuple[Column, ...]
@@ -94,10 +94,11 @@ def _of_table(shaped: Name, staging: Staging) -> sql.Composed:
     values = listed(
         sql.SQL("{0}::{1} as {0}").format(one.identifier, one.cast) for one in staging.given
     )
-    return sql.SQL("(select {}, {}, {} from {})").format(
+    return sql.SQL("(select {}, {}, {}, ctid as {} from {})").format(
         values,
         sql.Identifier(names.INPUT),
         sql.Identifier(names.PLACE),
+        sql.Identifier(names.ROW),
         names.identifier(shaped),
     )
 
@@ -108,11 +109,12 @@ def _of_inputs(load: Load, staging: Staging, inputs: Sequence[StagedInput]) -> s
         for one, column in zip(load.assigned, staging.given, strict=True)
     )
     parts = [
-        sql.SQL("select {}, {} as {}, ctid as {} from {}").format(
+        sql.SQL("select {}, {} as {}, ctid as {}, ctid as {} from {}").format(
             values,
             sql.Literal(one.number),
             sql.Identifier(names.INPUT),
             sql.Identifier(names.PLACE),
+            sql.Identifier(names.ROW),
             names.identifier(one.table),
         )
         for one in inputs

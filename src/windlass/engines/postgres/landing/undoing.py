@@ -13,9 +13,10 @@ from typing import Any
 from psycopg import sql
 
 from windlass.engines.postgres.landing import names
-from windlass.engines.postgres.landing.applying import hash_of, same_key
+from windlass.engines.postgres.landing.applying import same_key
 from windlass.engines.postgres.landing.columns import find_oid, listed, named, read_columns
 from windlass.engines.postgres.landing.expecting import described_key
+from windlass.engines.postgres.landing.images import hash_of
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
 from windlass.model.past import Others

@@ -24,6 +24,7 @@ from windlass.engines.postgres.landing.columns import (
 from windlass.engines.postgres.landing.direct import Direct, can_be_direct
 from windlass.engines.postgres.landing.expecting import check_rows, refuse_bad_keys
 from windlass.engines.postgres.landing.locking import lock_patiently, needs_lock
+from windlass.engines.postgres.landing.merging import is_plain
 from windlass.engines.postgres.landing.rows import (
     Rows,
     StagedInput,
@@ -252,7 +253,8 @@ class LoadWork:
         check_columns(load, columns)
         undo = names.undo(self.run, load.name)
         ident = identifying(load, columns, rows)
-        change = Change(self.connection, load, load.table.name, columns, rows, undo, ident)
+        plain = is_plain(self.connection, oid)
+        change = Change(self.connection, load, load.table.name, columns, rows, undo, ident, plain)
         counts = change.apply()
         self._set_sequences(columns, rows.columns)
         self.books.keep_private(self.connection)
