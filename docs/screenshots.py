@@ -36,6 +36,7 @@ MIGRATION, VALIDATION = "postgres_to_postgres_migration", "validate_migration_en
 SCALE = 0.5  # order_line has more than 100,000 rows, below which nothing can be cut
 WIDTH, COLOURS = 1400, 256
 RUN_SECONDS = 300.0
+MOST_WAIT = 180_000  # milliseconds for what has to be on a page; a busy machine is slow
 SPOIL = (
     "update shop.product set name = 'Oops' where id in (7, 42)",
     "delete from shop.review where id = 99",
@@ -54,6 +55,7 @@ class Camera:
     @classmethod
     def log_in(cls, airflow: Client, browser: Browser, images: Path) -> Camera:
         session = browser.new_context()
+        session.set_default_timeout(MOST_WAIT)
         page = session.new_page()
         page.goto(airflow.url)
         page.locator("input[name=username]").fill(USER)
@@ -68,6 +70,7 @@ class Camera:
         size = {"width": WIDTH, "height": height}
         cookies = {"cookies": self.session.cookies(), "origins": []}
         context = self.browser.new_context(viewport=size, storage_state=cookies)
+        context.set_default_timeout(MOST_WAIT)
         page = context.new_page()
         page.goto(f"{self.airflow.url}{path}")
         try:
@@ -113,7 +116,7 @@ def trigger_by_form(camera: Camera) -> str:
 def approve(camera: Camera, run: str) -> None:
     """Wait for the plan, and approve it."""
     with camera.at(f"{run_path(MIGRATION, run)}/tasks/approve_migration", 1000) as page:
-        page.get_by_title("Required Action").click(timeout=60_000)
+        page.get_by_title("Required Action").click()
         button = page.get_by_role("button", name="Approve")
         button.wait_for()
         page.get_by_text("Order of work").wait_for()
@@ -197,6 +200,7 @@ def main(chromium: str, into: Path) -> None:
         subprocess.run(start, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         airflow = client_of(folder)
         with sync_playwright() as playwright:
+            expect.set_options(timeout=MOST_WAIT)
             # as root Chromium refuses its sandbox; the only page that it sees is our own
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             camera = Camera.log_in(airflow, browser, into)
