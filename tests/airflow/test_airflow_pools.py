@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from windlass.airflow.board import Board
-from windlass.airflow.findings import REPAIR, lines_of, unfinished
+from windlass.airflow.findings import is_judged, lines_of, unfinished
 from windlass.airflow.pools import PoolWatch
 from windlass.errors import Refused, WindlassError
+from windlass.model.outcome import State
 from windlass.model.report import Problem
 
 COPIES = ("transfer_table_data", "transfer_partition")
@@ -130,14 +131,14 @@ def test_how_long_it_waits_is_a_choice() -> None:
 # what it says at the end
 
 
-def test_a_holder_does_not_advise_to_clear_what_no_clearing_mends() -> None:
+def test_a_holder_is_no_second_red_task_of_a_run_that_was_judged() -> None:
     last = "generate_migration_summary"
-    message, hint = unfinished([last], last, {"state": "different"})
-    assert (message, hint) == (
-        f"the run is over, and {last} has failed: different",
-        f"see {last}; {REPAIR}",
-    )
-    _, hint = unfinished(["transfer_table_data"], last, {"state": "different"})
+    assert is_judged(last, [last], {"state": "different"})
+    assert is_judged(last, ["trigger_validation_dag", last], {"state": str(State.LOSSY)})
+    assert not is_judged(last, [last], {"state": "done"})
+    assert not is_judged(last, ["transfer_table_data"], {"state": "different"})
+    message, hint = unfinished(["transfer_table_data"])
+    assert message == "the run ended with failed tasks: transfer_table_data"
     assert hint == "clear them together with this one to resume"
 
 

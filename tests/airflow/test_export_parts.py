@@ -24,6 +24,7 @@ from command import Ran, windlass
 from demo.airflow.processes import airflow_command
 from exporting import export, files, rows, spec_file
 from needs import needs_airflow
+from other_tasks import TaskTimes
 from servers import Database
 from windlass.airflow.work import Part
 from windlass.errors import Different, Refused, WindlassError
@@ -46,7 +47,7 @@ SHOP = (
 
 
 @dataclass
-class Others:
+class Others(TaskTimes):
     """The results of the other tasks, as Airflow would show them to a task."""
 
     started_by: StartedBy = field(default_factory=lambda: StartedBy(EXTERNAL))
@@ -85,6 +86,7 @@ class Run:
         for name in steps:
             step, board = EXPORT.step(name), self.others
             part = Part(EXPORT, step, spec, board, patience_seconds=0)  # type: ignore[arg-type]
+            self.others.task = step.task
             done = part.run()
             self.outcome = part.outcome or self.outcome
             self.others.found[step.task] = dict(done.get(ONE.id, {}))
@@ -210,6 +212,7 @@ def test_the_last_task_reports_the_whole_run(run: Run) -> None:
     so_far = datetime.now(UTC) - began
     run.do(*STEPS[-2:])
     assert run.outcome and run.outcome.seconds > so_far.total_seconds()
+    assert {"read_source", "extract"} <= run.outcome.course.phases.keys()
     published = json.loads((run.folder / "files" / "latest.json").read_text())
     assert run.outcome.source == published["source"] == run.listed()["source"]
     assert "(PostgreSQL 16" in run.outcome.source

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from load_targets import LoadTarget, target
+from other_tasks import TaskTimes
 from web_server import serving, with_ranges
 from windlass.airflow.work import Part
 from windlass.errors import CannotResume, RowsRefused
@@ -25,7 +26,7 @@ NEW = "id,total,note\n2,20,b\n3,33,cc\n4,40,d\n"
 
 
 @dataclass
-class Others:
+class Others(TaskTimes):
     """The results of the other tasks, as Airflow would show them to a task."""
 
     started_by: StartedBy = field(default_factory=lambda: StartedBy(EXTERNAL, "http://airflow"))
@@ -60,6 +61,7 @@ class DagRun:
         for name in steps:
             step: Step[Any] = LOAD.step(name)
             part = Part(LOAD, step, spec, self.others)  # type: ignore[arg-type]
+            self.others.task = step.task
             self.others.found[step.task] = part.run()
             self.outcome = part.outcome
 
@@ -83,7 +85,7 @@ def test_its_tasks_do_what_the_command_does_and_each_again_changes_nothing(run: 
 
 def test_the_next_run_of_the_dag_has_nothing_to_do_and_is_done(run: DagRun) -> None:
     run.do(*STEPS)
-    later = DagRun(run.target, Others(StartedBy(f"{EXTERNAL} later")))
+    later = DagRun(run.target, Others(started_by=StartedBy(f"{EXTERNAL} later")))
     later.do(*STEPS)
     assert later.outcome is not None and later.outcome.state == "done"
     assert any("is as run" in one for one in later.others.found["read_inputs"][ONE.id]["notices"])
@@ -93,7 +95,7 @@ def test_no_task_downloads_what_the_server_says_is_unchanged(run: DagRun) -> Non
     with serving(with_ranges(NEW.encode())) as server:
         DagRun(run.target, source=f"{server.url}/rows.csv").do(*STEPS)
         before = len(server.asked)
-        others = Others(StartedBy(f"{EXTERNAL} later"))
+        others = Others(started_by=StartedBy(f"{EXTERNAL} later"))
         later = DagRun(run.target, others, f"{server.url}/rows.csv")
         later.do(*STEPS)
         assert later.outcome is not None and later.outcome.state == "done"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from windlass.airflow.spans import SPAN, Span, spans_in
 from windlass.airflow.web_ui import run_url
 from windlass.model.flow import ONE, Result, Step
 from windlass.model.outcome import StartedBy
@@ -58,6 +59,19 @@ class Board:
         listed = self.result(step.sharing)
         shares = (self.ti.xcom_pull(task_ids=[self._id(step.task)]) or [])[: len(listed or ())]
         return {item: result for share in shares if share for item, result in share.items()}
+
+    def spans(self, step: Step[Any]) -> list[Span]:
+        """When the tasks of a step were at work. One that holds has it in its result, which is
+        there while it still runs."""
+        if step.lasting:
+            return spans_in([(self.result(step.task) or {}).get(SPAN)])
+        if not (step.items and step.spread):
+            return spans_in([self.pushed(step.task, SPAN)])
+        return spans_in(self.ti.xcom_pull(task_ids=[self._id(step.task)], key=SPAN) or [])
+
+    def keep_span(self, span: Span) -> None:
+        """Keep when this task was at work, for the end of the run."""
+        self.ti.xcom_push(key=SPAN, value=span.to_json())
 
     def states(self, tasks: Sequence[str] | None = None) -> dict[str, str | None]:
         """States by task; for mapped tasks with their index."""

@@ -109,11 +109,14 @@ def summary_of(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     }
 
 
-def unfinished(failed: Sequence[str], last: str, ended: Mapping[str, Any]) -> tuple[str, str]:
-    """Message and hint of a holder at the end of a run in which tasks have failed. `ended` is the
-    result of the task `last`, which ends the run."""
-    if last in failed and ended.get("state") in OVER:
-        return f"the run is over, and {last} has failed: {ended['state']}", f"see {last}; {REPAIR}"
+def is_judged(last: str, failed: Sequence[str], ended: Mapping[str, Any]) -> bool:
+    """Whether a run with failed tasks is over, as its `last` task has reported: both sides differ.
+    `ended` is the result of that task. Clearing tasks does not make such a run green."""
+    return last in failed and ended.get("state") in OVER
+
+
+def unfinished(failed: Sequence[str]) -> tuple[str, str]:
+    """Message and hint of a holder at the end of a run in which tasks have failed."""
     names = ", ".join(failed[:10])
     hint = "clear them together with this one to resume"
     return f"the run ended with failed tasks: {names}", hint

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,9 +17,10 @@ import tenacity
 
 from windlass.airflow.board import Board
 from windlass.airflow.ending import Reports, outcome_of
-from windlass.airflow.findings import unfinished, without_known
+from windlass.airflow.findings import is_judged, unfinished, without_known
 from windlass.airflow.form import as_key
 from windlass.airflow.lineage import arrived_of
+from windlass.airflow.spans import SPAN, Span, knows_only_its_own, with_spans
 from windlass.errors import ConnectionLost, Different, RunLost, SnapshotLost, WindlassError
 from windlass.model.event import (
     Emit,
@@ -65,6 +67,7 @@ class Part:
     outcome: Outcome | None = None  # of the whole run, once its last step is done
     arrived: Sequence[Arrived] = ()  # what the whole run has written; likewise
     accounting: Accounting | None = None  # of the last step, for the report
+    span: Span | None = None  # when it was at work on the step
     emit: Emit = field(default_factory=lambda: log_event)
     _may_stand_in: bool = True
 
@@ -92,7 +95,10 @@ class Part:
                     context.conclude()
             return dict(context.results[self.step.name])
 
-        return self._inside(work)
+        found = self._inside(work)
+        if self.span and self.step != self.flow.last:
+            self.board.keep_span(self.span)
+        return found
 
     @contextlib.contextmanager
     def _ending(self, context: Held) -> Iterator[None]:
@@ -108,6 +114,10 @@ class Part:
             self._keep(context, outcome_of(context))
 
     def _keep(self, context: Held, outcome: Outcome) -> None:
+        if knows_only_its_own(outcome, self.flow):
+            before = {step.name: self.board.spans(step) for step in self.flow.steps[:-1]}
+            own = [self.span] if self.span else []
+            outcome = with_spans(outcome, self.flow, {**before, self.step.name: own})
         self.outcome, self.arrived = outcome, arrived_of(self.flow, context, outcome)
 
     def list_items(self) -> Sequence[Item]:
@@ -150,7 +160,9 @@ class Part:
 
         def stay(context: Held) -> Result:
             self._run(context, [self.step.name])
-            result: Result = context.results[self.step.name][ONE.id]
+            assert self.span is not None
+            done = context.results[self.step.name][ONE.id]
+            result: Result = {**done, SPAN: self.span.to_json()}
             skip(self._needless(context))
             publish(result)
             self._stay(context, last, watch)
@@ -182,7 +194,10 @@ class Part:
         if failed:
             end = self.flow.last.task
             ended = self.board.result(end) or {}
-            message, hint = unfinished(failed, end, ended)
+            if is_judged(end, failed, ended):  # which that task says, and is red for
+                log.info("the run is over: %s, see %s", ended["state"], end)
+                return
+            message, hint = unfinished(failed)
             if ended.get("state"):  # it has written the report
                 raise WindlassError(message, hint=hint)
             self._give_up(context, message, hint)
@@ -317,14 +332,19 @@ class Part:
     ) -> None:
         # each retry is an event as well, which `log_event` logs: a task's log would have it twice
         logging.getLogger(run_flow.__module__).setLevel(logging.WARNING)
-        run_flow(
-            self.flow.only(*steps),
-            context,
-            jobs=self.jobs,
-            emit=context.emit,
-            items=items,
-            attempts=ATTEMPTS,
-        )
+        began = time.time()
+        try:
+            run_flow(
+                self.flow.only(*steps),
+                context,
+                jobs=self.jobs,
+                emit=context.emit,
+                items=items,
+                attempts=ATTEMPTS,
+            )
+        finally:
+            if self.step.name in steps:
+                self.span = Span.until_now(began, len(context.results[self.step.name]) or 1)
 
     def _items(self, context: Held, ids: Sequence[str]) -> Sequence[Item]:
         assert self.step.items
