@@ -147,10 +147,12 @@ def show_partitions(camera: Camera, run: str) -> None:
 def show_differences(camera: Camera, run: str) -> None:
     path = f"{run_path(VALIDATION, run)}/tasks/generate_validation_report"
     with camera.at(path, 620) as page:
-        page.get_by_text("shop.product (id = 42): differs in name").first.wait_for()
+        named = page.get_by_text("shop.product (id = 42): differs in name").first
+        named.wait_for()
         page.get_by_text("AirflowFailException").click()  # puts the traceback away
         expect(page.get_by_text("task_runner.py").filter(visible=True)).to_have_count(0)
         page.evaluate("for (const one of document.querySelectorAll('*')) one.scrollTo(0, 0)")
+        named.scroll_into_view_if_needed()
         camera.take(page, "differences")
 
 
