@@ -7,12 +7,12 @@ comparison, learns it from the XComs of the tasks before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from windlass.model.flow import Flow
+from windlass.model.flow import Flow, Step
 from windlass.model.outcome import Outcome
 
 SPAN = "span"  # in XCom
@@ -39,31 +39,35 @@ def spans_in(pushed: Iterable[Mapping[str, Any] | None]) -> list[Span]:
     return [Span(**one) for one in pushed if one]
 
 
-def knows_only_its_own(outcome: Outcome, flow: Flow[Any]) -> bool:
-    """Whether the last task's outcome has no times of the tasks before it."""
-    return set(outcome.course.phases) <= {flow.last.name} and len(flow.steps) > 1
+def with_spans(
+    outcome: Outcome, flow: Flow[Any], of: Callable[[Step[Any]], Sequence[Span]], own: Span | None
+) -> Outcome:
+    """The outcome with the times of all tasks, if its flow does not know those of the tasks before
+    its last step. `of` finds them by step, of some steps none; `own` is that of the last."""
+    *before, last = flow.steps
+    if not before or set(outcome.course.phases) - {last.name}:
+        return outcome
+    spans = {step.name: of(step) for step in before} | {last.name: [own] if own else []}
+    return _with(outcome, flow, [(step, one) for step, some in spans.items() for one in some])
 
 
-def with_spans(outcome: Outcome, flow: Flow[Any], spans: Mapping[str, Sequence[Span]]) -> Outcome:
-    """The outcome with the times of all tasks. `spans` is by step; of some steps there are none."""
+def _with(outcome: Outcome, flow: Flow[Any], spans: Sequence[tuple[str, Span]]) -> Outcome:
     from windlass.model.account import Work  # a DAG file has no use for these
     from windlass.run.accounting import timeline_of, utc_text
 
-    began = min((one.began for some in spans.values() for one in some), default=None)
-    if began is None:
+    if not spans:
         return outcome
-    now = max([time.time(), *(one.ended for some in spans.values() for one in some)])
-    work = [
-        Work(step, one.began - began, one.ended - began)
-        for step, some in spans.items()
-        for one in some
-    ]
+    began = min(one.began for _, one in spans)
+    took = max(time.time(), *(one.ended for _, one in spans)) - began
+    work = [Work(step, one.began - began, one.ended - began) for step, one in spans]
     timeline = timeline_of(flow, work, utc_text(datetime.fromtimestamp(began, UTC)), utc_text())
-    items = {step: sum(one.items for one in some) for step, some in spans.items()}
-    steps = tuple(replace(one, items=items[one.name]) for one in timeline.steps)
+    steps = tuple(
+        replace(one, items=sum(span.items for step, span in spans if step == one.name))
+        for one in timeline.steps
+    )
     return replace(
         outcome,
-        seconds=max(outcome.seconds, now - began),
+        seconds=max(outcome.seconds, took),
         course=replace(outcome.course, phases={one.name: one.seconds for one in steps}),
         account=replace(outcome.account, timeline=replace(timeline, steps=steps)),
     )

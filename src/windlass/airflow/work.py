@@ -20,7 +20,7 @@ from windlass.airflow.ending import Reports, outcome_of
 from windlass.airflow.findings import is_judged, unfinished, without_known
 from windlass.airflow.form import as_key
 from windlass.airflow.lineage import arrived_of
-from windlass.airflow.spans import SPAN, Span, knows_only_its_own, with_spans
+from windlass.airflow.spans import SPAN, Span, with_spans
 from windlass.errors import ConnectionLost, Different, RunLost, SnapshotLost, WindlassError
 from windlass.model.event import (
     Emit,
@@ -114,10 +114,7 @@ class Part:
             self._keep(context, outcome_of(context))
 
     def _keep(self, context: Held, outcome: Outcome) -> None:
-        if knows_only_its_own(outcome, self.flow):
-            before = {step.name: self.board.spans(step) for step in self.flow.steps[:-1]}
-            own = [self.span] if self.span else []
-            outcome = with_spans(outcome, self.flow, {**before, self.step.name: own})
+        outcome = with_spans(outcome, self.flow, self.board.spans, self.span)
         self.outcome, self.arrived = outcome, arrived_of(self.flow, context, outcome)
 
     def list_items(self) -> Sequence[Item]:
@@ -161,8 +158,7 @@ class Part:
         def stay(context: Held) -> Result:
             self._run(context, [self.step.name])
             assert self.span is not None
-            done = context.results[self.step.name][ONE.id]
-            result: Result = {**done, SPAN: self.span.to_json()}
+            result = {**context.results[self.step.name][ONE.id], SPAN: self.span.to_json()}
             skip(self._needless(context))
             publish(result)
             self._stay(context, last, watch)
