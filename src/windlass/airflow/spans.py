@@ -7,13 +7,16 @@ comparison, learns it from the XComs of the tasks before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from windlass.model.flow import Flow, Step
 from windlass.model.outcome import Outcome
+
+if TYPE_CHECKING:
+    from windlass.run.story import Story
 
 SPAN = "span"  # in XCom
 
@@ -34,21 +37,29 @@ class Span:
         return asdict(self)
 
 
+class Spans(Protocol):
+    """Where the other tasks have kept theirs."""
+
+    def spans(self, step: Step[Any]) -> Sequence[Span]: ...
+
+
 def spans_in(pushed: Iterable[Mapping[str, Any] | None]) -> list[Span]:
     """Those that tasks have pushed."""
     return [Span(**one) for one in pushed if one]
 
 
 def with_spans(
-    outcome: Outcome, flow: Flow[Any], of: Callable[[Step[Any]], Sequence[Span]], own: Span | None
+    outcome: Outcome, flow: Flow[Any], context: Any, board: Spans, own: Span | None
 ) -> Outcome:
-    """The outcome with the times of all tasks, if its flow does not know those of the tasks before
-    its last step. `of` finds them by step, of some steps none; `own` is that of the last."""
-    *before, last = flow.steps
-    if not before or set(outcome.course.phases) - {last.name}:
+    """The outcome with the times of all tasks, if the `context` of the last one knows only its
+    `own`."""
+    story: Story | None = getattr(context, "story", None)
+    if story is None or outcome.course.phases != story.phases:  # a journal knows them
         return outcome
-    spans = {step.name: of(step) for step in before} | {last.name: [own] if own else []}
-    return _with(outcome, flow, [(step, one) for step, some in spans.items() for one in some])
+    *before, last = flow.steps
+    found = {step.name: board.spans(step) for step in before} | {last.name: [own] if own else []}
+    spans = [(step, one) for step, some in found.items() for one in some]
+    return _with(outcome, flow, spans)
 
 
 def _with(outcome: Outcome, flow: Flow[Any], spans: Sequence[tuple[str, Span]]) -> Outcome:

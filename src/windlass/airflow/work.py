@@ -114,7 +114,7 @@ class Part:
             self._keep(context, outcome_of(context))
 
     def _keep(self, context: Held, outcome: Outcome) -> None:
-        outcome = with_spans(outcome, self.flow, self.board.spans, self.span)
+        outcome = with_spans(outcome, self.flow, context, self.board, self.span)
         self.outcome, self.arrived = outcome, arrived_of(self.flow, context, outcome)
 
     def list_items(self) -> Sequence[Item]:
@@ -157,8 +157,8 @@ class Part:
 
         def stay(context: Held) -> Result:
             self._run(context, [self.step.name])
-            assert self.span is not None
-            result = {**context.results[self.step.name][ONE.id], SPAN: self.span.to_json()}
+            span = self.span.to_json() if self.span else None
+            result = {**context.results[self.step.name][ONE.id], SPAN: span}
             skip(self._needless(context))
             publish(result)
             self._stay(context, last, watch)

@@ -72,7 +72,8 @@ class Story:
                 yield from result.get(what, ())
 
     @property
-    def _phases(self) -> dict[str, float]:
+    def phases(self) -> dict[str, float]:
+        """Seconds of each step on which this process has worked."""
         return {step: last - first for step, (first, last) in self._clock.items()}
 
     def complete(self, outcome: Outcome) -> Outcome:
@@ -84,7 +85,7 @@ class Story:
         return replace(
             outcome,
             seconds=self.seconds,
-            course=replace(outcome.course, phases=outcome.course.phases or self._phases),
+            course=replace(outcome.course, phases=outcome.course.phases or self.phases),
             notices=tuple(dict.fromkeys(noticed)),
         )
 
