@@ -23,7 +23,6 @@ from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
 from windlass.airflow.ending import block_lines
 from windlass.airflow.lineage import operator_lineage
-from windlass.airflow.spans import SPAN, spans_in
 from windlass.airflow.work import Part
 from windlass.errors import (
     ConnectionLost,
@@ -35,7 +34,6 @@ from windlass.errors import (
 )
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.outline import MIGRATE
-from windlass.flows.validate.outline import VALIDATE
 from windlass.model.flow import ONE, Result, Step
 from windlass.model.outcome import StartedBy
 from windlass.model.report import Difference, DifferenceKind
@@ -437,54 +435,6 @@ def test_what_only_the_validation_dag_has_found_ends_the_run_as_different(pair: 
             last.run()
     assert list(map(str, caught.value.differences)) == [str(found)]
     assert pair.target.value("select state from windlass.run") == "different"
-
-
-@dataclass
-class Over(Others):
-    """All of them have ended."""
-
-    ended: bool = True
-    done: dict[str, Mapping[str, Result]] = field(default_factory=dict)
-
-    def results(self, step: Step[Any]) -> Mapping[str, Result]:
-        return self.done.get(step.task, {})
-
-    def others_are_over(self, last: Sequence[str]) -> bool:
-        return True
-
-    def skipped(self, last: Sequence[str]) -> list[str]:
-        return []
-
-    def failed(self) -> list[str]:
-        return []
-
-
-def test_a_comparison_in_several_tasks_reports_the_time_of_all_of_them(pair: Pair) -> None:
-    """The last of them takes no time, and there is no journal."""
-    for side in (pair.source, pair.target):
-        side.run("create table sale as select 1 as n")
-    others, began = Over(), time.time()
-    outcome = None
-    for step in VALIDATE.steps:
-        others.task = step.task
-        board: Any = others
-        one = Part(VALIDATE, step, part(pair, HOLD).spec, board, patience_seconds=0)
-        if step.lasting:
-            others.handles[step.task] = held = one.hold(lambda _: None, [])
-            others.times[step.task] = spans_in([held[SPAN]])
-            others.done[step.task] = {ONE.id: held}
-        else:
-            others.done[step.task] = one.run()
-        outcome = one.outcome
-    lasted = time.time() - began
-    assert outcome is not None
-    assert set(outcome.course.phases) == {step.name for step in VALIDATE.steps}
-    timeline = outcome.account.timeline
-    assert timeline.steps[0].name == "read_both_sides"
-    assert sum(outcome.course.phases.values()) <= outcome.seconds <= lasted + 0.01
-    assert outcome.seconds >= timeline.steps[-1].start_seconds > 0
-    text = "\n".join(block_lines(outcome, VALIDATE.words))
-    assert "read both sides" in text and "validate content" in text
 
 
 def test_what_both_have_found_is_reported_once(pair: Pair) -> None:
