@@ -146,6 +146,7 @@ SAMPLED = {
         "test_rows_appended_to_postgres_are_there_once_after_a_kill": 2,
         "test_a_run_killed_while_loading_postgres_is_resumed": 1,
     },
+    "test_file_copy": {"test_copy_reads_what_the_reader_reads_and_nothing_that_it_refuses": 4},
     "test_fingerprint": {
         "test_every_type_at_its_limits_is_the_same_on_two_versions": 1,
         "test_a_fingerprint_sees_what_equality_overlooks": 20,
@@ -328,6 +329,7 @@ SAMPLED = {
         "test_a_target_that_is_closed_for_writing_is_refused": 1,
     },
     "test_status": {"test_a_run_of_a_version_whose_plans_are_unknown_is_named": 1},
+    "test_translate": {"test_killed_anywhere_the_same_command_ends_it": 4},
     "test_translate_campaign": {"test_killed_at_any_statement_every_row_arrives_once": 2},
     "test_translate_shapes": {"test_a_public_sample_arrives_whole": 2},
     "test_trust": {
