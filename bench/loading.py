@@ -92,6 +92,11 @@ def variables(one: Loader, folder: Path, target: str, files: Path) -> dict[str, 
     }
 
 
+def with_ours(home: Path) -> dict[str, str]:
+    """The environment of a script that runs this checkout's `windlass`."""
+    return environment(home) | {"PYTHONPATH": str(ROOT / "src")}
+
+
 def scaled(figures: Figures, starting: Figures) -> Figures:
     """As if ten times the rows had been loaded: what takes longer than starting, ten times."""
     times = (Metric.SECONDS, Metric.CPU_SECONDS)

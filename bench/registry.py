@@ -146,6 +146,21 @@ BENCHMARKS = (
         needs=("psql", "sqlite3"),
     ),
     Benchmark(
+        "engines-memory",
+        "client memory of migrations into DuckDB, by the number of rows",
+        _ENGINES,
+        "bench.benchmarks.engines_memory:measure_memory",
+        repeat=1,
+        never_run="its figures follow",
+    ),
+    Benchmark(
+        "engines-jobs",
+        "one PostgreSQL table into MariaDB in chunks, by the number of jobs",
+        _ENGINES,
+        "bench.benchmarks.engines_jobs:measure_jobs",
+        never_run="its figures follow",
+    ),
+    Benchmark(
         "engines-mariadb",
         "a MariaDB database into PostgreSQL, against pgloader and dlt",
         _ENGINES,

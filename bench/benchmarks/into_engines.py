@@ -6,13 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.loading import make_files
+from bench.loading import make_files, with_ours
 from bench.measure import RunFailed, measure
 from bench.peers import duckdb_python
 from bench.result import Case, Figures, Goal, Measured, Metric, judged, ratio
 from bench.servers import Server, running
 from bench.setup import Setup, take_turns, with_rate
-from bench.shell import environment
 
 MOST_TIMES = 1.5  # of DuckDB's time
 MOST_MB = 200
@@ -126,7 +125,7 @@ def _run(
         words = {"SOURCE": server.url("shop"), "FILE": str(path), "ATTACH": _ATTACH}
         if one is DUCKDB:
             words["DUCKDB"] = str(duckdb_python())
-        figures = measure(one.script, environment(folder) | words, folder)
+        figures = measure(one.script, with_ours(folder) | words, folder)
     with closing(sqlite3.connect(path)) as session:
         sums = session.execute(SUMS).fetchone()
     # sums of doubles in the order of rows: all read the table from its beginning

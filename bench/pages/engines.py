@@ -32,6 +32,17 @@ SECTIONS = {
         "On two cores. All make the same table, with its primary key and two indexes. The others"
         "\ncheck no value, and keep no journal; a time becomes the text that each of them writes.",
     ),
+    "engines-memory": (
+        "Memory into DuckDB, by the number of rows",
+        "DuckDB works in the process of Windlass, so its memory is shown. Rows need no more,"
+        "\nhowever many there are. An index has to fit into memory while it is built: 9 to 50 bytes"
+        "\nfor each row, by its columns' types. The peak is that of the largest index.",
+    ),
+    "engines-jobs": (
+        "One table into MariaDB, by the number of jobs",
+        "On two cores, which both servers share with the program: Python writes the lines of all"
+        "\nchunks in one process.",
+    ),
     "engines-mariadb": (
         "MariaDB into PostgreSQL",
         "On two cores, which both servers share with the program. dlt moves rows into tables that"

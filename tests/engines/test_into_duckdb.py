@@ -19,11 +19,8 @@ from command import REFUSED
 from file_moves import IntoDuckDb
 from killing import kill
 from servers import Database
-from windlass.engines.duckdb.destination.file import DuckDbFile
-from windlass.engines.duckdb.destination.filling import fill, memory_mb
-from windlass.engines.duckdb.session import has_too_little_memory
-from windlass.errors import WindlassError
-from windlass.model.conversion import Carried, ColumnPlan, Extent, TableConversion
+from windlass.engines.duckdb.destination.filling import fill
+from windlass.model.conversion import Carried
 from windlass.model.relation import Name
 from windlass.model.translation import Sort
 
@@ -380,34 +377,6 @@ def test_rows_that_are_inserted_leave_memory() -> None:
             assert pa.total_allocated_bytes() - before < 2 * size
         session.execute("commit")
         assert session.execute("select count(*) from t").fetchall() == [(2_000,)]
-
-
-@pytest.mark.full
-def test_a_table_with_a_key_gets_the_memory_that_its_commit_takes(tmp_path: Path) -> None:
-    """Without more of it, the commit fails, and no other attempt can insert these rows."""
-    rows = 3_000_000
-    key = ColumnPlan("id", "id", "text", Carried("VARCHAR", Sort.TEXT, "{0}"), not_null=True)
-    name = Name("main", "t")
-    table = TableConversion(name, name, (key,), ("id",), "", extent=Extent(rows))
-
-    def fill_it(file: DuckDbFile, settings: str) -> None:
-        file.make()
-        with file.transaction(file.building, "copying t") as session:
-            session.execute(f"create table t (id varchar primary key); {settings}")
-            session.execute(
-                f"insert into t select 'key-' || lpad(i::varchar, 28, '0') from range({rows}) r(i)"
-            )
-
-    scarce = DuckDbFile(str(tmp_path / "scarce.duckdb"))
-    with pytest.raises(WindlassError, match="copying t: DuckDB lacks memory for the commit") as it:
-        fill_it(scarce, "")
-    assert "restart" in it.value.hint and not has_too_little_memory(it.value.__cause__)
-    scarce.close()
-    enough = DuckDbFile(str(tmp_path / "enough.duckdb"))
-    fill_it(enough, enough.memory.at_least(memory_mb(table)))
-    with enough.session(enough.building, "counting") as session:
-        assert session.execute("select count(*) from t").fetchall() == [(rows,)]
-    enough.close()
 
 
 def test_expressions_mean_the_same(move: Moved) -> None:

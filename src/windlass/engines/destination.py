@@ -121,6 +121,9 @@ class Destination(Protocol):
 
     def create(self, draft: TableDraft) -> str: ...
 
+    def late_key(self, draft: TableDraft) -> Made | None:
+        """The primary key, if `build` makes it; else `create` does."""
+
     def foreign_keys(self, draft: TableDraft) -> Sequence[Made]:
         """Those that are made once all rows and indexes are there: none, if `create` makes them."""
 
@@ -200,6 +203,9 @@ class Destination(Protocol):
 
     def inserted(self, session: Session, table: TableConversion) -> None:
         """Called after the last rows of a table."""
+
+    def build(self, session: Session, table: TableConversion, made: Made) -> None:
+        """Build an index, or the key, of a table that has its rows."""
 
     def broken(
         self, session: Session, tables: Sequence[TableConversion]

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from windlass.engines.duckdb.session import MEMORY, has_too_little_memory, is_locked
+from windlass.engines.duckdb.session import MEMORY, QUIET, has_too_little_memory, is_locked
 
 IDLE_SECONDS = 0.5  # it is closed after this time without a call
 LONGEST_SECONDS = 2.0  # after this time it is closed for others, even if the next call is waiting
@@ -91,7 +91,7 @@ class KeptFile:
                 if not is_locked(error) or time.monotonic() > until or self._stopped.is_set():
                     raise
                 self._stopped.wait(_LOOK_SECONDS)
-        connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+        connection.execute(f"{QUIET}; set timezone = 'UTC'; set preserve_insertion_order = false")
         return connection
 
     def _close_idle(self, calls: int) -> None:
@@ -113,4 +113,4 @@ class KeptFile:
 def _settle(path: str) -> None:
     """Write the file's log into the file: it would be read at once whenever the file is opened."""
     with duckdb.connect(path) as connection:
-        connection.execute("checkpoint")
+        connection.execute(f"{QUIET}; checkpoint")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from windlass.engines.duckdb.session import MEMORY_MB, has_too_little_memory
@@ -20,6 +20,10 @@ STAGING_MB = 32
 ADDING_MB = 48
 STEPS_MB = (128, 512, 2048, None)
 """None is DuckDB's own limit: most of the machine's memory."""
+LEAST_MB = 32
+CLOSE_STEPS_MB = (LEAST_MB, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, None)
+"""For work that takes less time than memory is worth: DuckDB keeps what it has read, up to the
+limit."""
 _MACHINE_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 _LINES_MB = {128: 2, 512: 32, 2048: 128, None: 1024}  # 2 is DuckDB's own limit
 
@@ -43,11 +47,11 @@ class Memory:
 
     def at_least(self, limit_mb: int) -> str:
         """A statement that gives a session this much, if its call has less; never more than
-        DuckDB's own limit."""
+        DuckDB's own limit. If that is too little, the call is repeated with more."""
         now = getattr(self._call, "limit_mb", MEMORY_MB)
-        if now is None or limit_mb > _MACHINE_MB * 0.8:
-            return limit(None)
-        return limit(max(now, limit_mb))
+        is_most = now is None or limit_mb > _MACHINE_MB * 0.8
+        self._call.limit_mb = None if is_most else max(now, limit_mb)
+        return limit(self._call.limit_mb)
 
     @property
     def settings_of_export(self) -> str:
@@ -61,20 +65,27 @@ class Memory:
         """How long a line of a CSV file may be; DuckDB holds two lines or more."""
         return _LINES_MB[getattr(self._call, "limit_mb", MEMORY_MB)]
 
-    def enough(self, call: Callable[[], Result], least_mb: int) -> Result:
+    def enough(
+        self,
+        call: Callable[[], Result],
+        least_mb: int,
+        steps_mb: Sequence[int | None] = STEPS_MB,
+    ) -> Result:
         """The result of the call. The call works in a transaction, and is repeated with more memory
         as long as DuckDB reports that it has too little."""
+        limit_mb: int | None = least_mb
         try:
-            for limit_mb in dict.fromkeys((least_mb, *STEPS_MB)):
+            while True:
                 self._call.limit_mb = limit_mb
                 try:
                     return call()
                 except WindlassError as error:
-                    if limit_mb is None or not has_too_little_memory(error.__cause__):
+                    had_mb: int | None = self._call.limit_mb
+                    if had_mb is None or not has_too_little_memory(error.__cause__):
                         raise
+                    limit_mb = next(one for one in steps_mb if one is None or one > had_mb)
         finally:
             del self._call.limit_mb
-        raise AssertionError("the last limit returns or raises")
 
 
 class Growing:

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from windlass.engines import scratch
-from windlass.engines.duckdb.session import MEMORY, explaining
+from windlass.engines.duckdb.session import MEMORY, QUIET, explaining
 from windlass.engines.paths import check_file, path_alone
 from windlass.errors import BadSpec, WindlassError
 
@@ -35,7 +35,7 @@ def open_to_read(place: str, path: str) -> Any:
     check_file(place, path, "duckdb")
     _check_kind(place, path)
     with explaining(place, "opening it"):
-        return duckdb.connect(
+        session = duckdb.connect(
             path,
             read_only=True,
             config={
@@ -44,6 +44,8 @@ def open_to_read(place: str, path: str) -> Any:
                 "temp_directory": str(scratch.folder()),  # else it is beside the file
             },
         )
+        session.execute(QUIET)
+        return session
 
 
 def _check_kind(place: str, path: str) -> None:

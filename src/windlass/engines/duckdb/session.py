@@ -16,6 +16,9 @@ from windlass.model.text import first_line
 _FAULTS = (duckdb.Error, pa.ArrowException)
 MEMORY_MB = 128  # limit of a session, besides the rest of the process; it spills to disk
 MEMORY = f"{MEMORY_MB}MB"
+QUIET = "set enable_progress_bar = false"
+"""For every connection: where no script is named (a notebook, `python -c`), DuckDB draws a bar on
+the standard output when a statement takes longer than two seconds."""
 
 _TOO_LITTLE = re.compile(
     "out of memory|failed to pin|could not allocate|maximum line size", re.IGNORECASE

@@ -158,11 +158,17 @@ def index_items(run: Conversion) -> list[Item]:
 
 
 def create_indexes(run: Conversion, item: Item) -> Result:
-    """Create all indexes of a table, each with its line in the journal."""
+    """Create the key, if it is made now, and all indexes of a table, each with its line in the
+    journal."""
     table = run.plan.table(item.id)
     for one in table.indexes:
-        run.once("create_index", f"{item.id} {one.name}", partial(_execute, one.statement))
+        run.once("create_index", f"{item.id} {one.name}", partial(_built, run, table, one))
     return run.once("create_indexes", item.id, lambda _: {"indexes": len(table.indexes)})
+
+
+def _built(run: Conversion, table: TableConversion, made: Made, session: Session) -> Result:
+    run.target.build(session, table, made)
+    return {}
 
 
 def _execute(text: str, session: Session) -> Result:

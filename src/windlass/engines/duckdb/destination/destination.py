@@ -22,7 +22,7 @@ from windlass.engines.duckdb.destination import (
     proving,
     statements,
 )
-from windlass.engines.duckdb.destination.file import DuckDbFile, name_of, objects
+from windlass.engines.duckdb.destination.file import IMMEDIATELY, DuckDbFile, name_of, objects
 from windlass.engines.duckdb.opening import file_of
 from windlass.engines.duckdb.origin import reading as rows
 from windlass.engines.embedded.converting import undoing
@@ -105,6 +105,10 @@ class DuckDbDestination(FileDestination):
     def create(self, draft: TableDraft) -> str:
         return statements.create(draft)
 
+    def late_key(self, draft: TableDraft) -> Made | None:
+        """DuckDB holds the keys of inserted rows twice, and those of a new index once."""
+        return statements.late_key(draft)
+
     def beside(self, draft: TableDraft) -> tuple[Sequence[Made], Sequence[Made]]:
         return statements.beside(draft)
 
@@ -156,8 +160,7 @@ class DuckDbDestination(FileDestination):
 
     def insert(self, session: Any, table: TableConversion, rows: Rows) -> None:
         columns = [(one.target, one.carried) for one in table.columns if not one.is_generated]
-        if table.key:
-            session.execute(self._duckdb.memory.at_least(filling.memory_mb(table)))
+        session.execute(self._duckdb.memory.at_least(filling.memory_mb(table)))
         if table.itself:
             filling.fill(session, ordering.stage(session, table), columns, rows)
         else:
@@ -166,6 +169,11 @@ class DuckDbDestination(FileDestination):
     def inserted(self, session: Any, table: TableConversion) -> None:
         if table.itself:
             ordering.insert(session, table)
+
+    def build(self, session: Any, table: TableConversion, made: Made) -> None:
+        session.execute(self._duckdb.memory.at_least(filling.index_mb(table, made)))
+        session.execute(IMMEDIATELY)
+        session.execute(made.statement)
 
     def broken(
         self, session: Any, tables: Sequence[TableConversion]

@@ -4,7 +4,7 @@ no other process can open it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,8 +13,8 @@ import duckdb
 from windlass.engines.duckdb.destination import asides
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.landing.file import DIALECT
-from windlass.engines.duckdb.memory import Memory
-from windlass.engines.duckdb.session import MEMORY_MB, explaining, has_too_little_memory
+from windlass.engines.duckdb.memory import CLOSE_STEPS_MB, LEAST_MB, Memory, limit
+from windlass.engines.duckdb.session import explaining, has_too_little_memory
 from windlass.engines.embedded.converting.file import TargetFile, flush
 from windlass.engines.stopping import Stops
 from windlass.errors import WindlassError
@@ -27,6 +27,12 @@ Result = TypeVar("Result")
 
 LEAST_VERSION = 2  # older ones alter no table that others refer to
 _MOST_LOG_BYTES = 16 << 20  # DuckDB's own threshold for a checkpoint
+_USUALLY = "set wal_autocheckpoint = '16MB'"
+IMMEDIATELY = "set wal_autocheckpoint = '1KB'"
+"""Until the session ends: a commit writes into the file, and not into the log first, for which
+DuckDB would hold a whole new index in memory once more."""
+COMMIT_MB: int | None = None
+"""DuckDB's own limit, as a commit that lacked memory cannot be repeated."""
 _OBJECTS = """
     select 'schema', '', schema_name, null from duckdb_schemas()
      where database_name = current_database() and not internal and schema_name <> 'main'
@@ -79,7 +85,7 @@ class DuckDbFile(TargetFile):
         with (
             explaining(self.place, doing, self._stops),
             self._stops.during(kept.cancel),
-            kept.session(self.memory.settings) as session,
+            kept.session(f"{self.memory.settings}; {_USUALLY}") as session,
         ):
             yield session
 
@@ -89,7 +95,10 @@ class DuckDbFile(TargetFile):
         with self.session(path, doing) as session:
             session.execute("begin")
             yield session
+            session.execute(limit(COMMIT_MB))
             self._commit(session, path, doing)
+            with suppress(duckdb.OutOfMemoryException):  # what it holds may be more
+                session.execute(self.memory.settings)
             log = Path(f"{path}.wal")
             if log.exists() and log.stat().st_size > _MOST_LOG_BYTES:
                 session.execute("checkpoint")  # or whoever opens the file needs as much memory
@@ -111,7 +120,7 @@ class DuckDbFile(TargetFile):
             ) from None
 
     def with_memory(self, call: Callable[[], Result]) -> Result:
-        return self.memory.enough(call, MEMORY_MB)
+        return self.memory.enough(call, LEAST_MB, CLOSE_STEPS_MB)
 
     def found(self, session: Any) -> tuple[frozenset[str], list[Problem]]:
         found = session.execute(_OBJECTS).fetchall()

@@ -16,7 +16,7 @@ from windlass.engines.duckdb.destination.filling import fill
 from windlass.engines.duckdb.destination.forms import field_of
 from windlass.engines.duckdb.destination.statements import table_name
 from windlass.engines.duckdb.origin import forms
-from windlass.engines.duckdb.session import MEMORY, without_values
+from windlass.engines.duckdb.session import MEMORY, QUIET, without_values
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.model.conversion import Carried, ConversionPlan, Tried
 from windlass.model.relation import Name
@@ -38,7 +38,7 @@ def in_memory() -> Iterator[Any]:
     }  # fmt: skip
     try:
         with duckdb.connect(":memory:", config=config) as session:
-            session.execute("set timezone = 'UTC'; set threads = 1")
+            session.execute(f"set timezone = 'UTC'; set threads = 1; {QUIET}")
             yield session
     finally:
         scratch.let_go()

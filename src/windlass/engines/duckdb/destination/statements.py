@@ -23,6 +23,7 @@ from windlass.model.relation import Name
 from windlass.model.translation import Check, ForeignKey, Index
 
 MAIN = "main"
+LATE_KEY = "primary key"  # what the plan says that it is
 _RESERVED = "_windlass_"
 MOST_NUMBER = (1 << 63) - 1  # of a sequence
 
@@ -149,6 +150,19 @@ def _comments(draft: TableDraft) -> Iterator[Made]:
                 verbatim(literal_text(one.comment)),
             )
             yield Made("", "comment", on.as_string(None))
+
+
+def late_key(draft: TableDraft) -> Made | None:
+    """The primary key, added to the table with its rows."""
+    key = draft.primary_key
+    if key is None:
+        return None
+    text = statement(
+        "alter table {table} add primary key ({columns})",
+        table=table_name(draft.name),
+        columns=listed(map(names, key.columns)),
+    )
+    return Made(key.name, LATE_KEY, text, is_unique=True)
 
 
 def index(table: Name, one: Index) -> Made | str:

@@ -42,6 +42,13 @@ class FileDestination:
     def quoted(self, name: str) -> str:
         return names(name).as_string(None)
 
+    def late_key(self, draft: TableDraft) -> Made | None:
+        """Always None: `create` makes it."""
+        return None
+
+    def build(self, session: Session, table: TableConversion, made: Made) -> None:
+        session.execute(made.statement)
+
     def foreign_keys(self, draft: TableDraft) -> Sequence[Made]:
         """Always empty: `create` makes them."""
         return ()

@@ -113,6 +113,10 @@ class MysqlDestination:
     def beside(self, draft: TableDraft) -> tuple[Sequence[Made], Sequence[Made]]:
         return (), ()
 
+    def late_key(self, draft: TableDraft) -> Made | None:
+        """Always None: InnoDB keeps rows in the order of it."""
+        return None
+
     def foreign_keys(self, draft: TableDraft) -> Sequence[Made]:
         return statements.foreign_keys(draft, self._keys)
 
@@ -227,6 +231,9 @@ class MysqlDestination:
 
     def inserted(self, session: Any, table: TableConversion) -> None:
         """Nothing is left to do."""
+
+    def build(self, session: Session, table: TableConversion, made: Made) -> None:
+        session.execute(made.statement)
 
     def broken(
         self, session: Any, tables: Sequence[TableConversion]

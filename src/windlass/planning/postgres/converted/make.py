@@ -177,7 +177,7 @@ def _tried(plan: ConversionPlan, target: Destination) -> tuple[ConversionPlan, l
             if why is None or str(table.target) in refused:
                 kept.append(one)
                 continue
-            message = f"index {one.name} is not made: {why}: {one.statement}"
+            message = f"{one.kind} {one.name} is not made: {why}: {one.statement}"
             class_ = LossClass.CONSTRAINTS if one.is_unique else LossClass.OBJECTS
             losses.append(Loss(str(table.source), message, class_))
         tables.append(replace(table, indexes=tuple(kept)))

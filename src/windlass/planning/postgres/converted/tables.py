@@ -85,13 +85,14 @@ class Drafting:
             self._lose(sentence, kind)
         known[name] = draft
         before, after = self._target.beside(draft)
-        indexes = tuple(self._indexes(draft, proven, taken))
+        late = None if _is_referred(table, scope.tables) else self._target.late_key(draft)
+        indexes = (*([late] if late else ()), *self._indexes(draft, proven, taken))
         return TableConversion(
             source=table.name,
             target=name,
             columns=tuple(one.plan for one in columns),
             key=table.primary_key or self._unique_key(),
-            create=self._target.create(draft),
+            create=self._target.create(replace(draft, primary_key=None) if late else draft),
             indexes=indexes,
             keys=tuple(self._target.foreign_keys(draft)),
             before=tuple(before),
@@ -373,6 +374,11 @@ def _needs(draft: TableDraft) -> tuple[Name, ...]:
     """Tables that it refers to."""
     names = (one.refers_to for one in draft.foreign_keys)
     return tuple(dict.fromkeys(one for one in names if one != draft.name))
+
+
+def _is_referred(table: PgTable, tables: Sequence[PgTable]) -> bool:
+    """Whether foreign keys refer to it."""
+    return any(one.refers_to == table.name for other in tables for one in other.constraints)
 
 
 def _referred_keys(table: PgTable, tables: Sequence[PgTable]) -> Iterator[Key]:
