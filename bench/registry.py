@@ -151,14 +151,13 @@ BENCHMARKS = (
         _ENGINES,
         "bench.benchmarks.engines_memory:measure_memory",
         repeat=1,
-        never_run="its figures follow",
+        never_run="it needs ten minutes of an idle machine",
     ),
     Benchmark(
         "engines-jobs",
         "one PostgreSQL table into MariaDB in chunks, by the number of jobs",
         _ENGINES,
         "bench.benchmarks.engines_jobs:measure_jobs",
-        never_run="its figures follow",
     ),
     Benchmark(
         "engines-mariadb",
