@@ -1,5 +1,6 @@
 """A migration from PostgreSQL into a DuckDB file: which type and value each type becomes, and what
-is named as lost. What is the same for all files is in test_into_files.py."""
+is named as lost. What is the same for all files is in test_into_files.py, and what keys need in
+test_into_duckdb_keys.py."""
 
 from __future__ import annotations
 
