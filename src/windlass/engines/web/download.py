@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +27,7 @@ from windlass.errors import Interrupted, WindlassError
 from windlass.model.load import Identity
 
 BLOCK_BYTES = 1 << 20
+MOST_CUTS = 3  # at one place; a server that always cuts a file off there is not asked again
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -73,7 +75,8 @@ def download(
     Raises:
         BadSpec: it is no URL of the web.
         ConnectionLost: the server cannot be reached, or hangs up again and again.
-        WindlassError: it refuses, redirects to where files may not be from, or there is no space.
+        WindlassError: it cuts the file off at the same place again and again, refuses, redirects to
+            where files may not be from, or there is no space.
         Interrupted: `is_stopped` says so.
     """
     one = _Download(checked(url), folder, known or Identity(), patience or Patience(), is_stopped)
@@ -86,7 +89,7 @@ class _Download:
         is_stopped: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._url, self._known, self._patience = url, known, patience
-        self._is_stopped, self._most = is_stopped, 0
+        self._is_stopped, self._most, self._cuts = is_stopped, 0, 0
         self._waiting = Waiting(patience)
         self._name = file_name(url)
         self._path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{self._name}"
@@ -137,11 +140,33 @@ class _Download:
                 raise Failed(f"{shown(self._url)}: has changed while it was fetched", side="source")
             start, version = answered
             self._write_note(asdict(version))
-            sha256 = self._receive(response, start, version)
+            with self._counting_cuts():
+                sha256 = self._receive(response, start, version)
         identity = Identity(self._begun.stat().st_size, sha256, version.etag, version.modified)
         self._begun.replace(self._path)
         self._write_note(asdict(identity))
         return self._fetched(identity)
+
+    @contextmanager
+    def _counting_cuts(self) -> Iterator[None]:
+        """Raises:
+        WindlassError: the body has ended too early so many times, never later than before.
+        """
+        before = self._most
+        try:
+            yield
+        except Failed as error:
+            if isinstance(error.__cause__, httpx.TimeoutException):
+                raise
+            self._cuts = self._cuts + 1 if self._most <= before else 1
+            if self._cuts < MOST_CUTS:
+                raise
+            raise WindlassError(
+                f"{shown(self._url)}: the server has cut the file off after {self._most:,} bytes"
+                f" {self._cuts} times",
+                hint="fetch it with another program, check it, and give the file",
+                side="source",
+            ) from error
 
     def _headers(self, has: int, version: _Version) -> dict[str, str]:
         if has:
