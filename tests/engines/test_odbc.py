@@ -17,7 +17,7 @@ import pytest
 from command import DIFFERENT, DONE, REFUSED, windlass
 from killing import kill
 from mariadb_server import MariaServer
-from needs import needs
+from odbc_urls import driver, of_mariadb
 from repairs import expect_repair, rows_of
 from servers import PASSWORD, Database
 from translating import ITEMS, Move, Source, mariadb_shop
@@ -33,18 +33,6 @@ from windlass.model.translation import Answers, Fit, Reading, Sort, SourceTable,
 
 pyodbc = pytest.importorskip("pyodbc")
 MARIADB, SQLITE, POSTGRES = "MariaDB Unicode", "SQLite3", "PostgreSQL Unicode"
-
-
-def driver(name: str) -> str:
-    needs(name in pyodbc.drivers(), f"the ODBC driver {name} is not installed")
-    return f"odbc:DRIVER={{{name}}}"
-
-
-def of_mariadb(server: MariaServer, database: str, password: str = PASSWORD) -> str:
-    return (
-        f"{driver(MARIADB)};SERVER=127.0.0.1;PORT={server.port};UID=app;PWD={{{password}}};"
-        f"DATABASE={database};CHARSET=utf8mb4"
-    )
 
 
 def fitted(origin: OdbcOrigin, name: str, **types: str) -> tuple[SourceTable, Fit]:

@@ -18,7 +18,7 @@ from command import DIFFERENT, DONE, REFUSED, Ran, windlass
 from killing import kill
 from mariadb_server import MariaServer
 from mongo_server import MongoServer
-from needs import needs
+from odbc_urls import driver, of_mariadb
 from servers import PASSWORD, Database
 from translating import Move, Source, mariadb_shop
 
@@ -41,12 +41,6 @@ DUCKDB = (
 Write = Callable[..., str]
 
 
-def driver(name: str) -> str:
-    pyodbc = pytest.importorskip("pyodbc")
-    needs(name in pyodbc.drivers(), f"the ODBC driver {name} is not installed")
-    return f"odbc:DRIVER={{{name}}}"
-
-
 def duckdb_shop(path: Path, *statements: str) -> Source:
     import duckdb
 
@@ -61,11 +55,7 @@ def duckdb_shop(path: Path, *statements: str) -> Source:
 
 def odbc_shop(server: MariaServer, name: str) -> Source:
     made = mariadb_shop(server, name, items=ITEMS)
-    url = (
-        f"{driver('MariaDB Unicode')};SERVER=127.0.0.1;PORT={server.port};UID=app;"
-        f"PWD={{{PASSWORD}}};DATABASE={name};CHARSET=utf8mb4"
-    )
-    return Source(url, made.run, name)
+    return Source(of_mariadb(server, name), made.run, name)
 
 
 @pytest.fixture(params=("duckdb", "odbc"))

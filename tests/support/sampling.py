@@ -130,6 +130,12 @@ SAMPLED = {
     "test_ended_sessions": {
         "test_what_uses_a_session_after_its_end_finds_the_connection_lost": 3,
     },
+    "test_engine_campaign": {"test_killed_while_it_copies_every_row_arrives_once": 2},
+    "test_engine_faults": {
+        "test_what_others_write_to_the_source_changes_nothing_that_is_read": 1,
+        "test_connections_that_are_cut_cost_nothing_but_time": 1,
+        "test_a_wrong_password_is_named_and_not_shown": 1,
+    },
     "test_exit_four": {"test_a_change_while_a_run_is_stopped_is_undone_or_it_starts_over": 1},
     "test_export_clouds": {
         "test_s3_holds_the_files_until_they_are_loaded": 1,
@@ -330,7 +336,6 @@ SAMPLED = {
     },
     "test_status": {"test_a_run_of_a_version_whose_plans_are_unknown_is_named": 1},
     "test_translate": {"test_killed_anywhere_the_same_command_ends_it": 4},
-    "test_translate_campaign": {"test_killed_at_any_statement_every_row_arrives_once": 2},
     "test_translate_shapes": {"test_a_public_sample_arrives_whole": 2},
     "test_trust": {
         "test_a_journal_that_has_been_changed_is_refused_whoever_owns_it": 2,

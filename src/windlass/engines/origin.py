@@ -116,7 +116,11 @@ class Origin(Protocol):
         """The rows of some buckets."""
 
     def cancel(self) -> None:
-        """Stop what other threads are reading: they raise Interrupted."""
+        """Stop what other threads are reading: they raise Interrupted, as does each later call."""
+
+    def resume(self) -> None:
+        """Let threads read again after `cancel`, in the same snapshot. Those that were cancelled
+        have ended."""
 
     def close(self) -> None:
         """Close all sessions; `hold` may be called again."""

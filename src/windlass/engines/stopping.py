@@ -10,7 +10,8 @@ from windlass.errors import Interrupted
 
 
 class Stops:
-    """Functions that stop running calls. After cancelling, nothing new starts."""
+    """Functions that stop running calls. After cancelling, nothing new starts until
+    `resume`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,3 +42,7 @@ class Stops:
         for call in calls:
             with suppress(Exception):  # a call that cannot be stopped ends by itself
                 call()
+
+    def resume(self) -> None:
+        """Let calls start again. Those that were cancelled have ended."""
+        self.cancelled = False

@@ -50,8 +50,13 @@ def open_to_read(place: str, path: str) -> Any:
 
 def _check_kind(place: str, path: str) -> None:
     """Refuse other kinds of files, which DuckDB would open through extensions."""
-    with Path(path).open("rb") as file:
-        head = file.read(16)
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        hint = "give the account the right to read the file and its folder"
+        message = f"{place} cannot be opened: {error.strerror}"
+        raise WindlassError(message, hint=hint, side="source") from error
     if head[8:12] == b"DUCK":
         return
     hint = "give the URL of a DuckDB file"

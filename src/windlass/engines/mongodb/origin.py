@@ -160,3 +160,6 @@ class MongoOrigin(canonical.ByValues):
 
     def cancel(self) -> None:
         self._stops.cancel()
+
+    def resume(self) -> None:
+        self._stops.resume()

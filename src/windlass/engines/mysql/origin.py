@@ -168,3 +168,6 @@ class MysqlOrigin(Closing):
 
     def cancel(self) -> None:
         self._stops.cancel()
+
+    def resume(self) -> None:
+        self._stops.resume()

@@ -12,8 +12,9 @@ from windlass.engines.odbc.quoting import Quoted
 from windlass.engines.odbc.session import Session
 from windlass.engines.odbc.types import ORACLE, Described
 from windlass.engines.statements import statement
+from windlass.errors import ConnectionLost, Interrupted, SnapshotLost, WindlassError
 from windlass.model.relation import Name
-from windlass.model.report import Loss, LossClass
+from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.translation import (
     ForeignKey,
     Index,
@@ -114,6 +115,27 @@ def read_nulls(session: Session) -> Nulls:
         return Nulls()
     rows = session.rows(_NOT_DISTINCT, (), "reading which keys take NULLs as equal")
     return Nulls(of=frozenset((str(schema), str(name)) for schema, name in rows))
+
+
+def unlisted(session: Session, found: Found, table: Name) -> Iterator[Problem]:
+    """Columns of a table that the catalog does not list: most databases list only those that the
+    account may read."""
+    query = statement(
+        "select * from {table} where 1 = 0", table=Quoted(session.quote, *found.places[table])
+    )
+    hint = "grant the account SELECT on the whole table, or exclude it"
+    try:
+        with session.cursor(f"reading which columns {table} has") as cursor:
+            cursor.execute(query)
+            names = [one[0] for one in cursor.description]
+    except (ConnectionLost, Interrupted, SnapshotLost):
+        raise
+    except WindlassError as error:
+        yield Problem(str(table), f"not all of it can be read: {error}", hint)
+        return
+    if lacking := [one for one in names if one not in found.described[table]]:
+        message = f"the database does not list all of its columns: {', '.join(lacking)}"
+        yield Problem(str(table), message, hint)
 
 
 class _Table:

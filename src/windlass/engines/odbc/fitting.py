@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windlass.engines.answers import read_type
-from windlass.engines.odbc.catalog import Found
+from windlass.engines.odbc.catalog import Found, unlisted
 from windlass.engines.odbc.keys import CASE, about_nulls, equality_of, orphans
 from windlass.engines.odbc.reading import read_raw
 from windlass.engines.odbc.selecting import shape_of
@@ -79,6 +79,8 @@ def fit_table(session: Session, table: SourceTable, found: Found, answers: Answe
         for one in table.columns
     ]
     fields = [Field(one.column.name, one.tries[0].type, one.form) for one in columns]
+    if unread := tuple(unlisted(session, found, table.name)):
+        return Fitted(Fit(tuple(fields), 0, 0, (*problems, *unread)), ())
     rows = size = 0
     key = _places(table)
     reading = Reading(table.name, tuple(fields), selected=table.selected)

@@ -157,3 +157,6 @@ class OdbcOrigin(canonical.ByValues):
 
     def cancel(self) -> None:
         self._stops.cancel()
+
+    def resume(self) -> None:
+        self._stops.resume()

@@ -8,7 +8,14 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from windlass.engines.destination import CHUNK, FLOW
-from windlass.errors import AlreadyFinished, Refused, RunLost, SnapshotLost, WindlassError
+from windlass.errors import (
+    AlreadyFinished,
+    ConnectionLost,
+    Refused,
+    RunLost,
+    SnapshotLost,
+    WindlassError,
+)
 from windlass.flows.convert.ending import outcome_of
 from windlass.flows.convert.outline import CONVERT
 from windlass.flows.convert.pair import open_pair
@@ -239,8 +246,15 @@ class Conversion(ConvertSides):
         return self.plan.run if self._plan else ""
 
     def end(self, state: State, outcome: Outcome) -> None:
+        """Raises:
+        RunLost: the target does not answer, so its journal still has the run as running.
+        """
         self._answer()
-        self.target.end(self.run_id, state, outcome)
+        try:
+            self.target.end(self.run_id, state, outcome)
+        except ConnectionLost as error:
+            message = f"the end of run {self.run_id} could not be journalled"
+            raise RunLost(message, side="target") from error
         self.ended = state
         if state not in UNFINISHED:
             self.emit(RunEnded())

@@ -58,6 +58,7 @@ class TranslateHold(Hold):
         self._is_reading = kept is not None
         if kept:
             self.snapshot = kept.snapshot
+            self.origin.resume()  # the earlier attempt has cancelled it when it failed
         self.known = Known()
         self._types = spec.types
 

@@ -161,6 +161,9 @@ class DuckDbOrigin(Closing):
     def cancel(self) -> None:
         self._stops.cancel()
 
+    def resume(self) -> None:
+        self._stops.resume()
+
     def _called(self, doing: str, call: Callable[[Any], T]) -> T:
         """The result of the call, which is repeated if DuckDB had too little memory."""
         while True:

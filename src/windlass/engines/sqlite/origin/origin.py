@@ -199,6 +199,9 @@ class SqliteOrigin(Closing):
     def cancel(self) -> None:
         self._stops.cancel()
 
+    def resume(self) -> None:
+        self._stops.resume()
+
     @contextmanager
     def _reading(self, what: str) -> Iterator[sqlite3.Connection]:
         with self._file.explaining(f"reading {what}"), self._sessions.one() as session:
