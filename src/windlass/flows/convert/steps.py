@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -162,17 +162,16 @@ def create_indexes(run: Conversion, item: Item) -> Result:
     journal."""
     table = run.plan.table(item.id)
     for one in table.indexes:
-        run.once("create_index", f"{item.id} {one.name}", partial(_built, run, table, one))
+        run.once(
+            "create_index",
+            f"{item.id} {one.name}",
+            partial(_execute, partial(run.target.build, table=table, made=one)),
+        )
     return run.once("create_indexes", item.id, lambda _: {"indexes": len(table.indexes)})
 
 
-def _built(run: Conversion, table: TableConversion, made: Made, session: Session) -> Result:
-    run.target.build(session, table, made)
-    return {}
-
-
-def _execute(text: str, session: Session) -> Result:
-    session.execute(text)
+def _execute(make: Callable[[Session], object], session: Session) -> Result:
+    make(session)
     return {}
 
 
@@ -238,7 +237,9 @@ def create_views(run: Conversion, _: Item) -> Result:
 
 def _create_view(run: Conversion, view: ViewConversion) -> Result:
     name = str(view.source)
-    run.once("create_view", name, partial(_execute, view.statement))
+    run.once(
+        "create_view", name, partial(_execute, lambda session: session.execute(view.statement))
+    )
     noted = run.lines("prove_view").get(name)
     if noted is not None:
         return noted
