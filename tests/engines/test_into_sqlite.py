@@ -3,6 +3,7 @@ the same for all files is in test_into_files.py."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,6 +205,25 @@ def test_what_sqlite_has_no_counterpart_for_is_named_with_its_text(
     accepted = [word for kind in by_kind for word in ("--accept", kind)]
     assert one.migrate(*accepted)["verified"] == "full"
     assert one.rows("select made, twice from t") == [("9dd4e461268c8034f5c8564e155c67a6", "2.50")]
+
+
+def test_what_no_row_shows_is_named_as_well(move: Moved) -> None:
+    """The tables are empty. Texts of values differ: blanks at the end, digits, true and 1."""
+    kept = {"n % 2": "i % 2", "n + n": "i + i", "length(c)": "length(s)", "c || s": "s || i"}
+    kept |= {"b::text": "i::text", "s || b": "s || s", "upper(c)": "upper(s)", "s::char(9)": "s"}
+    types = {"length": "int", "n": "numeric", "i": "int", "s::char(9)": "char(9)"}
+    columns = [
+        f"g{at} {types.get(text, types.get(text.split(' ')[0].split('(')[0], 'text'))}"
+        f" generated always as ({text}) stored"
+        for at, text in enumerate([*kept, *kept.values()])
+    ]
+    one = move(
+        "create table t (id int primary key, i int, n numeric(9,3), b boolean, s text, c char(5),"
+        f" {', '.join(columns)}, check (n % 2 = 0), check (length(c) > 1))"
+    )
+    found = one.command("plan").expect(REFUSED).result["losses"]
+    lost = {name for loss in found for name in re.findall(r"(\w+) is not ", loss["message"])}
+    assert lost == {*(f"g{at}" for at in range(len(kept))), "t_c_check", "t_n_check"}
 
 
 def test_names_that_are_sqlites_are_refused(move: Moved) -> None:

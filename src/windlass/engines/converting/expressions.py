@@ -20,6 +20,7 @@ from windlass.engines.converting.constants import (
 )
 from windlass.model.conversion import Carried
 from windlass.model.relation import Name
+from windlass.model.translation import Sort
 
 Columns = Mapping[str, tuple[str, Carried]]
 # functions with the same name and the same results, except for texts beyond ASCII, which the proof
@@ -41,6 +42,12 @@ INTEGER_TYPES = frozenset(["INT", "BIGINT", "SMALLINT", "TINYINT"])
 NUMBER_TYPES = frozenset(["DECIMAL", "DOUBLE", "FLOAT"])
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,6})?(\+00)?")
+
+
+_ALIKE = "windlass_alike"  # whether both engines make the same text of a column
+_OF_TEXTS = frozenset(["DPipe", "Length", "Lower", "Upper", "Trim", "Replace"])
+# words of what makes the text in which values arrive, where PostgreSQL casts them to another one
+_OTHER_TEXT = ("to_char", "bpcharout", "array_to_json")
 
 
 class Translator(ABC):
@@ -121,6 +128,8 @@ class Translator(ABC):
             case exp.Column():
                 return self._column(node, columns)
             case exp.Cast():
+                if kind_of(node) in TEXT_TYPES:
+                    check_texts(node)
                 return self.cast(node, {carried.enum for _, carried in columns.values()})
             case exp.EQ() | exp.NEQ() if isinstance(node.expression, exp.Any | exp.All):
                 return _any(node)
@@ -134,6 +143,8 @@ class Translator(ABC):
             case exp.Anonymous() if node.name.upper() == "ALL" and len(node.expressions) == 1:
                 return exp.All(this=node.expressions[0])
         name = type(node).__name__
+        if name in _OF_TEXTS:
+            check_texts(node)
         if name not in _PLAIN and name not in _FUNCTIONS and name != "IntDiv":
             raise Untranslatable(name)
         return node
@@ -293,6 +304,25 @@ class LiteralTranslator(Translator):
         if found and (kind == "TIMESTAMP" or (kind == "TIMESTAMPTZ" and found[3])):
             return f"{found[1]}.{(found[2] or '.')[1:].ljust(6, '0')}{self.zone(kind)}"
         raise Untranslatable(kind)
+
+
+def mark_text(column: Any, carried: Carried) -> None:
+    """Note whether both engines make the same text of the column's values."""
+    if carried.sort is Sort.INTEGER:
+        is_alike = not carried.check  # which a boolean has
+    else:
+        is_printed = not any(word in carried.text for word in _OTHER_TEXT)
+        is_moved = carried.type.lower().startswith(("decimal", "datetime", "time", "char("))
+        is_alike = carried.sort is Sort.TEXT and not carried.number and is_printed and not is_moved
+    column.meta[_ALIKE] = column.meta.get(_ALIKE, True) and is_alike
+
+
+def check_texts(node: Any) -> None:
+    """Raises:
+    Untranslatable: a column within has another text on the target.
+    """
+    if any(one.meta.get(_ALIKE) is False for one in node.walk()):
+        raise Untranslatable("the text of a value")
 
 
 def like_pattern(node: Any, refused: str = "\\") -> Any:

@@ -11,7 +11,9 @@ from windlass.engines.converting.expressions import (
     Columns,
     LiteralTranslator,
     bare,
+    check_texts,
     like_pattern,
+    mark_text,
 )
 from windlass.model.conversion import Carried
 from windlass.model.translation import Sort
@@ -42,9 +44,12 @@ class MysqlTranslator(LiteralTranslator):
 
         made = exp.column(exp.to_identifier(name, quoted=True))
         made.meta[_KIND] = _kind(carried)
+        mark_text(made, carried)
         return made
 
     def in_query(self, node: Any, types: Mapping[str, Collection[Carried]]) -> None:
+        for one in types.get(node.name, ()):
+            mark_text(node, one)
         kinds = {_kind(one) for one in types.get(node.name, ())}
         if len(kinds) == 1:
             node.meta[_KIND] = kinds.pop()
@@ -52,6 +57,8 @@ class MysqlTranslator(LiteralTranslator):
     def _node(self, node: Any, columns: Columns) -> Any:
         from sqlglot import exp
 
+        if isinstance(node, exp.Length | exp.DPipe):
+            check_texts(node)
         match node:
             case exp.Length():
                 return exp.Anonymous(this="char_length", expressions=[node.this])

@@ -8,8 +8,10 @@ from typing import Any
 
 from windlass.engines.converting.constants import Untranslatable, is_converted
 from windlass.engines.converting.expressions import (
+    Columns,
     LiteralTranslator,
     like_pattern,
+    mark_text,
 )
 from windlass.model.conversion import Carried
 from windlass.model.translation import Sort
@@ -28,6 +30,7 @@ class SqliteTranslator(LiteralTranslator):
 
         made = exp.column(exp.to_identifier(name, quoted=True))
         made.meta[_KIND] = _kind(carried)
+        mark_text(made, carried)
         if carried.number:  # stored as a text: this number is used to calculate
             return exp.Cast(this=made, to=exp.DataType.build("numeric", dialect="sqlite"))
         return made
@@ -36,6 +39,16 @@ class SqliteTranslator(LiteralTranslator):
         kinds = {_kind(one) for one in types.get(node.name, ())}
         if len(kinds) == 1:
             node.meta[_KIND] = kinds.pop()
+        for one in types.get(node.name, ()):
+            mark_text(node, one)
+
+    def _node(self, node: Any, columns: Columns) -> Any:
+        """SQLite's remainder is that of whole numbers."""
+        from sqlglot import exp
+
+        if isinstance(node, exp.Mod) and any(isinstance(one, exp.Cast) for one in node.walk()):
+            raise Untranslatable("a remainder")
+        return super()._node(node, columns)
 
     def number(self, text: str, kind: str) -> Any:
         from sqlglot import exp

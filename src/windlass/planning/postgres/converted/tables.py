@@ -131,9 +131,11 @@ class Drafting:
         """The target's expressions, by the source's, that give the same for every row."""
         tried: dict[str, Tried] = {}
         for text, column, is_condition in self._expressions():
+            carried = self._named[column][1] if column else None
+            if carried is not None and (carried.number or "bpcharout" in carried.text):
+                continue  # the target would compute another text of the same value
             made = self._target.translated(text, self._named)
             if made is not None and text not in tried:
-                carried = self._named[column][1] if column else None
                 tried[text] = Tried(made, text, self._read_by(made), column, carried, is_condition)
         if not tried:
             return {}
