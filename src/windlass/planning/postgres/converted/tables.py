@@ -9,6 +9,7 @@ from typing import Any
 
 from windlass.engines.destination import Destination, folded
 from windlass.model.conversion import (
+    Carried,
     ColumnPlan,
     Counter,
     DraftColumn,
@@ -132,10 +133,8 @@ class Drafting:
         tried: dict[str, Tried] = {}
         for text, column, is_condition in self._expressions():
             carried = self._named[column][1] if column else None
-            if carried is not None and (carried.number or "bpcharout" in carried.text):
-                continue  # the target would compute another text of the same value
             made = self._target.translated(text, self._named)
-            if made is not None and text not in tried:
+            if made is not None and text not in tried and not _has_own_text(carried):
                 tried[text] = Tried(made, text, self._read_by(made), column, carried, is_condition)
         if not tried:
             return {}
@@ -366,6 +365,11 @@ def _unordered(table: PgTable, one: PgConstraint, ask: Asking) -> str:
     if not one.is_validated or ask.is_ordered(table, one):
         return ""
     return "rows refer to themselves, to each other in a circle, or over more than 100 rows"
+
+
+def _has_own_text(carried: Carried | None) -> bool:
+    """Whether the target would compute another text of the same value."""
+    return carried is not None and bool(carried.number or "bpcharout" in carried.text)
 
 
 def _to_itself(draft: TableDraft) -> tuple[ForeignKey, ...]:
