@@ -284,5 +284,11 @@ class Instance:
     run_id: str = "tonight"
     try_number: int = 1
 
-    def xcom_pull(self, task_ids: str | list[str], map_indexes: int | None = None) -> Any:
+    def xcom_push(self, key: str, value: Any) -> None: ...
+
+    def xcom_pull(
+        self, task_ids: str | list[str], map_indexes: int | None = None, key: str = "return_value"
+    ) -> Any:
+        if key != "return_value":
+            return None
         return self.results.get(task_ids if isinstance(task_ids, str) else task_ids[0])

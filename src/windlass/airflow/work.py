@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NoReturn, TypeVar
 
 import tenacity
@@ -326,8 +326,6 @@ class Part:
         steps: Sequence[str],
         items: Mapping[str, Sequence[Item]] | None = None,
     ) -> None:
-        # each retry is an event as well, which `log_event` logs: a task's log would have it twice
-        logging.getLogger(run_flow.__module__).setLevel(logging.WARNING)
         began = time.time()
         try:
             run_flow(
@@ -375,8 +373,15 @@ def _log_waiting(patience_seconds: float) -> Callable[[tenacity.RetryCallState],
     return write
 
 
+@cache
+def _log_no_retries() -> None:
+    """The runner logs each retry, which is an event as well: a task's log would have it twice."""
+    logging.getLogger(run_flow.__module__).setLevel(logging.WARNING)
+
+
 def log_event(event: Event) -> None:
     """Log the events that are worth a line in a task's log."""
+    _log_no_retries()
     if isinstance(event, FlowPlanned):
         target = f" target={event.target}" if event.target else ""  # a rewrite has one database
         log.info("run=%s source=%s%s", event.run, event.source, target)
