@@ -18,8 +18,16 @@ TYPES = {
     "b": Type(Sort.BYTES),
     "t": Type(Sort.BOOLEAN),
     "latin": Type(Sort.TEXT),
+    "show": Type(Sort.INTEGER, bits=32),
 }
 NULL_IF = "CASE WHEN i IS NULL OR f IS NULL THEN NULL"
+LEAST = "(CASE WHEN i IS NULL THEN NULL ELSE LEAST(100, i) END)"
+CLAMPED = f"(CASE WHEN {LEAST} IS NULL THEN NULL ELSE GREATEST(0, {LEAST}) END)"
+REST = "i % NULLIF(big, 0)"
+MOST_REST = f"(CASE WHEN {REST} IS NULL THEN NULL ELSE GREATEST({REST}, 1) END)"
+TIMES = "f * CAST(2.5 AS DOUBLE PRECISION)"
+MOST_TIMES = f"(CASE WHEN {TIMES} IS NULL THEN NULL ELSE GREATEST(0.5, {TIMES}) END)"
+MOST_TEXT = "(CASE WHEN s IS NULL THEN NULL ELSE GREATEST((s COLLATE C), 'b') END)"
 KNOWN = Known(TYPES, {"latin"})
 
 
@@ -35,6 +43,18 @@ def made(dialect: str, text: str) -> str | None:
         ("sqlite", "max(i, f)", f"({NULL_IF} ELSE GREATEST(i, f) END)"),
         ("mysql", "least(i, f)", f"({NULL_IF} ELSE LEAST(i, f) END)"),
         ("duckdb", "greatest(i, 2)", "GREATEST(i, 2)"),
+        # a part within a part that is written in other words
+        ("sqlite", "max(0, min(100, i))", CLAMPED),
+        ("mysql", "greatest(0, least(100, i))", CLAMPED),
+        ("sqlite", "substr(s, -3) like 'abc'", "((RIGHT(s, 3)) COLLATE C) ILIKE 'abc'"),
+        ("sqlite", "max(i % big, 1)", MOST_REST),
+        ("sqlite", "max(0.5, f * 2.5)", MOST_TIMES),
+        ("sqlite", "max(s, 'b') < 'c'", f"({MOST_TEXT} COLLATE C) < 'c'"),
+        ("sqlite", "lower(s) < 'b'", "((LOWER(s COLLATE C)) COLLATE C) < 'b'"),
+        # words that begin statements
+        ("mysql", "replace(`s`, 'a', 'b')", "REPLACE(s, 'a', 'b')"),
+        ("sqlite", "replace(substr(s, -3), 'a', 'b')", "REPLACE(RIGHT(s, 3), 'a', 'b')"),
+        ("sqlite", "show % big", "show % NULLIF(big, 0)"),
         # a negative start counts from the end
         ("sqlite", "substr(s, -3)", "RIGHT(s, 3)"),
         ("sqlite", "substr(s, 0, 2)", "SUBSTRING(s FROM 0 FOR 2)"),
@@ -95,6 +115,11 @@ def test_what_other_words_say_is_written_in_these(dialect: str, text: str, expec
         ("mysql", "md5(latin)"),
         ("sqlite", "ln(f)"),  # NULL there, an error here
         ("sqlite", "unicode(s)"),
+        ("sqlite", "max(i, '5')"),  # a text is more than any number
+        ("mysql", "replace(s, 'a', 'b') > 'm'"),
+        ("mysql", "greatest(0, left(s, -1))"),
+        ("sqlite", "i) from (select 1"),
+        ("sqlite", "select 1; select 2"),
     ],
 )
 def test_what_postgresql_computes_otherwise_is_not_translated(dialect: str, text: str) -> None:

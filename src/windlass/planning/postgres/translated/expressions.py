@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from windlass.model.translation import Sort
-from windlass.planning.postgres.translated.meaning import Known, parsed, settle
+from windlass.planning.postgres.translated.meaning import Known, parsed_expression, settle
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -24,7 +24,7 @@ def translated(text: str, dialect: str, columns: Mapping[str, str], known: Known
     from sqlglot.errors import SqlglotError
 
     try:
-        tree = parsed(text, dialect)
+        tree = parsed_expression(text, dialect)
     except SqlglotError:
         return None
     booleans = {name for name, type_ in known.types.items() if type_.sort is Sort.BOOLEAN}
@@ -61,12 +61,11 @@ def change_case_of_ascii(tree: exp.Expr) -> None:
 
 def columns_of(text: str, dialect: str) -> set[str] | None:
     """The columns that an expression uses, in lower case. None: it cannot be read."""
-    import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     try:
-        tree = sqlglot.parse_one(text, dialect=dialect)
+        tree = parsed_expression(text, dialect)
     except SqlglotError:
         return None
     return {node.name.lower() for node in tree.find_all(exp.Column)}

@@ -48,25 +48,66 @@ class Known:
         if isinstance(inner, exp.Column):
             type_ = self.types.get(inner.name)
             return type_ is not None and type_.sort is Sort.TEXT
-        made = (exp.Lower, exp.Upper, exp.Substring, exp.Trim, exp.Coalesce, exp.DPipe)
+        several = (exp.Case, exp.If, exp.Coalesce, exp.Greatest, exp.Least, exp.DPipe, exp.Concat)
+        if isinstance(inner, several):
+            return any(self.is_text(one) for one in _results(inner))
+        made = (
+            *(exp.Lower, exp.Upper, exp.Substring, exp.Left, exp.Right, exp.Trim, exp.Pad),
+            *(exp.Replace, exp.Reverse, exp.Repeat, exp.Nullif, exp.Collate, exp.Max, exp.Min),
+        )
         return isinstance(inner, made) and self.is_text(inner.this)
 
     def ignores_case(self, tree: exp.Expr) -> bool:
         return any(one.ignores_case for one in self.types_in(tree))
 
 
-def parsed(text: str, dialect: str) -> exp.Expr:
-    """An expression or a query.
+def _results(node: exp.Expr) -> list[exp.Expr]:
+    """What could be the value of the node, or is a part of it."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Case | exp.If):
+        branches = [one.args["true"] for one in node.args.get("ifs") or [node]]
+        last = node.args.get("default") or node.args.get("false")
+        return branches if last is None else [*branches, last]
+    first = [node.args[key] for key in ("this", "expression") if node.args.get(key) is not None]
+    return [*first, *node.expressions]
+
+
+def parsed_expression(text: str, dialect: str) -> exp.Expr:
+    """Read as a value, as some words at the beginning of a text are statements to sqlglot.
 
     Raises:
-        sqlglot.errors.SqlglotError: it cannot be read.
+        sqlglot.errors.SqlglotError: it cannot be read, or is anything else.
+    """
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    tree = parsed(f"select ({text}\n)", dialect)
+    given = {key for key, value in tree.args.items() if value}
+    if not isinstance(tree, exp.Select) or given - {"expressions", "kind"}:
+        raise SqlglotError(text)
+    if len(tree.expressions) != 1 or not isinstance(tree.expressions[0], exp.Paren):
+        raise SqlglotError(text)
+    found: exp.Expr = tree.expressions[0].this.pop()
+    return found
+
+
+def parsed(text: str, dialect: str) -> exp.Expr:
+    """A query.
+
+    Raises:
+        sqlglot.errors.SqlglotError: it cannot be read, or is not the only one.
     """
     import sqlglot  # not everybody has it installed: see `windlass.engines.registry`
+    from sqlglot.errors import SqlglotError
 
     if dialect == "duckdb":
         # as DuckDB writes POSITION(a IN b) into its catalog; sqlglot takes the first for the part
         text = re.sub(r'"position"\s*\(', "instr(", text)
-    return sqlglot.parse_one(text, dialect=dialect)
+    found = [one for one in sqlglot.parse(text, dialect=dialect) if one is not None]
+    if len(found) != 1:
+        raise SqlglotError(text)
+    return found[0]
 
 
 def settle(tree: exp.Expr, dialect: str, known: Known) -> tuple[exp.Expr, str]:
@@ -74,10 +115,12 @@ def settle(tree: exp.Expr, dialect: str, known: Known) -> tuple[exp.Expr, str]:
     which there are none, as text for people; the text is empty if there is no such part."""
     from sqlglot import exp
 
+    for command in tree.find_all(exp.Command):  # which sqlglot has not read
+        return tree, command.sql(dialect=dialect)
     if dialect not in _AS_TEXT:
         return tree, ""
     holder = exp.Paren(this=tree)
-    for node in list(holder.walk()):
+    for node in reversed(list(holder.walk())):  # the parts first, as a rule may copy them
         rule = _rule(node)
         if rule is not None and not rule(node, dialect, known):
             return tree, node.sql(dialect=dialect)
@@ -127,12 +170,16 @@ def _extreme(node: exp.Expr, dialect: str, known: Known) -> bool:
 
     values = [node.this, *node.expressions]
     texts = [one for one in values if known.is_text(one)]
+    constants = [one for one in values if isinstance(one.unnest(), exp.Literal)]
     if texts and dialect == "mysql":
         return False
+    if any(one.unnest().is_string for one in constants) and len(texts + constants) < len(values):
+        return False  # a text is more than all numbers, or is made one
     if texts:
         _collate(texts[0])
     if dialect != "duckdb":
-        nulls = [exp.Is(this=one.copy(), expression=exp.Null()) for one in values]
+        able = [one for one in values if one not in constants] or values
+        nulls = [exp.Is(this=one.copy(), expression=exp.Null()) for one in able]
         made = exp.Case().when(exp.or_(*nulls), exp.Null()).else_(node.copy())
         node.replace(exp.Paren(this=made))
     return True
