@@ -15,7 +15,7 @@ from windlass.model.report import Loss, Problem
 from windlass.model.translation import Field, Fit, Key, Sort, SourceTable, Type
 from windlass.model.units import plural
 from windlass.planning.postgres.translated.expressions import translated
-from windlass.planning.postgres.translated.meaning import Known
+from windlass.planning.postgres.translated.known import Known
 from windlass.planning.postgres.translated.naming import folded, folded_name, given_names
 
 TRIAL = "windlass_trial"

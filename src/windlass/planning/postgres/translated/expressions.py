@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from windlass.model.translation import Sort
-from windlass.planning.postgres.translated.meaning import Known, parsed_expression, settle
+from windlass.planning.postgres.translated.known import Known
+from windlass.planning.postgres.translated.meaning import parsed_expression, settle
 
 if TYPE_CHECKING:
     from sqlglot import exp

@@ -4,11 +4,12 @@ rows that are there need not show it: a table may be empty, and its next row may
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from windlass.model.translation import Sort, Type
+from windlass.model.translation import Sort
+from windlass.planning.postgres.translated import comparing
+from windlass.planning.postgres.translated.known import Known
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -17,60 +18,9 @@ _EXACT = {Sort.INTEGER, Sort.DECIMAL}
 _AS_TEXT = {  # whose values have the same text in both engines
     "sqlite": {Sort.TEXT, Sort.INTEGER, Sort.ENUM, Sort.UUID},
     "mysql": {Sort.TEXT, Sort.INTEGER, Sort.DECIMAL, Sort.ENUM, Sort.UUID},
-    "duckdb": {Sort.TEXT, Sort.INTEGER, Sort.DECIMAL, Sort.FLOAT, Sort.ENUM, Sort.UUID},
+    "duckdb": {Sort.TEXT, Sort.INTEGER, Sort.DECIMAL, Sort.ENUM, Sort.UUID},
 }
-_MOST_DIGITS = 15  # that a double keeps
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of the columns, by their names on the target. `in_other_bytes` are texts whose
-    bytes are others on the target."""
-
-    types: Mapping[str, Type]
-    in_other_bytes: Collection[str] = ()
-
-    def sorts(self, tree: exp.Expr) -> set[Sort]:
-        """Those of the columns within."""
-        return {one.sort for one in self.types_in(tree)}
-
-    def types_in(self, tree: exp.Expr) -> list[Type]:
-        from sqlglot import exp
-
-        names = [one.name for one in tree.find_all(exp.Column)]
-        return [self.types[one] for one in names if one in self.types]
-
-    def is_text(self, tree: exp.Expr) -> bool:
-        """Whether it is a text that is made of columns."""
-        from sqlglot import exp
-
-        inner = tree.unnest()
-        if isinstance(inner, exp.Column):
-            type_ = self.types.get(inner.name)
-            return type_ is not None and type_.sort is Sort.TEXT
-        several = (exp.Case, exp.If, exp.Coalesce, exp.Greatest, exp.Least, exp.DPipe, exp.Concat)
-        if isinstance(inner, several):
-            return any(self.is_text(one) for one in _results(inner))
-        made = (
-            *(exp.Lower, exp.Upper, exp.Substring, exp.Left, exp.Right, exp.Trim, exp.Pad),
-            *(exp.Replace, exp.Reverse, exp.Repeat, exp.Nullif, exp.Collate, exp.Max, exp.Min),
-        )
-        return isinstance(inner, made) and self.is_text(inner.this)
-
-    def ignores_case(self, tree: exp.Expr) -> bool:
-        return any(one.ignores_case for one in self.types_in(tree))
-
-
-def _results(node: exp.Expr) -> list[exp.Expr]:
-    """What could be the value of the node, or is a part of it."""
-    from sqlglot import exp
-
-    if isinstance(node, exp.Case | exp.If):
-        branches = [one.args["true"] for one in node.args.get("ifs") or [node]]
-        last = node.args.get("default") or node.args.get("false")
-        return branches if last is None else [*branches, last]
-    first = [node.args[key] for key in ("this", "expression") if node.args.get(key) is not None]
-    return [*first, *node.expressions]
+_CAST_TO_TEXT = {**_AS_TEXT, "duckdb": _AS_TEXT["duckdb"] | {Sort.BOOLEAN, Sort.DATE, Sort.TIME}}
 
 
 def parsed_expression(text: str, dialect: str) -> exp.Expr:
@@ -120,10 +70,11 @@ def settle(tree: exp.Expr, dialect: str, known: Known) -> tuple[exp.Expr, str]:
     if dialect not in _AS_TEXT:
         return tree, ""
     holder = exp.Paren(this=tree)
-    for node in reversed(list(holder.walk())):  # the parts first, as a rule may copy them
-        rule = _rule(node)
-        if rule is not None and not rule(node, dialect, known):
-            return tree, node.sql(dialect=dialect)
+    meant = list(holder.copy().walk())
+    # the parts first, as a rule may copy them
+    for node, before in zip(reversed(list(holder.walk())), reversed(meant), strict=True):
+        if not all(rule(node, dialect, known) for rule in _rules(node)):
+            return tree, before.sql(dialect=dialect)
     return holder.this, ""
 
 
@@ -131,58 +82,55 @@ _Rule = Callable[["exp.Expr", str, Known], bool]
 """Changes the node where that is needed. False: there is nothing that means the same."""
 
 
-def _rule(node: exp.Expr) -> _Rule | None:
+def _rules(node: exp.Expr) -> list[_Rule]:
     from sqlglot import exp
 
     rules: tuple[tuple[tuple[type[exp.Expr], ...], _Rule], ...] = (
-        ((exp.Greatest, exp.Least), _extreme),
+        ((exp.Greatest, exp.Least), comparing.extreme),
+        ((exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ), comparing.equal),
+        ((exp.In, exp.Nullif, exp.Case), comparing.equal),
+        ((exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between), comparing.ordered),
+        ((exp.Like, exp.ILike), comparing.like),
+        ((exp.Collate,), comparing.collation),
+        ((exp.Max, exp.Min), comparing.of_rows),
+        ((exp.Ordered,), comparing.sorted_),
+        ((exp.Join,), comparing.joined_by_name),
         ((exp.Substring,), _part),
         ((exp.Left, exp.Right), _end),
+        ((exp.Trim,), _trimmed),
+        ((exp.Pad,), _padded),
         ((exp.StrPosition,), _position),
         ((exp.Round,), _rounded),
         ((exp.Mod,), _remainder),
         ((exp.Div,), _quotient),
-        ((exp.Add, exp.Sub, exp.Mul), _computed),
+        ((exp.IntDiv,), _whole_quotient),
+        ((exp.Avg,), _mean),
+        ((exp.Add, exp.Sub, exp.Mul, exp.Div), _computed),
         ((exp.Cast,), _cast),
-        ((exp.DPipe, exp.Concat), _joined),
-        ((exp.Like,), _like),
-        ((exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between), _ordered),
+        ((exp.DPipe, exp.Concat, exp.ConcatWs, exp.GroupConcat), _joined),
         ((exp.BitwiseAnd,), _common_bits),
         ((exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot), _bits),
         ((exp.BitwiseLeftShift, exp.BitwiseRightShift), _shifted),
         ((exp.Length, exp.MD5, exp.SHA, exp.SHA2), _of_bytes),
+        ((exp.Func, exp.SimilarTo), _by_pattern),
         ((exp.Ln, exp.Log, exp.Sqrt, exp.Exp), _refused),  # NULL or NaN, where PostgreSQL stops
         ((exp.Unicode, exp.Ascii, exp.Chr), _refused),
     )
-    return next((rule for kinds, rule in rules if isinstance(node, kinds)), None)
+    return [rule for kinds, rule in rules if isinstance(node, kinds)]
+
+
+def _by_pattern(node: exp.Expr, dialect: str, known: Known) -> bool:
+    """The languages of regular expressions differ."""
+    from sqlglot import exp
+
+    name = str(node.this) if isinstance(node, exp.Anonymous) else type(node).__name__
+    return not name.lower().startswith(("regexp", "similarto"))
 
 
 def _refused(node: exp.Expr, dialect: str, known: Known) -> bool:
     from sqlglot import exp
 
     return dialect == "duckdb" and isinstance(node, exp.Exp | exp.Ascii)
-
-
-def _extreme(node: exp.Expr, dialect: str, known: Known) -> bool:
-    """NULL if one of the values is; PostgreSQL and DuckDB leave NULLs out. Texts are compared byte
-    by byte, or by a collation of MySQL."""
-    from sqlglot import exp
-
-    values = [node.this, *node.expressions]
-    texts = [one for one in values if known.is_text(one)]
-    constants = [one for one in values if isinstance(one.unnest(), exp.Literal)]
-    if texts and dialect == "mysql":
-        return False
-    if any(one.unnest().is_string for one in constants) and len(texts + constants) < len(values):
-        return False  # a text is more than all numbers, or is made one
-    if texts:
-        _collate(texts[0])
-    if dialect != "duckdb":
-        able = [one for one in values if one not in constants] or values
-        nulls = [exp.Is(this=one.copy(), expression=exp.Null()) for one in able]
-        made = exp.Case().when(exp.or_(*nulls), exp.Null()).else_(node.copy())
-        node.replace(exp.Paren(this=made))
-    return True
 
 
 def _part(node: exp.Expr, dialect: str, known: Known) -> bool:
@@ -224,16 +172,61 @@ def _end(node: exp.Expr, dialect: str, known: Known) -> bool:
     return dialect == "duckdb" or _least(node.expression) is not None
 
 
+def _trimmed(node: exp.Expr, dialect: str, known: Known) -> bool:
+    """MySQL takes a text away, PostgreSQL and others any of its characters; DuckDB all kinds of
+    blanks, if there are none."""
+    from sqlglot import exp
+
+    taken = node.args.get("expression")
+    if taken is None or dialect != "mysql":
+        return taken is not None or dialect != "duckdb"
+    return isinstance(taken, exp.Literal) and len(str(taken.this)) == 1
+
+
+def _padded(node: exp.Expr, dialect: str, known: Known) -> bool:
+    """Without anything to pad with, or to less than nothing, others give NULL."""
+    from sqlglot import exp
+
+    filled = node.args.get("fill_pattern")
+    is_clear = filled is None or (isinstance(filled, exp.Literal) and bool(filled.this))
+    return is_clear and _least(node.expression) is not None
+
+
 def _position(node: exp.Expr, dialect: str, known: Known) -> bool:
-    return dialect != "mysql" or not known.ignores_case(node)
+    start = node.args.get("position")
+    if start is not None and not _least(start):
+        return False
+    return dialect != "mysql" or known.ignores_case(node) is False
+
+
+def _has_double(tree: exp.Expr, dialect: str, known: Known) -> bool:
+    """Whether it could compute with floating-point numbers."""
+    from sqlglot import exp
+
+    makers = (exp.Pow, exp.Avg, exp.Sqrt, exp.Exp, exp.Ln, exp.Log, exp.Anonymous)
+    another = exp.Round if dialect == "sqlite" else exp.Div
+    if Sort.FLOAT in known.sorts(tree) or tree.find(*makers, another):
+        return True
+    if any(one.args["to"].this in exp.DataType.FLOAT_TYPES for one in tree.find_all(exp.Cast)):
+        return True
+    numbers = [str(one.this).lower() for one in tree.find_all(exp.Literal) if not one.is_string]
+    return any("e" in one or (dialect == "sqlite" and "." in one) for one in numbers)
 
 
 def _rounded(node: exp.Expr, dialect: str, known: Known) -> bool:
-    """PostgreSQL rounds the half of a double to the even number, others away from zero."""
+    """PostgreSQL rounds the half of a double to the even number, others away from zero. SQLite
+    takes a negative number of digits for none, and rounds decimals as doubles."""
     from sqlglot import exp
 
-    inexact = (exp.Div, exp.Pow, exp.Avg, exp.Anonymous)
-    return known.sorts(node.this) <= _EXACT and not list(node.this.find_all(*inexact))
+    if not known.sorts(node.this) <= _EXACT or _has_double(node.this, dialect, known):
+        return False
+    digits = node.args.get("decimals")
+    if dialect != "sqlite":
+        return True
+    if digits is not None and _least(digits) is None:
+        return False
+    is_column = isinstance(node.this.unnest(), exp.Column) and digits is None
+    return is_column or Sort.DECIMAL not in known.sorts(node.this)
 
 
 def _remainder(node: exp.Expr, dialect: str, known: Known) -> bool:
@@ -242,7 +235,8 @@ def _remainder(node: exp.Expr, dialect: str, known: Known) -> bool:
 
     if dialect == "duckdb":
         return True
-    if dialect == "sqlite" and not known.sorts(node) <= {Sort.INTEGER}:
+    is_whole = known.sorts(node) <= {Sort.INTEGER} and not _has_double(node, dialect, known)
+    if dialect == "sqlite" and not is_whole:
         return False
     divisor = node.expression
     if not isinstance(divisor.unnest(), exp.Literal) or _least(divisor) == 0:
@@ -251,15 +245,45 @@ def _remainder(node: exp.Expr, dialect: str, known: Known) -> bool:
 
 
 def _quotient(node: exp.Expr, dialect: str, known: Known) -> bool:
-    """SQLite divides decimals as doubles, or as whole numbers where both happen to be ones. MySQL
-    keeps more digits than the double that sqlglot makes of it."""
+    """SQLite divides decimals as doubles, or as whole numbers where both happen to be ones. To
+    MySQL the quotient of exact numbers is exact, with four digits more, unlike sqlglot's double."""
     if dialect == "sqlite":
-        return Sort.DECIMAL not in known.sorts(node) and _computed(node, dialect, known)
-    return dialect != "mysql" or all(
-        one.bits <= 32 if one.sort is Sort.INTEGER else 0 < one.precision + 4 <= _MOST_DIGITS
-        for one in known.types_in(node)
-        if one.sort in _EXACT
-    )
+        return Sort.DECIMAL not in known.sorts(node)
+    sides = (node.this, node.expression)
+    return dialect != "mysql" or any(_is_double(one, known) for one in sides)
+
+
+def _is_double(tree: exp.Expr, known: Known) -> bool:
+    """Whether the number itself is a double."""
+    from sqlglot import exp
+
+    inner = tree.unnest()
+    match inner:
+        case exp.Column():
+            return known.sorts(inner) == {Sort.FLOAT}
+        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div():
+            return any(_is_double(one, known) for one in (inner.this, inner.expression))
+        case exp.Neg():
+            return _is_double(inner.this, known)
+    return False
+
+
+def _whole_quotient(node: exp.Expr, dialect: str, known: Known) -> bool:
+    """NULL if the divisor is 0, but not to DuckDB, where it is no whole number if one of them is
+    none."""
+    from sqlglot import exp
+
+    if not known.sorts(node) <= {Sort.INTEGER} or _has_double(node, dialect, known):
+        return False
+    divisor = node.expression
+    if dialect != "duckdb" and not _least(divisor):
+        node.set("expression", exp.Nullif(this=divisor.copy(), expression=exp.Literal.number(0)))
+    return all(str(one.this).isdigit() for one in node.find_all(exp.Literal))
+
+
+def _mean(node: exp.Expr, dialect: str, known: Known) -> bool:
+    """To MySQL that of exact numbers has four digits more, to PostgreSQL as many as it takes."""
+    return dialect != "mysql" or _is_double(node.this, known)
 
 
 def _computed(node: exp.Expr, dialect: str, known: Known) -> bool:
@@ -280,73 +304,41 @@ def _cast(node: exp.Expr, dialect: str, known: Known) -> bool:
 
     if isinstance(node, exp.TryCast):
         return False
-    if dialect == "duckdb":
-        return True
     sorts, to = known.sorts(node.this), node.args["to"].this
+    has_double = _has_double(node.this, dialect, known)
     if node.this.find(exp.Literal) and any(one.is_string for one in node.find_all(exp.Literal)):
         sorts = sorts | {Sort.TEXT}
     if to in exp.DataType.TEXT_TYPES:
-        return sorts <= _AS_TEXT[dialect]
+        _widen(node, dialect)
+        return sorts <= _CAST_TO_TEXT[dialect] and not has_double
+    is_decimal = to in (exp.DataType.Type.DECIMAL, exp.DataType.Type.BIGDECIMAL)
+    is_integer = to in exp.DataType.INTEGER_TYPES
+    if dialect == "duckdb":
+        return not (is_decimal and has_double)
     if dialect == "mysql":
-        return to not in exp.DataType.NUMERIC_TYPES or Sort.TEXT not in sorts
+        if to in exp.DataType.UNSIGNED_INTEGER_TYPES or (has_double and (is_decimal or is_integer)):
+            return False
+        is_number = to in exp.DataType.NUMERIC_TYPES or to == exp.DataType.Type.BINARY
+        return not is_number or Sort.TEXT not in sorts
     if to in exp.DataType.FLOAT_TYPES:
         return sorts <= {Sort.INTEGER, Sort.FLOAT}
-    is_number = to in (exp.DataType.Type.DECIMAL, exp.DataType.Type.BIGDECIMAL)
-    return is_number and sorts <= {Sort.INTEGER}
+    if is_integer and sorts <= {Sort.INTEGER} and not has_double:
+        node.set("to", exp.DataType.build("bigint"))  # whatever its name
+        return True
+    return is_decimal and sorts <= {Sort.INTEGER} and not has_double
+
+
+def _widen(node: exp.Expr, dialect: str) -> None:
+    """A length means nothing to SQLite and DuckDB, and MySQL's CHAR is not padded."""
+    from sqlglot import exp
+
+    length = node.args["to"].expressions if dialect == "mysql" else []
+    kind = exp.DataType.Type.VARCHAR if length else exp.DataType.Type.TEXT
+    node.set("to", exp.DataType(this=kind, expressions=[one.copy() for one in length]))
 
 
 def _joined(node: exp.Expr, dialect: str, known: Known) -> bool:
-    return known.sorts(node) <= _AS_TEXT[dialect]
-
-
-def _like(node: exp.Expr, dialect: str, known: Known) -> bool:
-    """SQLite ignores the case of ASCII letters, and a backslash is no escape in it. MySQL ignores
-    the case if the collation does."""
-    from sqlglot import exp
-
-    if dialect == "duckdb":
-        return _has_no_backslash(node)
-    ignores = dialect == "sqlite" or known.ignores_case(node)
-    if not (_has_no_backslash(node) or isinstance(node.parent, exp.Escape)):
-        return False
-    if ignores:
-        text = node.this.copy()
-        if dialect == "sqlite" and known.is_text(text):
-            text = _collated(text)
-        words = {key: value for key, value in node.args.items() if key not in ("this",)}
-        node.replace(exp.ILike(this=text, **words))
-    return True
-
-
-def _has_no_backslash(node: exp.Expr) -> bool:
-    """Whether it cannot be one that is an escape to PostgreSQL alone."""
-    from sqlglot import exp
-
-    pattern = node.expression.unnest()
-    return isinstance(pattern, exp.Literal) and "\\" not in str(pattern.this)
-
-
-def _ordered(node: exp.Expr, dialect: str, known: Known) -> bool:
-    """Texts are in the order of their bytes, and to MySQL in that of a collation."""
-    sides = [node.this, node.args.get("expression"), node.args.get("low"), node.args.get("high")]
-    texts = [one for one in sides if one is not None and known.is_text(one)]
-    if texts and dialect == "mysql":
-        return False
-    if texts and not known.ignores_case(node):
-        _collate(texts[0])
-    return True
-
-
-def _collate(text: exp.Expr) -> None:
-    text.replace(_collated(text.copy()))
-
-
-def _collated(text: exp.Expr) -> exp.Expr:
-    from sqlglot import exp
-
-    inner = text if isinstance(text, exp.Column | exp.Paren) else exp.Paren(this=text)
-    collation = exp.to_identifier("C", quoted=True)
-    return exp.Paren(this=exp.Collate(this=inner, expression=collation))
+    return known.sorts(node) <= _AS_TEXT[dialect] and not _has_double(node, dialect, known)
 
 
 def _common_bits(node: exp.Expr, dialect: str, known: Known) -> bool:
@@ -360,13 +352,17 @@ def _bits(node: exp.Expr, dialect: str, known: Known) -> bool:
 
 
 def _shifted(node: exp.Expr, dialect: str, known: Known) -> bool:
-    """PostgreSQL shifts by the remainder of 64, and others the other way if it is negative."""
+    """PostgreSQL shifts by the remainder of the number of bits, and others the other way if it is
+    negative. SQLite has 64 bits, whatever the column's type is on the target."""
     from sqlglot import exp
 
-    by = _least(node.expression)
-    if dialect == "duckdb" and isinstance(node, exp.BitwiseLeftShift):
+    by, to_left = _least(node.expression), isinstance(node, exp.BitwiseLeftShift)
+    if dialect == "mysql" or by is None or known.sorts(node.this) != {Sort.INTEGER}:
+        return False
+    bits = min(64 if one.bits == 64 else 32 for one in known.types_in(node.this))
+    if dialect == "duckdb" and to_left:
         return False  # stops at negative numbers, and at bits that are lost
-    return dialect != "mysql" and by is not None and by < 64
+    return by < bits and (bits == 64 or not to_left)
 
 
 def _of_bytes(node: exp.Expr, dialect: str, known: Known) -> bool:

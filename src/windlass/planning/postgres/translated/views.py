@@ -16,7 +16,8 @@ from windlass.model.statement import Phase
 from windlass.model.text import one_line
 from windlass.model.translation import Sort, SourceView, Type
 from windlass.planning.postgres.translated.archive import Archive, Fitted, of, quoted
-from windlass.planning.postgres.translated.meaning import Known, parsed, settle
+from windlass.planning.postgres.translated.known import Known
+from windlass.planning.postgres.translated.meaning import parsed, settle
 from windlass.planning.postgres.translated.naming import folded, folded_name
 
 if TYPE_CHECKING:
@@ -66,8 +67,24 @@ def translated_query(text: str, dialect: str, tables: Collection[Fitted]) -> Que
     reads = frozenset(one.name for one in _read_tables(tree))
     types = _types([one for one in tables if one.name.name in reads])
     _adapt(tree, dialect, types)
-    tree, unlike = settle(tree, dialect, Known(types))
+    ignores = any(field.type.ignores_case for one in tables for field in one.fit.fields)
+    tree, unlike = settle(tree, dialect, _known(tree, types, ignores))
     return Query(tree, reads, unlike)
+
+
+def _known(tree: exp.Expr, types: Mapping[str, Type], ignores: bool) -> Known:
+    """With the names that subqueries give: they hide columns of tables."""
+    from sqlglot import exp
+
+    if len(list(tree.find_all(exp.Select))) < 2:
+        return Known(types, some_ignore_case=ignores)
+    given = [one for one in tree.find_all(exp.Alias) if one.unalias().name != one.alias]
+    hidden = {one.alias for one in given}
+    hidden |= {name.name for one in tree.find_all(exp.TableAlias) for name in one.columns}
+    left = Known({name: one for name, one in types.items() if name not in hidden})
+    texts = {one.alias for one in given if left.is_text(one) is not False}
+    columns = {name.name for one in tree.find_all(exp.TableAlias) for name in one.columns}
+    return Known(left.types, (), hidden - texts - columns, ignores)
 
 
 def _read_tables(tree: exp.Expr) -> list[exp.Table]:
@@ -84,14 +101,21 @@ def _types(tables: Collection[Fitted]) -> dict[str, Type]:
     for one in tables:
         for field in one.fit.fields:
             found.setdefault(folded(field.name), []).append(field.type)
-    return {name: all_[0] for name, all_ in found.items() if len({one.sort for one in all_}) == 1}
+    return {
+        name: all_[0]
+        for name, all_ in found.items()
+        if len({(one.sort, one.ignores_case, one.bits) for one in all_}) == 1
+    }
 
 
 def _adapt(tree: exp.Expr, dialect: str, types: Mapping[str, Type]) -> None:
     """Replace functions and operators that mean something else in PostgreSQL."""
     from sqlglot import exp
 
-    from windlass.planning.postgres.translated.expressions import compare_as_boolean
+    from windlass.planning.postgres.translated.expressions import (
+        change_case_of_ascii,
+        compare_as_boolean,
+    )
 
     for column in list(tree.find_all(exp.Column)):
         if column.name in types and types[column.name].sort is Sort.BOOLEAN:
@@ -100,7 +124,9 @@ def _adapt(tree: exp.Expr, dialect: str, types: Mapping[str, Type]) -> None:
         for call in list(tree.find_all(exp.Anonymous)):  # as DuckDB writes count(*)
             if str(call.this).lower() == "count_star":
                 call.replace(exp.Count(this=exp.Star()))
-    if dialect != "sqlite":
+    if dialect == "sqlite":
+        change_case_of_ascii(tree)
+    if dialect not in ("sqlite", "duckdb"):
         return
     for mean in list(tree.find_all(exp.Avg)):  # always a floating-point number in the source
         mean.set("this", exp.cast(mean.this.copy(), "double"))
