@@ -8,7 +8,7 @@ from contextlib import closing
 from mariadb_server import MariaServer
 from windlass.engines.mysql.address import read_address
 from windlass.engines.mysql.quoting import text_of
-from windlass.engines.mysql.rights import read_rights, resolved, rights_on
+from windlass.engines.mysql.rights import ALL, read_rights, resolved, rights_on
 from windlass.engines.mysql.session import Session
 
 
@@ -55,3 +55,11 @@ def test_mysqls_grants_are_asked_with_its_active_roles() -> None:
         "GRANT `app`@`%`,`reader`@`localhost` TO `u`@`%`",
     ]
     assert rights_on(shown, "shop") == {"SELECT", "TRIGGER", "SHOW VIEW"}
+
+
+def test_of_all_rights_those_that_are_revoked_for_a_database_are_missing() -> None:
+    shown = ["GRANT ALL PRIVILEGES ON *.* TO `u`@`%`", "REVOKE SELECT ON `shop`.* FROM `u`@`%`"]
+    on_shop = rights_on(shown, "shop")
+    assert {"INSERT", "SHOW VIEW", "TRIGGER"} < on_shop and not on_shop & {"SELECT", ALL}
+    assert rights_on(shown, "other") == {ALL}
+    assert rights_on([shown[0], "REVOKE ALL PRIVILEGES ON `shop`.* FROM `u`@`%`"], "shop") == set()

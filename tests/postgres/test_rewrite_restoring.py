@@ -210,11 +210,26 @@ def test_rows_that_a_trigger_gave_other_values_are_counted(messages: Database) -
     messages.run(KEEPS_SMALL)
     outcome = done(messages, {"set": {"body": {"sql": "upper(body)"}}})
     assert outcome.notices == (
-        "5 rows written with other values than the spec's, as a trigger of public.message changed"
-        " them (lowers)",
+        "5 rows written with other values than the spec's, or changed once more, by a trigger of"
+        " public.message (lowers)",
     )
     assert messages.value("select count(*) from message where body like 'BODY %'") == 15
     assert done(messages, {"select": "true", "set": {"body": {"value": "all"}}}).notices == ()
+
+
+CHANGES_AGAIN = """
+create function shortens() returns trigger language plpgsql as $$ begin
+    update message set body = 'short' where message_id = new.message_id; return null; end $$;
+create trigger shortens after update on message for each row
+    when (new.message_id <= 10 and new.body <> 'short') execute function shortens();
+"""
+
+
+def test_rows_that_a_trigger_has_changed_again_are_counted(messages: Database) -> None:
+    messages.run(CHANGES_AGAIN)
+    (notice,) = done(messages, {"set": {"body": {"sql": "upper(body)"}}}).notices
+    assert notice.startswith("5 rows written with other values") and "(shortens)" in notice
+    assert messages.value("select count(*) from message where body = 'short'") == 5
 
 
 # older backups

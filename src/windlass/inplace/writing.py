@@ -94,8 +94,8 @@ def count_unchanged(staging: Staging, kind: Kind, span: Span) -> sql.Composed:
 
 
 def count_altered(staging: Staging, span: Span) -> sql.Composed:
-    """Of the rows that were written, those that have other values than were written: a trigger has
-    changed them on the way."""
+    """Of the rows that were written, those that have other values than were written, as a trigger
+    has changed them on the way, and those that a trigger has changed again since."""
     names = staging.written_columns
     type_of = staging.plan.type_of
     written = [
@@ -103,8 +103,9 @@ def count_altered(staging: Staging, span: Span) -> sql.Composed:
     ]
     within = [span.holds(alias) for alias in ("s", *staging.joined_aliases())]
     return sql.SQL(
-        "select count(*) from {joined} join {written} w using (ordinal) join {target} t"
-        " on t.ctid = w.place and t.tableoid = w.place_in where {within} and {span} and not {same}"
+        "select count(*) from {joined} join {written} w using (ordinal) left join {target} t"
+        " on t.ctid = w.place and t.tableoid = w.place_in where {within} and {span}"
+        " and (t.ctid is null or not {same})"
     ).format(
         joined=staging.joined(),
         written=staging.table("_written"),

@@ -22,6 +22,12 @@ _RIGHTS = re.compile(rf"(GRANT|REVOKE) ([A-Z ,]+) ON (\*|{_NAME})\.\* (?:TO|FROM
 _ROLE = re.compile(rf"({_NAME})@({_NAME})")
 _WILD = re.compile(r"\\(.)|([_%])|(.)", re.DOTALL)  # a name of a grant is a pattern of LIKE
 ALL = "ALL PRIVILEGES"
+# what ALL PRIVILEGES means on a database of MySQL 8, which alone can revoke a part of it
+_OF_A_DATABASE = {
+    "ALTER", "ALTER ROUTINE", "CREATE", "CREATE ROUTINE", "CREATE TEMPORARY TABLES", "CREATE VIEW",
+    "DELETE", "DROP", "EVENT", "EXECUTE", "INDEX", "INSERT", "LOCK TABLES", "REFERENCES", "SELECT",
+    "SHOW VIEW", "TRIGGER", "UPDATE",
+}  # fmt: skip
 
 Run = Callable[[sql.Composable | str], Sequence[Sequence[Any]]]
 
@@ -55,7 +61,13 @@ def rights_on(grants: Iterable[str], database: str) -> set[str]:
         if found and (found[3] == "*" or _fits(_plain(found[3]), database)):
             rights = given if found[1] == "GRANT" else revoked
             rights.update(word.strip() for word in found[2].split(","))
+    if revoked:
+        given, revoked = _each(given), _each(revoked)
     return given - revoked
+
+
+def _each(rights: set[str]) -> set[str]:
+    return (rights - {ALL}) | _OF_A_DATABASE if ALL in rights else rights
 
 
 def _text(value: Any) -> str:

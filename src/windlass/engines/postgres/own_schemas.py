@@ -47,13 +47,18 @@ def read_own_schemas(connection: Connection, *, side: str) -> OwnSchemas:
     )
 
 
-def read_own_tables(connection: Connection, *, side: str) -> frozenset[Name]:
-    """Our tables outside of Windlass's own schemas."""
+def read_own_tables(connection: Connection, own: OwnSchemas, *, side: str) -> frozenset[Name]:
+    """Our tables outside of Windlass's `own` schemas: those that the owner of one, the database's
+    or a superuser owns. Anybody else's only look like ours."""
     try:
-        rows = connection.execute(load("own_tables")).fetchall()
+        rows: list[Any] = connection.execute(load("own_tables")).fetchall()
     except psycopg.Error as error:
         raise explain(error, "reading tables", side=side) from error
-    return frozenset(Name(str(schema), str(name)) for schema, name in rows)
+    return frozenset(
+        Name(schema, name)
+        for schema, name, owner, is_trusted in rows
+        if is_trusted or owner in own.owners
+    )
 
 
 def make_schema_aside(connection: Connection, schema: str) -> None:

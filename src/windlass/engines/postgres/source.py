@@ -149,7 +149,7 @@ class PostgresSource:
 
     @cached_property
     def _own_tables(self) -> frozenset[Name]:
-        return read_own_tables(self._held, side="source")
+        return read_own_tables(self._held, self._own, side="source")
 
     def relations(self) -> Sequence[Readable]:
         return [self._readable(one) for one in self._catalog.relations]

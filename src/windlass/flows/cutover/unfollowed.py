@@ -22,6 +22,7 @@ from windlass.following.definitions import APART, NEW
 from windlass.following.reopening import FORTH
 from windlass.journal.following import note_detail
 from windlass.model.units import several
+from windlass.run.hints import SAME
 
 MOST_NAMED = 20
 _DOUBLED = "doubled"
@@ -30,12 +31,9 @@ _DOUBLED = "doubled"
 def read_now(run: CuttingOver, detail: Mapping[str, Any]) -> Mapping[str, list[str]]:
     """The details of a run that say what differs, as of now."""
     assert run.plan is not None, "it was found"
-    apart = differ(*_sides(run), run.plan)
-    if run.way is FORTH:  # what only the process that follows has noticed
-        apart = [*dict.fromkeys([*apart, *detail.get(APART, ())])]
     new = _read_new(run, detail)
     return {
-        APART: apart,
+        APART: differ(*_sides(run), run.plan, is_published=run.way is FORTH),
         NEW: [*new.missing[:MOST_NAMED]],
         _DOUBLED: [*new.doubled[:MOST_NAMED]],
     }
@@ -62,11 +60,19 @@ def check_again(run: CuttingOver) -> None:
     Raises:
         TakenBack: something was created since the blockers were read.
     """
-    if missing := _read_new(run, read_detail(run)).missing:
-        side, other = run.way.closes.name.lower(), run.way.opens.name.lower()
+    new, side = _read_new(run, read_detail(run)), run.way.closes.name.lower()
+    if new.missing:
         raise TakenBack(
-            f"{several(missing, MOST_NAMED)}: new on the {side}, and not followed",
-            hint=new_hint(other),
+            f"{several(new.missing, MOST_NAMED)}: new on the {side}, and not followed",
+            hint=new_hint(run.way.opens.name.lower()),
+            stopped_by="schema_change",
+        )
+    if new.sequences:  # those that were there before are in the order
+        names = [str(name) for name, _ in new.sequences]
+        raise TakenBack(
+            f"{several(names, MOST_NAMED)}: created on both sides while this command ran, so not"
+            " set on the other one",
+            hint=f"{SAME}: it sets what is there when it begins",
             stopped_by="schema_change",
         )
 
@@ -75,8 +81,8 @@ def note_target(run: CuttingOver) -> None:
     """Note what the target has before applications create tables there."""
     if run.way is FORTH:
         assert run.plan is not None, "it was found"
-        found = of_target(run.pair.opened, run.plan, read_detail(run))
-        note_detail(run.pair.journal, run.run_id, {OF_TARGET: [str(name) for name in found]})
+        names = [str(one.name) for one in of_target(run.pair.opened, run.plan)]
+        note_detail(run.pair.journal, run.run_id, {OF_TARGET: names})
 
 
 def _read_new(run: CuttingOver, detail: Mapping[str, Any]) -> Unfollowed:

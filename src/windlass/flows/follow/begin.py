@@ -9,6 +9,7 @@ from psycopg import Connection
 
 from windlass.engines.postgres.session import Address, Role
 from windlass.errors import Refused, RunLost
+from windlass.flows.follow.unfollowed import OF_SOURCE, of_source
 from windlass.flows.sides import Sides
 from windlass.following.reopening import OPENING, cutting_over, reopen
 from windlass.journal import door, records
@@ -23,13 +24,15 @@ ALL_OBJECTS = "all_objects"  # in a run's details: whether nothing is left out, 
 
 
 def begin_run(run: Sides, started_by: StartedBy) -> None:
-    """Journal the plan and that it is copied; its snapshot is taken after that."""
+    """Journal the plan, what it leaves out, as of the same snapshot, and that it is copied; the
+    snapshot in which rows are read is taken after that."""
     with run.control.transaction():
         door.create(run.control)
         config = run.spec.config()
         records.insert_run(run.control, run.plan, config, started_by, flow="follow")
         everything = run.plan.how.copies_rows and wanted(run.spec).is_everything
-        begin_following(run.control, run.plan.run, {ALL_OBJECTS: everything})
+        outside = [str(one.name) for one in of_source(run.hold.reader, run.plan)]
+        begin_following(run.control, run.plan.run, {ALL_OBJECTS: everything, OF_SOURCE: outside})
         records.insert_crash_marker(run.control, run.plan.run)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -169,7 +169,7 @@ class Comparing:
 
     def __init__(self, plan: Plan, detail: Mapping[str, Any]) -> None:
         """`detail` is what the journal knew about the run when it began to follow."""
-        self._plan, self._known, self._detail = plan, correspondence(plan), detail
+        self._plan, self._detail = plan, detail
         self._due_at = 0.0
 
     @property
@@ -180,12 +180,10 @@ class Comparing:
         """What differs, as details of the run."""
         started = time.monotonic()
         try:
-            apart, there = _apart(source, target, self._known)
-            apart += _unpublished(source, self._plan.run, there)
             new = new_on_source(source, target, self._plan, self._detail)
             return {
                 SEEN: _seen(source, self._plan.run),
-                APART: sorted(apart)[:_MOST_NAMED],
+                APART: differ(source, target, self._plan, is_published=True),
                 NEW: [*new.missing[:_MOST_NAMED]],
             }
         finally:
@@ -193,19 +191,15 @@ class Comparing:
             self._due_at = time.monotonic() + max(POLL_SECONDS, _SHARE * took)
 
 
-def differ(source: Connection, target: Connection, plan: Plan) -> list[str]:
-    """How definitions of followed tables differ now, on whichever side they were changed."""
-    apart, _ = _apart(source, target, correspondence(plan))
-    return sorted(apart)[:_MOST_NAMED]
-
-
-def _apart(
-    source: Connection, target: Connection, known: Correspondence
-) -> tuple[list[str], Collection[Name]]:
-    """The differences, and the tables that are on the source."""
+def differ(source: Connection, target: Connection, plan: Plan, *, is_published: bool) -> list[str]:
+    """How definitions of followed tables differ now, on whichever side they were changed; and, if
+    it `is_published`, which tables of the source no longer are."""
+    known = correspondence(plan)
     there = read_shapes(source, known.names, side="source")
     here = read_shapes(target, known.names.values(), side="target")
-    return differences(there, known.names.keys() - there.keys(), here, known), there.keys()
+    apart = differences(there, known.names.keys() - there.keys(), here, known)
+    apart += _unpublished(source, plan.run, there) if is_published else ()
+    return sorted(apart)[:_MOST_NAMED]
 
 
 _PUBLISHED = (

@@ -30,7 +30,6 @@ from windlass.flows.follow.removal import (
     remove_source_side,
     writing,
 )
-from windlass.flows.follow.unfollowed import OF_SOURCE, of_source
 from windlass.flows.follow.watching import check_timeline, slot_lost
 from windlass.flows.migrate.context import Migration
 from windlass.journal import door, records
@@ -174,10 +173,7 @@ def _watch_definitions(run: Migration, source: Session, slot: str) -> None:
                 " that change definitions are not applied, but stop the run"
             )
         )
-    found = read_phase(run.control, run.plan.run)
-    known = found[1] if found else {}
-    there = known.get(OF_SOURCE) or [str(name) for name in of_source(source, run.plan, known)]
-    note_detail(run.control, run.plan.run, {TRIGGERS: noted, OF_SOURCE: there})
+    note_detail(run.control, run.plan.run, {TRIGGERS: noted})
 
 
 def end_stream(run: Migration) -> None:

@@ -258,8 +258,8 @@ def _tell_left(run: Rewriting, done: Result) -> None:
         names = ", ".join(run.note("write_rows", "begin")["triggers"])
         run.emit(
             Noticed(
-                f"{plural(altered, 'row')} written with other values than the spec's, as a trigger"
-                f" of {run.plan.table} changed them ({names})"
+                f"{plural(altered, 'row')} written with other values than the spec's, or changed"
+                f" once more, by a trigger of {run.plan.table} ({names})"
             )
         )
     if done["backup"] not in ("", str(backup.place_of(run.plan))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog
@@ -24,6 +25,14 @@ class Wanted:
     may_be_unmatched: bool = False  # whether patterns of `exclude` may match nothing
     # names that patterns refer to, if they are not the real ones
     called: Mapping[Name, Name] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Wanted:
+        """Those of a plan, by the keys of a spec file."""
+        schemas, include, exclude = (
+            tuple(options.get(key, ())) for key in ("schema", "include", "exclude")
+        )
+        return cls(schemas, include, exclude)
 
     @property
     def is_everything(self) -> bool:
