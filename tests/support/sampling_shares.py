@@ -103,6 +103,7 @@ SHARES = {
     "test_landing_busy": 3,
     "test_landing_checks": 8,
     "test_landing_contract": 2,
+    "test_landing_documents": 2,
     "test_landing_types": 5,
     "test_landing_undo": 7,
     "test_landing_values": 4,

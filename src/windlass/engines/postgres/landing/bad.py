@@ -117,9 +117,12 @@ class BadRows:
             BadRecord: more rows are bad than may be.
         """
         found = self._invalid(table, [(one, one.cast) for one in columns if one.cast])
+        before = [one.record for one in gone]
+        if len(found) >= self._most:  # there may be more, of which no check can be made
+            self._refuse_more([*gone, *self._numbered(table, found, before)])
         # their checks might cast a text that is not a valid value
         found += self._checked(table, columns, [one.place for one in found])
-        found = self._numbered(table, found, [one.record for one in gone])
+        found = self._numbered(table, found, before)
         self._refuse_more([*gone, *found])
         return found
 
@@ -130,7 +133,7 @@ class BadRows:
         Raises:
             BadRecord: so many rows are bad that not all of them were looked for.
         """
-        pairs = [(one, one.type) for one in self._staging.columns if one.type != "text"]
+        pairs = [(one, one.valid_for) for one in self._staging.columns if one.type != "text"]
         found = self._invalid(table, pairs)
         texts = [replace(one, checks=one.text_checks) for one in self._staging.columns]
         found += self._checked(table, texts, [one.place for one in found])
@@ -175,11 +178,11 @@ class BadRows:
 
     def _soft(self, table: Name, column: StagedColumn, type_: str) -> list[Trouble]:
         query = sql.SQL(
-            "select ctid::text, e.sql_error_code, e.message, {value} from {table},"
+            "select ctid::text as place, e.sql_error_code, e.message, {value} from {table},"
             " pg_catalog.pg_input_error_info({value}, {type}) e"
             " where not pg_catalog.pg_input_is_valid({value}, {type}) order by ctid limit {most}"
         ).format(
-            value=column.identifier,
+            value=sql.SQL("{}::text").format(column.identifier),
             table=names.identifier(table),
             type=sql.Literal(type_),
             most=sql.Literal(self._most),

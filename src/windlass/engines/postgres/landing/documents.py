@@ -5,6 +5,7 @@ What jsonb prints in another way, such as the order of keys, stays the same valu
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from psycopg import sql
@@ -43,11 +44,15 @@ _CONDITION = """
       )
 )
 """
-DOUBLED = Check(
-    _CONDITION,
-    "a key twice in one object, of which jsonb keeps the last value only",
-    (sql.Literal(r"\u003"),),
+_IN_LIST = f"""
+exists (
+    select from pg_catalog.unnest({{0}}::json[]) as each (one)
+    where {_CONDITION.replace("{0}", "each.one")}
 )
+"""
+_REASON = "a key twice in one object, of which jsonb keeps the last value only"
+DOUBLED = Check(_CONDITION, _REASON, (sql.Literal(r"\u003"),))
+DOUBLED_IN_LIST = replace(DOUBLED, condition=_IN_LIST)
 
 
 class _Doubled(Exception):

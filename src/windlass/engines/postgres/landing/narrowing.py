@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from windlass.engines.postgres.landing import documents
 from windlass.engines.postgres.landing.checks import Check
 from windlass.engines.postgres.landing.columns import Column
 from windlass.engines.postgres.landing.staged_columns import (
@@ -118,12 +117,12 @@ def _of_text(column: Column) -> Unassigned:
 
 
 def _checks(own: Own, column: Column) -> Iterator[Check]:
-    if (own.plain, column.plain) == ("json", "jsonb"):
-        yield documents.DOUBLED
-        return
-    wide = kept_in(column, is_text=False)[0]
+    wide, _, checks = kept_in(column, is_text=False)
     of, to = own.plain.removeprefix("_"), column.plain.removeprefix("_")
     is_list = own.plain.startswith("_")
+    if of == "json" and own.type == wide:  # named together with the values of other columns
+        yield from checks
+        return
     is_same = own.oid == column.oid and not (column.is_domain and column.modifier >= 0)
     if is_same or wide == "text" or to in _TEXTS or (of, to) in _KEPT:
         return

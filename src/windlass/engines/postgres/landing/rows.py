@@ -86,11 +86,12 @@ def rows_of(
     """The rows of a staged load; made in a table if something is computed."""
     key = named(staging.given, load.words.key)
     shaped = names.shaped(run, load.name) if computed else None
-    source = _of_table(shaped, staging) if shaped else _of_inputs(load, staging, inputs)
+    source = of_table(shaped, staging) if shaped else _of_inputs(load, staging, inputs)
     return Rows(source, staging.given, key, tuple(inputs), shaped)
 
 
-def _of_table(shaped: Name, staging: Staging) -> sql.Composed:
+def of_table(shaped: Name, staging: Staging) -> sql.Composed:
+    """The FROM item of rows that were made: each value has the type of its column."""
     values = listed(
         sql.SQL("{0}::{1} as {0}").format(one.identifier, one.cast) for one in staging.given
     )
@@ -143,9 +144,10 @@ def shape(
     try:
         with connection.transaction():
             _make(connection, table, load, staging, inputs)
+            _refuse(connection, table, inputs, _bad_values(staging))
+            _try_casts(connection, table, list(_not_cast(load, staging)))
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise _failed(connection, load, staging, inputs, error) from error
-    _refuse(connection, table, inputs, _bad_values(staging))
     if load.words.duplicates is Duplicates.LAST:
         _keep_last(connection, table, named(staging.given, load.words.key))
     connection.execute(sql.SQL("analyze {}").format(names.identifier(table)))
@@ -203,8 +205,39 @@ def _assign(
     connection.execute(sql.SQL("alter table {} {}").format(names.identifier(table), changes))
 
 
+def _not_cast(load: Load, staging: Staging) -> Iterator[Column]:
+    """Columns whose values are not known to be of their types when the rows are made."""
+    for one, column in zip(load.assigned, staging.given, strict=True):
+        is_new = one.sql or (
+            one.field and one.mask is None and staging.by_field[one.field].valid_for != column.type
+        )
+        if is_new and kept_in(column, is_text=False)[1]:
+            yield column
+
+
+def _try_casts(connection: Connection, table: Name, columns: Sequence[Column]) -> None:
+    """Raises:
+    psycopg.DataError: a value is not of its column's type.
+    psycopg.IntegrityError: the CHECK of a domain is broken.
+    """
+    if columns:
+        values = listed(sql.SQL("{}::{}").format(one.identifier, one.cast) for one in columns)
+        connection.execute(
+            # counted after offset 0, so that every value is computed
+            sql.SQL(
+                "select pg_catalog.count(rows::text) from (select {} from {} offset 0) rows"
+            ).format(values, names.identifier(table))
+        )
+
+
 def _wide(column: Column) -> str:
     return kept_in(column, is_text=False)[0]
+
+
+def _casts(column: Column) -> str:
+    """Of a value on its way into the column: to the type that it is kept in, and from that."""
+    wide, cast, _ = kept_in(column, is_text=False)
+    return f"{wide}::{cast}" if cast else wide
 
 
 def definitions(
@@ -276,7 +309,7 @@ def _failed(
     error: psycopg.Error,
 ) -> BadRecord:
     """The records for which the expressions fail, or their results are no values of the columns."""
-    types = {one.name: _wide(one) for one in staging.given}
+    types = {one.name: _casts(one) for one in staging.given}
     found: list[BadValue] = []
     for one in inputs:
 
@@ -341,6 +374,8 @@ def _refuse(
 
 
 def _keep_last(connection: Connection, table: Name, key: Sequence[Column]) -> None:
+    """The keys are compared as those of the table: equal ones may be different texts."""
+    keys = [sql.SQL("{}::{}{}").format(one.identifier, one.cast, one.collated) for one in key]
     connection.execute(
         sql.SQL(
             "delete from {table} where ctid in (select place from (select ctid as place,"
@@ -349,10 +384,8 @@ def _keep_last(connection: Connection, table: Name, key: Sequence[Column]) -> No
             " from {table} where not ({absent})) rows where number > 1)"
         ).format(
             table=names.identifier(table),
-            key=listed(one.identifier for one in key),
-            absent=sql.SQL(" or ").join(
-                sql.SQL("{} is null").format(one.identifier) for one in key
-            ),
+            key=listed(keys),
+            absent=sql.SQL(" or ").join(sql.SQL("{} is null").format(one) for one in keys),
             last=sql.Identifier(_LAST),
             input=sql.Identifier(names.INPUT),
             place=sql.Identifier(names.PLACE),

@@ -67,6 +67,11 @@ _TEMPORAL = {
 }
 _CLOCKS = ("timestamp", "timestamptz", "time", "timetz")
 _FRACTIONS = (*_CLOCKS, "interval")
+# types of documents and of lists of them: what keeps every key that a document has twice
+_DOCUMENTS = {
+    "jsonb": ("json", documents.DOUBLED),
+    "_jsonb": ("json[]", documents.DOUBLED_IN_LIST),
+}
 _LISTS = ("_numeric", "_varchar", *(f"_{one}" for one in _FRACTIONS))
 # texts that COPY keeps in a timestamptz, which need not be looked at
 _DAY, _HOURS = r"\d{4}-\d\d-\d\d", r"([01]\d|2[0-3]):[0-5]\d"
@@ -76,8 +81,8 @@ _OFFSET = r"(\s*[zZ]|\s*[+-]\d\d(:?\d\d)?)?"
 
 @dataclass(frozen=True, slots=True)
 class StagedColumn:
-    """A field in the staging table. It is staged as `type`. If `cast` is set, its texts must be
-    values of that type, which is checked after COPY. If `certain` is set, COPY keeps the texts that
+    """A field in the staging table. It is staged as `type`. If `cast` is set, its values must be
+    valid for that type, which is checked after COPY. If `certain` is set, COPY keeps the texts that
     it matches; others must be staged as they are, to be seen by `text_checks`."""
 
     field: str
@@ -107,7 +112,7 @@ class StagedColumn:
 
     @property
     def valid_for(self) -> str:
-        """The type that its texts must be values of."""
+        """The type that its values must be valid for."""
         return self.cast or self.type
 
 
@@ -165,14 +170,15 @@ def kept_in(column: Column, *, is_text: bool) -> tuple[str, str, tuple[Check, ..
     """A type that keeps every text which the column's type accepts, the type for which the text
     must be valid later, and what is checked then. The texts of a timestamptz are looked at as they
     are sent (`certain_texts`), which costs less."""
+    if column.plain in _DOCUMENTS:
+        wide, doubled = _DOCUMENTS[column.plain]
+        return wide, column.type, (doubled,)
     if column.is_domain:
         return _kept_in_domain(column, is_text=is_text)
     if column.longest:
         return "text", "", (_too_long(column),)
     if column.digits:
         return "numeric", "", tuple(_lost_digits(column, *column.digits))
-    if column.plain == "jsonb":
-        return "text", column.type, (documents.DOUBLED,)
     wide = _without_modifier(column)
     changed = tuple(_changed(column, wide))
     if not is_text or column.plain == "timestamptz":
@@ -186,8 +192,6 @@ def _kept_in_domain(column: Column, *, is_text: bool) -> tuple[str, str, tuple[C
     checks = [_cast_first(one, "pg_catalog.numeric") for one in lost]
     if column.longest:
         checks.append(_too_long(column))
-    if column.plain == "jsonb":
-        checks.append(documents.DOUBLED)
     if is_text and column.plain in _TEMPORAL:
         wide = _without_modifier(replace(column, type=column.base))
         checks += [_cast_first(one, wide) for one in _changed(column, wide)]

@@ -22,7 +22,13 @@ from windlass.engines.postgres.landing.describing import Facts, read_facts
 from windlass.engines.postgres.landing.expecting import check_rows
 from windlass.engines.postgres.landing.locking import needs_lock
 from windlass.engines.postgres.landing.narrowing import certain_loss
-from windlass.engines.postgres.landing.rows import StagedInput, definitions, rows_of, shaping
+from windlass.engines.postgres.landing.rows import (
+    StagedInput,
+    definitions,
+    of_table,
+    rows_of,
+    shaping,
+)
 from windlass.engines.postgres.landing.sessions import Sessions
 from windlass.engines.postgres.landing.staged_columns import Staging, plan_staged
 from windlass.engines.postgres.session import Connection
@@ -225,8 +231,7 @@ def _compiled(connection: Connection, load: Load, columns: tuple[Column, ...]) -
 def _expected(connection: Connection, load: Load, staging: Staging) -> Iterator[Problem]:
     inputs = [StagedInput(0, _SHAPED, "", 0, 0)]
     rows = replace(
-        rows_of("", load, staging, inputs, computed=True),
-        source=sql.SQL("(select * from {})").format(names.identifier(_SHAPED)),
+        rows_of("", load, staging, inputs, computed=True), source=of_table(_SHAPED, staging)
     )
     for one in load.expectations:
         try:
