@@ -3,15 +3,18 @@ they cannot be made or differ."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from command import DIFFERENT, DONE, REFUSED, windlass
 from mariadb_server import MariaServer
 from servers import Database
-from translating import CUSTOMERS, Move, mariadb_shop, sqlite_shop
+from translating import CUSTOMERS, Move, Source, mariadb_shop, sqlite_shop
 
 # in an order in which they cannot be made
 GOOD = (
@@ -132,3 +135,62 @@ def test_a_view_of_what_is_gone_is_named(
     named = {one["object"]: one["message"] for one in said}
     assert named.keys() == {"broken view main.of_gone", "broken view main.odd"}
     move.command("migrate", "--accept", "objects").expect(DONE)
+
+
+@pytest.mark.full
+def test_texts_that_ignore_case_are_compared_and_sorted_as_the_source_does(
+    tmp_path: Path,
+    mariadb: MariaServer,
+    maria_database: Callable[..., str],
+    database: Callable[[int], Database],
+) -> None:
+    path = tmp_path / "some.db"
+    statements = (
+        "create table t (id integer primary key, word text collate nocase check (word <> 'NONE'),"
+        " kept int as (max(0, min(100, id))) stored,"
+        " low int as (case when word < 'm' then 1 else 0 end) stored,"
+        " cut text as (replace(substr(word, -3), 'a', 'b')) stored)",
+        "create view last as select word as w, max(other) as m from t, u where word in ('ABCD')"
+        " group by word",
+        "create view two as select other from u order by other limit 2",
+        "create table u (other text)",
+        "insert into t (id, word) values (1, 'abcd'), (200, 'Zed'), (-1, null)",
+        "insert into u values ('a'), ('B'), ('c')",
+    )
+    with closing(sqlite3.connect(path)) as session, session:
+        for one in statements:
+            session.execute(one)
+    move = Move(Source(f"sqlite:///{path}", lambda: None, "public"), database(18))
+    (lost,) = move.command("plan").result["losses"]
+    assert "NOCASE" in lost["message"]
+    move.command("migrate", "--accept", "behaviour").expect(DONE)
+    assert move.target.rows("select kept, low, cut from t order by id") == [
+        (0, 0, None),
+        (1, 1, "bcd"),
+        (100, 0, "Zed"),
+    ]
+    assert move.target.rows("select w, m from last") == [("abcd", "c")]
+    assert sorted(move.target.rows("select other from two")) == [("B",), ("a",)]
+    with pytest.raises(psycopg.errors.CheckViolation):
+        move.target.run("insert into t (id, word) values (3, 'none')")
+    name = maria_database(
+        "create table t (id int primary key, word varchar(9) check (word in ('open', 'SHUT IN')),"
+        " state int as (case word when 'OPEN' then 1 else 2 end) stored,"
+        " best varchar(9) as (replace(word, 'o', 'x')) stored,"
+        " third decimal(9,4) as (id / 3) stored)",
+        "create view opened as select id from t where word = 'OPEN'",
+        "create view most as select max(word) as m from t",
+        "insert into t (id, word) values (1, 'Open'), (2, 'shut in')",
+    )
+    other = Move(Source(mariadb.url(name), lambda: None, name), database(18))
+    found = other.command("plan").result["losses"]
+    assert [(one["class"], one["object"]) for one in found] == [
+        ("behaviour", f"{name}.t"),
+        ("objects", f"view {name}.most"),
+    ]
+    assert "column third" in found[0]["message"]
+    other.command("migrate", "--accept", "behaviour", "--accept", "objects").expect(DONE)
+    rows = f"select state, best from {other.table('t')} order by id"
+    assert other.target.rows(rows) == [(1, "Open"), (2, "shut in")]
+    other.target.run(f"insert into {other.table('t')} (id, word) values (3, 'OPEN')")
+    assert other.target.rows(f"select id from {other.table('opened')} order by id") == [(1,), (3,)]

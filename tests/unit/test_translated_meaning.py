@@ -80,14 +80,15 @@ def made(dialect: str, text: str) -> str | None:
         ("mysql", "d * 1.5", "d * 1.5"),
         # equal texts can differ by case
         ("mysql", "ci = 'open'", "LOWER(ci) = 'open'"),
-        ("mysql", "'Open' <> ci", "LOWER('Open') <> LOWER(ci)"),
-        ("mysql", "ci in ('a', 'B')", "LOWER(ci) IN ('a', LOWER('B'))"),
+        ("mysql", "'Open' <> ci", "'open' <> LOWER(ci)"),
+        ("mysql", "ci in ('a', 'B')", "LOWER(ci) IN ('a', 'b')"),
+        ("mysql", "ci = 'HI'", "LOWER(ci) = LOWER('HI' COLLATE default)"),  # not so in Turkish
         ("mysql", "upper(ci) <=> 'a'", "LOWER(UPPER(ci)) IS NOT DISTINCT FROM 'a'"),
         ("mysql", "case ci when 'a' then 1 end", "CASE LOWER(ci) WHEN 'a' THEN 1 END"),
         ("mysql", "s = 'Open'", "s = 'Open'"),
         ("mysql", "i = 1", "i = 1"),
         ("mysql", "case when ci is null then 1 end", "CASE WHEN ci IS NULL THEN 1 END"),
-        ("sqlite", "ci = 'Open'", "LOWER(ci COLLATE C) = LOWER(('Open') COLLATE C)"),
+        ("sqlite", "ci = 'Open'", "LOWER(ci COLLATE C) = 'open'"),
         ("sqlite", "ci in ('a')", "LOWER(ci COLLATE C) IN ('a')"),
         ("sqlite", "ci < 'm'", "LOWER(ci COLLATE C) < 'm'"),
         ("sqlite", "ci between 'a' and 'm'", "LOWER(ci COLLATE C) BETWEEN 'a' AND 'm'"),

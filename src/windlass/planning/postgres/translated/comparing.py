@@ -70,11 +70,20 @@ def _fold(side: exp.Expr, dialect: str) -> None:
     from sqlglot import exp
 
     inner = side.unnest()
-    is_small = isinstance(inner, exp.Literal) and str(inner.this).isascii()
-    if isinstance(inner, exp.Null) or (is_small and str(inner.this).lower() == inner.this):
+    if isinstance(inner, exp.Null):
         return
-    text = collated(side.copy()).unnest() if dialect == "sqlite" else side.copy()
-    side.replace(exp.Lower(this=text))
+    if not isinstance(inner, exp.Literal):
+        text = collated(side.copy()).unnest() if dialect == "sqlite" else side.copy()
+        side.replace(exp.Lower(this=text))
+        return
+    letters = str(inner.this)
+    small = letters.translate({code: code + 32 for code in range(ord("A"), ord("Z") + 1)})
+    if dialect == "sqlite" or (letters.isascii() and "I" not in letters):  # as Turkish has two
+        side.replace(exp.Literal.string(small))
+        return
+    # in a definition PostgreSQL knows no collation of a constant
+    usual = exp.to_identifier("default", quoted=True)
+    side.replace(exp.Lower(this=exp.Collate(this=inner.copy(), expression=usual)))
 
 
 def like(node: exp.Expr, dialect: str, known: Known) -> bool:
