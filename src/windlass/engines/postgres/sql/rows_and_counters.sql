@@ -22,7 +22,10 @@ select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind = 'S
    and (c.relkind = 'S' or $1::name[] is null or n.nspname = any($1::name[]))
    and n.nspname not in ('windlass', 'information_schema')
    and n.nspname !~ '^pg_'
-   and not exists (select from followed f where f.oid = c.oid)
+   -- not by `followed`, which needs a look-up for each table: it is read only if something is found
+   and not exists (select from unnest($4::oid[]) as one (oid) where one.oid = c.oid)
+   and not exists (select from unnest($2::name[], $3::name[]) as one (schema, name)
+                    where one.name = c.relname and one.schema = n.nspname)
    and not exists (select from pg_depend d
                     where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 ), of_tables as (
