@@ -10,6 +10,7 @@ import pytest
 from landings import Loads, Record, Records, load_of, words
 from servers import PASSWORD, Database, verifier
 from windlass.errors import WindlassError
+from windlass.inplace.triggers import read_triggers
 from windlass.model.load import BadRules, Expect, Expectation, Finding, Table, TableColumn
 from windlass.model.load_words import LoadWords, Matched, Missing
 from windlass.model.relation import Name
@@ -220,6 +221,31 @@ def test_the_owner_of_a_table_needs_no_more_than_a_schema_for_the_journal(
         assert shop.value("select count(*) from shop.orders") == 0
     finally:
         shop.run("drop owned by owning cascade", "drop role owning")
+
+
+def test_code_that_a_partition_has_from_its_parent_is_named_too(
+    database: Callable[[int], Database],
+) -> None:
+    """Version 14 marks such a trigger as the server's."""
+    shop = database(14)
+    shop.run(
+        "create role parting",
+        "create function f() returns trigger language plpgsql as $$ begin return new; end $$",
+        "alter function f() owner to parting",
+        "create table parts (id int primary key) partition by range (id)",
+        "create table parts_1 partition of parts for values from (0) to (9)",
+        "create trigger t before update on parts for each row execute function f()",
+    )
+    try:
+        with Loads(shop) as loads:
+            for name in ("public.parts", "public.parts_1"):
+                (problem,) = loads.table(name).problems
+                assert problem.text.count("trigger t would run the function public.f()") == 1
+        with shop.connect() as connection:
+            oid = shop.value("select 'parts_1'::regclass::oid")
+            assert [one.name for one in read_triggers(connection, oid)] == ["t"]
+    finally:
+        shop.run("drop table parts", "drop function f()", "drop role parting")
 
 
 def test_code_of_a_role_that_is_not_trusted_is_named_and_the_servers_own_is_not(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from landings import Loaded, Loads, Record, Records, words
-from servers import Database
+from landings import Loaded, Loads, Record, Records, load_of, words
+from servers import PASSWORD, Database, verifier
 from windlass.errors import ConstraintViolated, Refused, WindlassError
 from windlass.model.past import Others
 
@@ -179,6 +179,59 @@ def test_what_a_trigger_made_of_a_row_is_what_the_load_made(loads: Loads, shop: 
     assert shop.value("select count(*) from shop.orders where at = '2020-01-01'") == 4
     loads.undo(run)
     assert shop.rows(ALL) == BEFORE
+
+
+@pytest.mark.parametrize("version", [13, 14, 15, 18])
+def test_a_trigger_that_a_partition_has_from_its_parent_counts(
+    version: int, database: Callable[[int], Database]
+) -> None:
+    """Versions before 15 mark it as the server's."""
+    shop = database(version)
+    shop.run(
+        ORDERS,
+        PARTS,
+        "create function shop.stamp() returns trigger language plpgsql as"
+        " $$ begin new.at := '2020-01-01'; return new; end $$",
+        "create trigger stamp before update on shop.parts"
+        " for each row execute function shop.stamp()",
+    )
+    with Loads(shop) as loads:
+        given = Records(FIELDS, [("1", "10"), ("2", "20")])
+        run = loads.run("shop.parts_1", words("merge", "id"), given).run
+        assert shop.value("select count(*) from shop.parts where at = '2020-01-01'") == 2
+        loads.undo(run)
+    assert shop.rows(ALL.replace("orders", "parts")) == BEFORE
+
+
+def test_a_merge_that_does_not_update_all_rows_that_it_kept_changes_nothing(
+    loads: Loads, shop: Database
+) -> None:
+    """Of a row that was not updated, a before-image would say that it was."""
+    shop.run(
+        f"create role merging login password '{verifier(PASSWORD)}'",
+        "alter table shop.orders owner to merging",
+        "grant usage on schema shop to merging",
+        f"grant create on database {shop.name} to merging",
+    )
+    given = Records(FIELDS, INPUT)
+    try:
+        with Loads(shop, "merging") as ours:
+            run = ours.begin()
+            load = load_of(ours.table("shop.orders"), words("merge", "id"), given)
+            ours.landing.stage(run, load, 0, given)
+            ours.landing.check(run, load)
+            shop.run(
+                "alter table shop.orders enable row level security, force row level security",
+                "create policy reading on shop.orders for select using (true)",
+                "create policy adding on shop.orders for insert with check (true)",
+                "create policy changing on shop.orders for update using (id = 2)",
+            )
+            with pytest.raises(WindlassError, match=r"^shop\.orders: 1 of 2 rows"):
+                ours.landing.apply(run, load)
+        assert shop.rows(ALL) == BEFORE
+        assert shop.value("select count(*) from pg_class where relname ~ '^undo_'") == 0
+    finally:
+        shop.run("drop owned by merging cascade", "drop role merging")
 
 
 def test_a_row_that_others_refer_to_stops_the_undoing_as_a_whole(

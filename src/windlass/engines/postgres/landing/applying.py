@@ -164,16 +164,16 @@ class Change:
     def _merge_plainly(self) -> None:
         merge = Merge(
             self.connection,
-            self._target,
+            self.table,
             names.identifier(self.undo),
             self.columns,
             self.rows,
             self._joined(),
         )
         given = [one for one in self.rows.columns if one.is_settable]
-        merge.keep(self._differs(given))
+        kept = merge.keep(self._differs(given))
         added = merge.find_added()
-        self.done["updated"] = merge.update()
+        self.done["updated"] = merge.update(kept)
         self.done["inserted"] = 0
         if added:
             self._insert(_TRUE, source=ADDED)

@@ -22,6 +22,8 @@ from windlass.engines.postgres.landing.images import hash_of_values
 from windlass.engines.postgres.landing.rows import Rows
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
+from windlass.errors import WindlassError
+from windlass.model.relation import Name
 
 ADDED = sql.SQL("pg_temp.windlass_added")
 _TOO_LITTLE = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
@@ -37,15 +39,19 @@ def is_plain(connection: Connection, oid: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Of the staged `rows` into `target`, all of whose columns are given as `columns`. `joined` is
+    """Of the staged `rows` into `table`, all of whose columns are given as `columns`. `joined` is
     the condition that a row of the table, t, and a staged one, s, have one key."""
 
     connection: Connection
-    target: sql.Identifier
+    table: Name
     undo: sql.Identifier
     columns: Sequence[Column]
     rows: Rows
     joined: sql.Composable
+
+    @property
+    def _target(self) -> sql.Identifier:
+        return names.identifier(self.table)
 
     @property
     def _set(self) -> list[Column]:
@@ -57,8 +63,9 @@ class Merge:
         is_one = self.rows.shaped or len(self.rows.inputs) == 1
         return [names.ROW] if is_one else [names.ROW, names.INPUT]
 
-    def keep(self, differs: sql.Composable) -> None:
-        """Create the table of before-images, with the rows that the merge will change."""
+    def keep(self, differs: sql.Composable) -> int:
+        """Create the table of before-images, with the rows that the merge will change; returns how
+        many there are."""
         given = {one.name for one in self._set}
         made = hash_of_values(
             sql.SQL("{}.{}").format(sql.SQL("s" if one.name in given else "t"), one.identifier)
@@ -70,7 +77,7 @@ class Merge:
             for one in self.columns
         ]
         search_widely(self.connection)
-        self._search(
+        return self._search(
             sql.SQL(
                 "create table {undo} as select t.ctid as {at}, t.tableoid as {into}, {ties},"
                 " 'u'::\"char\" as {kind}, {made} as {hash}, t.xmin as {wrote}, {kept}"
@@ -86,7 +93,7 @@ class Merge:
                 wrote=sql.Identifier(names.WROTE),
                 kept=listed(kept),
                 rows=self.rows.source,
-                target=self.target,
+                target=self._target,
                 joined=self.joined,
                 differs=differs,
             )
@@ -102,13 +109,17 @@ class Merge:
             ).format(
                 listed(sql.SQL("s.{}").format(one.identifier) for one in self.rows.columns),
                 self.rows.source,
-                self.target,
+                self._target,
                 self.joined,
             )
         )
 
-    def update(self) -> int:
-        """Change the rows of which before-images are kept."""
+    def update(self, kept: int) -> int:
+        """Change the rows of which before-images are kept, `kept` in number.
+
+        Raises:
+            WindlassError: not all of them were changed, so some before-images would be wrong.
+        """
         sets = listed(sql.SQL("{0} = s.{0}").format(one.identifier) for one in self._set)
         same = sql.SQL(" and ").join(
             sql.SQL("s.{0} = u.{0}").format(sql.Identifier(one)) for one in self._ties
@@ -119,7 +130,7 @@ class Merge:
                     "update {} t set {} from {} u, {} s"
                     " where t.ctid = u.{} and t.tableoid = u.{} and {}"
                 ).format(
-                    self.target,
+                    self._target,
                     sets,
                     self.undo,
                     self.rows.source,
@@ -127,6 +138,11 @@ class Merge:
                     sql.Identifier(names.IN),
                     same,
                 )
+            )
+        if updated != kept:
+            raise WindlassError(
+                f"{self.table}: {updated:,} of {kept:,} rows were updated, so nothing was changed",
+                hint="check whether its row-level security hides rows from this role",
             )
         positions = (names.AT, names.IN, *self._ties)
         drops = listed(sql.SQL("drop column {}").format(sql.Identifier(one)) for one in positions)

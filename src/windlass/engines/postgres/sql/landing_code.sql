@@ -16,7 +16,10 @@ select t.oid, t.typbasetype from domain d join pg_catalog.pg_type t on t.oid = d
 ), code as (
 select 'trigger ' || pg_catalog.quote_ident(t.tgname) as what, t.tgfoid as function
   from pg_catalog.pg_trigger t join part on part.oid = t.tgrelid
- where not t.tgisinternal and t.tgenabled <> 'D'
+ where t.tgenabled <> 'D'
+   -- not by tgisinternal: before version 15, it marks triggers that a partition has from its parent
+   and not exists (select from pg_catalog.pg_constraint k
+                    where k.oid = t.tgconstraint and k.contype in ('f', 'p', 'u', 'x'))
 union
 select 'default of ' || pg_catalog.quote_ident(a.attname), coalesce(o.oprcode, e.refobjid)
   from pg_catalog.pg_attrdef d
