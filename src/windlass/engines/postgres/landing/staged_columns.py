@@ -50,12 +50,32 @@ _HOUR_24 = (
     r"((^|[^\d:.])0*24:0|(^|[\d\s])[tT]24\d\d"
     r"|(\d[-/.]\d+|\d{8})\s+24(00|0000)(\.0*)?(\s|[a-zA-Z+-]|$))"
 )
-_SECOND_60 = r"(:\d+:0*60(\D|$)|(^|[^\d.:+jJ-])\d{4}60(\D|$))"
+# 100060 is a year if more of a date follows
+_SECOND_60 = (
+    r"(:\d+:0*60(\D|$)"
+    r"|(^|[^\d.:+jJ/-])\d{4}60([^\d./-]|$|\.\d*([^\d.]|$)|-\d+([^\d-]|$)))"
+)
 _NO_HOURS = r"(^|[^\d:])\d+:\d+\.\d"
+_MONTH = (
+    "(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?"
+    "|oct(ober)?|nov(ember)?|dec(ember)?)"
+)
 _HAS_DAY = (
     r"(?i)(\d-\d+-\d|\d/\d|\d\.\d+\.\d|(^|[^.\d])\d{8}|j\d"
-    r"|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+    rf"|(^|[^a-z]){_MONTH}([^a-z]|$))"
 )
+# after a day, a month and a year, a number is a time of day, unless it begins another date; only
+# texts with so many numbers are matched with the rest, which takes five times as long
+_MANY_NUMBERS = r"(\d\D+\d+|\d{6})\D*[\s,]\d{4}"
+_AFTER_DATE = (
+    r"(\d[-/.]\d+|(^|[^\d.:])\d{6,}"
+    rf"|(^|[^a-z]){_MONTH}[\s,/.-]*\d+[\s,/.-]+\d+|(^|[^\d.:])\d+[\s/.-]*{_MONTH}[\s,/.-]*\d+)"
+    r"([\s,]+[a-z]+)*[\s,]+"
+)
+_NO_DATE = rf"(?!\d|:|-\d+-\d|/\d+/\d|\.\d+\.\d|[\s/.-]*{_MONTH})"
+_BARE_TIME = rf"(?i){_AFTER_DATE}\d{{4}}(\d\d)?{_NO_DATE}"
+_BARE_ZONE = rf"{_BARE_TIME}(\.\d+)?\s*[+-]\d"
+_BARE_24 = rf"(?i){_AFTER_DATE}24(00|0000){_NO_DATE}"
 # types of one value, of lists and of ranges, by the values
 _TEMPORAL = {
     **dict.fromkeys(("date", "_date", "daterange", "datemultirange"), "date"),
@@ -222,17 +242,23 @@ def text_checks(column: Column) -> Iterator[Check]:
     """Of a text that would be a date or a time, or several."""
     of = _TEMPORAL.get(column.plain, "")
     matches = "{0} operator(pg_catalog.~) {1}"
+    found = (
+        f"({matches} or {{0}} operator(pg_catalog.~) {{2}} and {{0}} operator(pg_catalog.~) {{3}})"
+    )
     if of == "date":
-        has_time = f"({matches} and not {{0}} operator(pg_catalog.~) {{2}})"
-        patterns = (sql.Literal(_TIME), sql.Literal(_MIDNIGHT))
-        yield Check(has_time, "a time of day, which a date does not keep", patterns)
+        has_time = f"({found} and not {{0}} operator(pg_catalog.~) {{4}})"
+        patterns: tuple[str, ...] = (_TIME, _MANY_NUMBERS, _BARE_TIME, _MIDNIGHT)
+        reason = "a time of day, which a date does not keep"
+        yield Check(has_time, reason, tuple(map(sql.Literal, patterns)))
     if of in ("timestamp", "time"):
         kept = f"a time zone, which {of} without time zone does not keep"
-        yield Check(matches, kept, (sql.Literal(_ZONE),))
+        patterns = (_ZONE, _MANY_NUMBERS, _BARE_ZONE)
+        yield Check(found, kept, tuple(map(sql.Literal, patterns)))
     if of and of != "date":
         yield Check(matches, "more than 6 digits of a second", (sql.Literal(_TOO_FINE),))
     if of in ("timestamp", "timestamptz"):
-        yield Check(matches, "24:00, which becomes the next day", (sql.Literal(_HOUR_24),))
+        patterns = (_HOUR_24, "2400", _BARE_24)
+        yield Check(found, "24:00, which becomes the next day", tuple(map(sql.Literal, patterns)))
     if of in ("time", "timetz"):
         yield Check(matches, f"a day, which {of} does not keep", (sql.Literal(_HAS_DAY),))
     if of in _CLOCKS:
