@@ -73,7 +73,8 @@ def number_of(text: str, kind: str, limits: Any) -> str:
         raise Untranslatable("no number")
     value = Decimal(text)
     if kind in _BITS:
-        if value != value.to_integral_value() or abs(value) >= 1 << _BITS[kind] - 1:
+        most = 1 << _BITS[kind] - 1
+        if value != value.to_integral_value() or not -most <= value < most:
             raise Untranslatable("a number that is rounded, or too large")
         return str(int(value))
     if kind == "DECIMAL" and limits:
@@ -95,8 +96,12 @@ def _limit(parameter: Any) -> int:
 
 
 def _check_digits(value: Decimal, precision: int, scale: int) -> None:
-    unit = Decimal(1).scaleb(-scale)
-    if value % unit or abs(value) >= Decimal(1).scaleb(precision - scale):
+    # by its digits, as arithmetic would round to those of the decimal context
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    beyond = -exponent - scale
+    is_rounded = beyond > 0 and any(digits[-beyond:])
+    if is_rounded or value.copy_abs() >= Decimal(1).scaleb(precision - scale):
         raise Untranslatable("a number that is rounded, or too large")
 
 
