@@ -182,6 +182,26 @@ def test_a_server_that_hangs_up_at_the_same_place_is_given_up(tmp_path: Path) ->
         assert len(server.asked) == 3
 
 
+def test_a_resumed_file_is_given_up_with_the_number_of_its_bytes(tmp_path: Path) -> None:
+    with serving(in_turn(Answer(BODY, 200, {"ETag": '"1"'}, cut=600_000), Answer(status=500))) as (
+        server
+    ):
+        with pytest.raises(ConnectionLost):
+            fetch(server, tmp_path)
+        size = len(BODY)
+        part = {"ETag": '"1"', "Content-Range": f"bytes 600000-{size - 1}/{size}"}
+        server.script = in_turn(Answer(BODY[600_000:], 206, part, cut=0))
+        with pytest.raises(WindlassError, match="after 600,000 bytes 3 times"):
+            download(f"{server.url}/rows.csv", tmp_path, patience=Patience(6, 0, 0))
+
+
+def test_cuts_at_different_places_are_not_the_servers_limit(tmp_path: Path) -> None:
+    cuts = [Answer(BODY, cut=size) for size in (900_000, 600_000, 700_000, 500_000)]
+    with serving(in_turn(*cuts, Answer(BODY))) as server:
+        found = download(f"{server.url}/rows.csv", tmp_path, patience=Patience(6, 0, 0))
+        assert content(found) == BODY
+
+
 def test_a_server_that_goes_silent_is_asked_again(tmp_path: Path) -> None:
     never = threading.Event()
     impatient = Patience(3, 0, 0, 0.3)

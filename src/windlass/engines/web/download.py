@@ -89,7 +89,8 @@ class _Download:
         is_stopped: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._url, self._known, self._patience = url, known, patience
-        self._is_stopped, self._most, self._cuts = is_stopped, 0, 0
+        self._is_stopped, self._most = is_stopped, 0
+        self._size, self._cut, self._cuts = 0, -1, 0  # now, at the last cut, and cuts there
         self._waiting = Waiting(patience)
         self._name = file_name(url)
         self._path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{self._name}"
@@ -140,6 +141,7 @@ class _Download:
                 raise Failed(f"{shown(self._url)}: has changed while it was fetched", side="source")
             start, version = answered
             self._write_note(asdict(version))
+            self._size = start
             with self._counting_cuts():
                 sha256 = self._receive(response, start, version)
         identity = Identity(self._begun.stat().st_size, sha256, version.etag, version.modified)
@@ -150,19 +152,19 @@ class _Download:
     @contextmanager
     def _counting_cuts(self) -> Iterator[None]:
         """Raises:
-        WindlassError: the body has ended too early so many times, never later than before.
+        WindlassError: the body has ended too early at the same place so many times.
         """
-        before = self._most
         try:
             yield
         except Failed as error:
             if isinstance(error.__cause__, httpx.TimeoutException):
                 raise
-            self._cuts = self._cuts + 1 if self._most <= before else 1
+            self._cuts = self._cuts + 1 if self._size == self._cut else 1
+            self._cut = self._size
             if self._cuts < MOST_CUTS:
                 raise
             raise WindlassError(
-                f"{shown(self._url)}: the server has cut the file off after {self._most:,} bytes"
+                f"{shown(self._url)}: the server has cut the file off after {self._cut:,} bytes"
                 f" {self._cuts} times",
                 hint="fetch it with another program, check it, and give the file",
                 side="source",
@@ -235,6 +237,7 @@ class _Download:
 
     def _progress(self, size: int) -> None:
         """Note progress. A server that always hangs up at the same place makes none."""
+        self._size = size
         if size > self._most:
             self._most = size
             self._waiting.begin()
