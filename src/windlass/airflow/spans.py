@@ -6,6 +6,7 @@ comparison, learns it from the XComs of the tasks before it.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from windlass.run.story import Story
 
 SPAN = "span"  # in XCom
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Span:
 class Spans(Protocol):
     """Where the other tasks have kept theirs."""
 
-    def spans(self, step: Step[Any]) -> Sequence[Span]: ...
+    def spans(self, step: Step[Any]) -> list[Span]: ...
 
 
 def spans_in(pushed: Iterable[Mapping[str, Any] | None]) -> list[Span]:
@@ -52,14 +54,19 @@ def with_spans(
     outcome: Outcome, flow: Flow[Any], context: Any, board: Spans, own: Span | None
 ) -> Outcome:
     """The outcome with the times of all tasks, if the `context` of the last one knows only its
-    `own`."""
+    `own`; unchanged if those of the others cannot be read."""
     story: Story | None = getattr(context, "story", None)
     if story is None or outcome.course.phases != story.phases:  # a journal knows them
         return outcome
     *before, last = flow.steps
-    found = {step.name: board.spans(step) for step in before} | {last.name: [own] if own else []}
-    spans = [(step, one) for step, some in found.items() for one in some]
-    return _with(outcome, flow, spans)
+    try:
+        found = {step.name: board.spans(step) for step in before}
+        found[last.name] = [own] if own else []
+        spans = [(step, one) for step, some in found.items() for one in some]
+        return _with(outcome, flow, spans)
+    except Exception:  # how the run ended matters more than how long it took
+        log.exception("the times of the other tasks cannot be read: the report has none of them")
+        return outcome
 
 
 def _with(outcome: Outcome, flow: Flow[Any], spans: Sequence[tuple[str, Span]]) -> Outcome:

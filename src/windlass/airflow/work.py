@@ -114,8 +114,8 @@ class Part:
             self._keep(context, outcome_of(context))
 
     def _keep(self, context: Held, outcome: Outcome) -> None:
-        outcome = with_spans(outcome, self.flow, context, self.board, self.span)
         self.outcome, self.arrived = outcome, arrived_of(self.flow, context, outcome)
+        self.outcome = with_spans(outcome, self.flow, context, self.board, self.span)
 
     def list_items(self) -> Sequence[Item]:
         """The items of a step that fans out."""
