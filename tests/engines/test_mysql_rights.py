@@ -63,3 +63,14 @@ def test_of_all_rights_those_that_are_revoked_for_a_database_are_missing() -> No
     assert {"INSERT", "SHOW VIEW", "TRIGGER"} < on_shop and not on_shop & {"SELECT", ALL}
     assert rights_on(shown, "other") == {ALL}
     assert rights_on([shown[0], "REVOKE ALL PRIVILEGES ON `shop`.* FROM `u`@`%`"], "shop") == set()
+
+
+def test_a_right_is_revoked_for_the_database_of_that_name_only() -> None:
+    shown = [
+        "GRANT SELECT, EVENT ON *.* TO `u`@`%`",
+        "REVOKE SELECT ON `shop_1`.* FROM `u`@`%`",
+        "REVOKE EVENT ON `s%`.* FROM `u`@`%`",
+    ]
+    assert rights_on(shown, "shop_1") == {"EVENT"}
+    assert rights_on(shown, "shopX1") == {"SELECT", "EVENT"}
+    assert rights_on(shown, "s%") == {"SELECT"}

@@ -53,14 +53,19 @@ def resolved(roles: str) -> sql.Composable | str:
 
 def rights_on(grants: Iterable[str], database: str) -> set[str]:
     """The rights that grants give on all of a database. One on all databases may be revoked for
-    this one (MySQL's `partial_revokes`)."""
+    this one (MySQL's `partial_revokes`), by its name, which is no pattern
+    (https://dev.mysql.com/doc/refman/8.4/en/partial-revokes.html)."""
     given: set[str] = set()
     revoked: set[str] = set()
     for one in grants:
         found = _RIGHTS.match(one)
-        if found and (found[3] == "*" or _fits(_plain(found[3]), database)):
-            rights = given if found[1] == "GRANT" else revoked
-            rights.update(word.strip() for word in found[2].split(","))
+        if found is None:
+            continue
+        words = {word.strip() for word in found[2].split(",")}
+        if found[1] == "REVOKE":
+            revoked |= words if found[3] == "*" or _plain(found[3]) == database else set()
+        elif found[3] == "*" or _fits(_plain(found[3]), database):
+            given |= words
     if revoked:
         given, revoked = _each(given), _each(revoked)
     return given - revoked
