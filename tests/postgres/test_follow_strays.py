@@ -17,6 +17,7 @@ WIDE = ("--yes", "--json", "--max-lag", "10s", "--max-freeze", "20s")
 NAME = "select name from shop.accounts where id = 7"
 OTHER = "update shop.accounts set name = 'other' where id = 7"
 UNDONE = "update shop.accounts set name = 'account 7' where id = 7"
+REPORTED = "select (detail->>'reported_at')::float8 from windlass.following"
 REGARDLESS = "set default_transaction_read_only = off"
 
 
@@ -65,7 +66,9 @@ def test_what_came_after_the_comparison_blocks_again(pair: Pair) -> None:
         _rehearse(pair)
         pair.target.run(OTHER, UNDONE)
         until(lambda: _strays(pair), "the stray write")
+    before = pair.target.value(REPORTED)
     with following(pair):
+        until(lambda: pair.target.value(REPORTED) > before, "a report of the one that follows now")
         until(lambda: _strays(pair), "the stray write that is still there")
         windlass(*VERIFY, pair=pair).expect(DONE)
         until(lambda: not _strays(pair), "no stray write")
